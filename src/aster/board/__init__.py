@@ -1,0 +1,6 @@
+"""Folds of the ledger: the board that everyone reads and nobody else writes."""
+
+from aster.board.board import Board
+from aster.board.states import ArchiveState, ClaimState, DirectionState, ExperimentState, Score
+
+__all__ = ["ArchiveState", "Board", "ClaimState", "DirectionState", "ExperimentState", "Score"]

@@ -1,0 +1,317 @@
+"""The board: one fold of the ledger, in place and indexed.
+
+An event costs O(log n). The board never checks whether a decision was wise; it only keeps the books, so that
+folding a ledger gives the same board whatever process does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aster.board.states import (
+    ArchiveState,
+    ClaimState,
+    DirectionState,
+    ExperimentState,
+    Ranking,
+    Score,
+    Spend,
+)
+from aster.domain import events as ev
+from aster.domain.ids import recipe_key, search_seed
+from aster.domain.records import Candidate, Experiment, Finding, Hypothesis, Setup
+
+ANY_HARDWARE = "any"
+"""The kind under which exact metrics are kept: a re-scored artifact does not depend on the machine."""
+
+
+class Board:
+    """Everything that is known of one campaign.
+
+    Decisions read only what they have *seen*: in ordered mode an outcome that has arrived waits until the
+    decision that may see it, so that the order of arrival cannot matter.
+    """
+
+    setup: Setup
+    campaign: str
+    snapshot: str
+
+    def __init__(self) -> None:
+        self.term = 0
+        self.hardware = ""
+        """The kind of hardware of the current term; scores of other kinds are kept but not ranked with it."""
+        self.decision = 0
+        self.ended: str | None = None
+        self.stop: str | None = None
+        self.directions: dict[str, DirectionState] = {}
+        self.hypotheses: dict[str, Hypothesis] = {}
+        self.candidates: dict[str, Candidate] = {}
+        self.recipes: set[str] = set()
+        """Keys of the recipes that have a candidate."""
+        self.children: dict[str, int] = {}
+        """How many hypotheses branched from a candidate."""
+        self.experiments: dict[str, ExperimentState] = {}
+        self.experiments_of: dict[str, list[str]] = {}
+        self.claims: dict[str, ClaimState] = {}
+        self.findings: list[Finding] = []
+        self.conflicts: set[tuple[str, ...]] = set()
+        self.archive = ArchiveState()
+        self.spend = Spend()
+        self.baseline: str | None = None
+        self.champion: str | None = None
+        """The candidate of the latest confirmed claim; None until there is one."""
+        self.running: dict[str, str] = {}
+        """Attempt -> experiment, for attempts without an end."""
+        self.waiting: dict[str, None] = {}
+        """Experiments without a running attempt and without an outcome, oldest first."""
+        self.unseen: dict[str, None] = {}
+        """Experiments whose outcome has arrived and that no decision has seen, in order of arrival."""
+        self.seen: list[str] = []
+        """Experiments in the order in which decisions saw them."""
+        self.fresh: list[str] = []
+        """Those that the current decision is the first to see."""
+        self.tally: dict[str, int] = {}
+        """How many outcomes of each kind have arrived."""
+        self.lost = 0
+        self._scores: dict[tuple[str, str], Score] = {}
+        self._noise: dict[str, Score] = {}
+        self._search_seeds: frozenset[int] = frozenset()
+        self._rankings: dict[str, Ranking] = {}
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """The kind of hardware whose scores may be compared now."""
+        return ANY_HARDWARE if self.setup.objective.exact else self.hardware
+
+    @property
+    def ranking(self) -> Ranking:
+        """Fully measured candidates, best first, on the current kind of hardware."""
+        return self._rankings.setdefault(self.kind, Ranking())
+
+    def score(self, candidate: str) -> Score | None:
+        """Return the candidate's score over the search seeds, on the current kind of hardware, or None."""
+        return self._scores.get((candidate, self.kind))
+
+    @property
+    def baseline_score(self) -> Score | None:
+        """All the baseline's own runs on the current kind of hardware, which tell the noise; None before any."""
+        return self._noise.get(self.kind)
+
+    @property
+    def standing(self) -> str | None:
+        """The candidate that a claim must beat: the champion, or the baseline before there is one."""
+        return self.champion or self.baseline
+
+    def best_unconfirmed(self) -> str | None:
+        """Return the best-ranked candidate if its mean beats the standing candidate's, else None."""
+        standing = self.standing
+        best = next(iter(self.ranking), None)
+        if best is None or standing is None or best == standing:
+            return None
+        old, new = self.score(standing), self.score(best)
+        if old is None or new is None or not self.setup.objective.better(new.mean, old.mean):
+            return None
+        return best
+
+    def open_claim(self) -> ClaimState | None:
+        """Return the claim under test, or None. There is at most one."""
+        last = next(reversed(self.claims.values()), None)
+        return last if last is not None and last.decided is None else None
+
+    def direction_of(self, experiment: Experiment) -> DirectionState | None:
+        """Return the direction that an experiment belongs to; None for baselines and confirmations."""
+        if experiment.hypothesis is None or experiment.purpose != "search":
+            return None
+        return self.directions[self.hypotheses[experiment.hypothesis].direction]
+
+    # --- folding -----------------------------------------------------------------------------------------
+
+    def apply(self, event: ev.Event) -> None:
+        """Take in one event, in ledger order."""
+        _FOLDS[type(event)](self, event)
+
+    def fold(self, entries: Iterable[ev.Entry]) -> Board:
+        """Take in entries of a ledger; returns the board itself."""
+        for entry in entries:
+            self.apply(entry.event)
+        return self
+
+    def _opened(self, event: ev.CampaignOpened) -> None:
+        self.setup, self.campaign, self.snapshot = event.setup, event.campaign, event.snapshot
+        self._search_seeds = frozenset(search_seed(self.setup.seed, i) for i in range(self.setup.search_seeds))
+
+    def _term(self, event: ev.TermStarted) -> None:
+        self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
+
+    def _decision(self, event: ev.DecisionTaken) -> None:
+        self.decision = event.number
+        self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
+        arrived = [self.experiments[x] for x in self.unseen]
+        if event.sees is not None:
+            arrived = sorted((x for x in arrived if x.record.decision <= event.sees), key=lambda x: x.record.decision)
+        self.fresh = []
+        for state in arrived:
+            self._see(state)
+
+    def _see(self, state: ExperimentState) -> None:
+        record, outcome = state.record, state.outcome
+        assert outcome is not None
+        del self.unseen[record.id]
+        state.seen = True
+        self.seen.append(record.id)
+        self.fresh.append(record.id)
+        direction = self.direction_of(record)
+        if direction is not None:
+            direction.seconds += outcome.usage.wall_s
+        if state.metrics is not None:
+            self._count(record, outcome.hardware, state.metrics[self.setup.objective.metric])
+
+    def _count(self, record: Experiment, hardware: str, value: float) -> None:
+        """Take a measured value into the noise and the ranking.
+
+        Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
+        measured on fresh seeds belongs to its claim.
+        """
+        kind = ANY_HARDWARE if self.setup.objective.exact else hardware
+        if record.purpose == "baseline":
+            self._noise.setdefault(kind, Score()).add(value)
+        if record.purpose == "confirm" or record.seed not in self._search_seeds:
+            return
+        score = self._scores.setdefault((record.candidate, kind), Score())
+        score.add(value)
+        if score.n >= self.setup.search_seeds:
+            loss = -self.setup.objective.gain(score.mean, 0.0)
+            self._rankings.setdefault(kind, Ranking()).place(record.candidate, loss)
+
+    def _direction_opened(self, event: ev.DirectionOpened) -> None:
+        self.directions[event.direction.id] = DirectionState(event.direction)
+
+    def _direction_retired(self, event: ev.DirectionRetired) -> None:
+        state = self.directions[event.direction]
+        state.retired = event.reason
+        state.best_then = next(iter(self.ranking), None)
+        state.elites_then = frozenset(self.archive.elites.values())
+
+    def _hypothesis(self, event: ev.HypothesisProposed) -> None:
+        self.hypotheses[event.hypothesis.id] = event.hypothesis
+        parent = event.hypothesis.parent
+        self.children[parent] = self.children.get(parent, 0) + 1
+
+    def _candidate(self, event: ev.CandidateAdded) -> None:
+        self.candidates[event.candidate.id] = event.candidate
+        if event.candidate.recipe or self.baseline is None:
+            self.recipes.add(recipe_key(event.candidate.recipe))
+        if self.baseline is None:
+            self.baseline = event.candidate.id
+
+    def _planned(self, event: ev.ExperimentPlanned) -> None:
+        record = event.experiment
+        self.experiments[record.id] = ExperimentState(record)
+        self.experiments_of.setdefault(record.candidate, []).append(record.id)
+        self.waiting[record.id] = None
+        self.spend.experiments += 1
+        if record.claim is not None:
+            self.spend.confirm += 1
+            self.claims[record.claim].experiments[(record.candidate, record.seed)] = record.id
+        direction = self.direction_of(record)
+        if direction is not None:
+            direction.experiments += 1
+
+    def _attempt(self, event: ev.AttemptStarted) -> None:
+        state = self.experiments[event.experiment]
+        state.attempts += 1
+        state.attempt = event.attempt
+        self.waiting.pop(event.experiment, None)
+        self.running[event.attempt] = event.experiment
+
+    def _attempt_lost(self, event: ev.AttemptLost) -> None:
+        self.lost += 1
+        self.running.pop(event.attempt, None)
+        state = self.experiments[event.experiment]
+        state.attempt = None
+        if state.outcome is None:
+            self.waiting[event.experiment] = None
+
+    def _outcome(self, event: ev.OutcomeRecorded) -> None:
+        outcome = event.outcome
+        self.running.pop(outcome.attempt, None)
+        self.spend.attempt_s += outcome.usage.wall_s
+        self.spend.gpu_s += outcome.usage.gpu_s
+        state = self.experiments[outcome.experiment]
+        state.attempt = None
+        if state.outcome is not None:
+            return  # exactly one attempt counts; a duplicate's cost was charged above
+        state.outcome = outcome
+        self.waiting.pop(outcome.experiment, None)
+        self.unseen[outcome.experiment] = None
+        status = _status(outcome.result)
+        self.tally[status] = self.tally.get(status, 0) + 1
+
+    def _finding(self, event: ev.FindingRecorded) -> None:
+        finding = event.finding
+        self.findings.append(finding)
+        state = self.experiments[finding.experiment]
+        direction = self.direction_of(state.record)
+        if direction is not None and state.outcome is not None:
+            direction.yields.append((finding.gain, state.outcome.usage.wall_s))
+
+    def _elite(self, event: ev.EliteNamed) -> None:
+        self.archive.elites[event.cluster] = event.candidate
+
+    def _reclustered(self, event: ev.ArchiveReclustered) -> None:
+        self.archive.centroids = list(event.centroids)
+        self.archive.elites = dict(enumerate(event.elites))
+        self.archive.shift, self.archive.scale = event.shift, event.scale
+        self.archive.size_clustered = event.size
+
+    def _claim(self, event: ev.ClaimOpened) -> None:
+        self.claims[event.claim.id] = ClaimState(event.claim)
+
+    def _decided(self, event: ev.ClaimDecided) -> None:
+        claim = self.claims[event.decided.claim]
+        claim.decided = event.decided
+        if event.decided.verdict == "confirmed":
+            self.champion = claim.record.candidate
+
+    def _conflict(self, event: ev.MergeConflicted) -> None:
+        self.conflicts.add(event.ideas)
+
+    def _beat(self, event: ev.Heartbeat) -> None:
+        self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
+
+    def _stop(self, event: ev.StopRequested) -> None:
+        self.stop = event.reason
+
+    def _ended(self, event: ev.CampaignEnded) -> None:
+        self.ended = event.reason
+
+
+def _status(result: object) -> str:
+    return str(type(result).__struct_config__.tag)  # type: ignore[attr-defined]
+
+
+_FOLDS: dict[type, Callable[[Board, Any], None]] = {
+    ev.CampaignOpened: Board._opened,
+    ev.TermStarted: Board._term,
+    ev.DecisionTaken: Board._decision,
+    ev.DirectionOpened: Board._direction_opened,
+    ev.DirectionRetired: Board._direction_retired,
+    ev.HypothesisProposed: Board._hypothesis,
+    ev.CandidateAdded: Board._candidate,
+    ev.ExperimentPlanned: Board._planned,
+    ev.AttemptStarted: Board._attempt,
+    ev.AttemptLost: Board._attempt_lost,
+    ev.OutcomeRecorded: Board._outcome,
+    ev.FindingRecorded: Board._finding,
+    ev.EliteNamed: Board._elite,
+    ev.ArchiveReclustered: Board._reclustered,
+    ev.ClaimOpened: Board._claim,
+    ev.ClaimDecided: Board._decided,
+    ev.MergeConflicted: Board._conflict,
+    ev.Heartbeat: Board._beat,
+    ev.StopRequested: Board._stop,
+    ev.CampaignEnded: Board._ended,
+}

@@ -1,0 +1,294 @@
+"""What to do next: pure rules over the board.
+
+A decision is a list of events. Each rule reads the board and returns events; they are folded before the next rule
+looks, so that a rule never reasons about a board that is out of date. Nothing here knows the clock, the store or the
+executor; randomness comes from H(campaign seed, decision number).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from aster.archive import place, recluster, traits
+from aster.board import Board
+from aster.campaign.budget import may_search
+from aster.campaign.claims import artifact_of, next_claim, next_experiment
+from aster.domain import events as ev
+from aster.domain.ids import search_seed, seeded, short_id, tree_id
+from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
+from aster.domain.trees import pack_tree
+from aster.evidence.design import baseline_runs
+from aster.evidence.findings import finding_of
+from aster.evidence.verdict import decide_claim, finished
+from aster.planning.protocol import Planner
+from aster.proposers.protocol import Proposal, Proposer
+
+
+class Minds(Struct, frozen=True):
+    """The policies that decisions consult, all pure. `baseline`: the unchanged editable files, for diffs."""
+
+    planner: Planner
+    proposer: Proposer
+    baseline: Mapping[str, bytes]
+
+
+class Step(Struct):
+    """One decision as it is made: its events, already folded, and the blobs that they name."""
+
+    board: Board
+    events: list[ev.Event]
+    blobs: dict[str, bytes]
+
+    def take(self, *events: ev.Event) -> None:
+        """Fold events and keep them for the ledger."""
+        for event in events:
+            self.board.apply(event)
+            self.events.append(event)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the decision came to nothing but its own number."""
+        return len(self.events) == 1
+
+
+def ready(board: Board) -> bool:
+    """Whether the next decision may be made: in ordered mode, all that it must see has arrived; else a slot is free."""
+    outstanding = [*board.running.values(), *board.waiting]
+    if board.setup.mode == "arrival":
+        return len(outstanding) < board.setup.slots
+    sees = board.decision + 1 - board.setup.slots
+    return all(board.experiments[x].record.decision > sees for x in outstanding)
+
+
+def must_end(board: Board, elapsed: float) -> str | None:
+    """Return why no new work may begin whatever decisions would say, or None. `elapsed` as in `decide`."""
+    if board.stop is not None:
+        return f"stopped: {board.stop}"
+    wall = board.setup.limits.wall_s
+    return "budget: the wall time is spent" if wall is not None and elapsed >= wall else None
+
+
+def conclude(board: Board, elapsed: float, reason: str) -> Step:
+    """Return the last step of a campaign that must end, once none of its attempts runs.
+
+    In arrival mode it takes in what has arrived. In ordered mode that would depend on what finished first, so unseen
+    outcomes wait in the ledger for a resume.
+    """
+    step = Step(board, [], {})
+    if board.setup.mode == "arrival":
+        _begin(step, elapsed)
+    step.take(ev.CampaignEnded(reason))
+    return step
+
+
+def decide(board: Board, minds: Minds, elapsed: float) -> Step:
+    """Make the next decision: fold its events into `board` and return them for the ledger.
+
+    Args:
+        board: all that is known; only `ready` boards.
+        elapsed: active wall seconds of the campaign so far.
+    """
+    step = Step(board, [], {})
+    _begin(step, elapsed)
+    _choose(step, minds)
+    return step
+
+
+def _begin(step: Step, elapsed: float) -> None:
+    """Open the decision: see what it may see, learn from it, and settle the claim that it completes."""
+    board = step.board
+    number = board.decision + 1
+    step.take(ev.DecisionTaken(number, number - board.setup.slots if board.setup.mode == "ordered" else None, elapsed))
+    _learn(step)
+    claim = board.open_claim()
+    if claim is not None and finished(board, claim):
+        step.take(ev.ClaimDecided(decide_claim(board, claim)))
+
+
+def _learn(step: Step) -> None:
+    """Turn what this decision is the first to see into findings and places in the archive."""
+    board = step.board
+    for name in board.fresh:
+        state = board.experiments[name]
+        finding = finding_of(board, state)
+        if finding is not None:
+            step.take(ev.FindingRecorded(finding))
+        elite = place(board, state.record.candidate) if state.record.purpose != "confirm" else None
+        if elite is not None:
+            step.take(elite)
+    clustered = recluster(board) if board.fresh else None
+    if clustered is not None:
+        step.take(clustered)
+
+
+def _choose(step: Step, minds: Minds) -> None:
+    """Plan one experiment, or end the campaign if nothing is left to do; or neither, to wait for outcomes."""
+    board = step.board
+    trouble = _broken_baseline(board)
+    if trouble is not None:
+        step.take(ev.CampaignEnded(trouble))
+    elif not _plan_baseline(step) and _baseline_known(board) and not _plan_claim(step) and not _plan_seed(step):
+        _search_or_confirm(step, minds)
+
+
+def _broken_baseline(board: Board) -> str | None:
+    for name in board.experiments_of.get(board.baseline or "", ()):
+        state = board.experiments[name]
+        if state.record.purpose == "baseline" and state.seen and state.metrics is None and state.outcome is not None:
+            result = state.outcome.result
+            why = getattr(result, "reason", None) or getattr(result, "rule", None) or "it ran past its time limit"
+            return f"baseline {type(result).__name__.lower()}: {why}"
+    return None
+
+
+def _on_this_hardware(board: Board) -> list[Experiment]:
+    """Return the baseline's experiments whose scores count on the current kind of hardware."""
+    found = [board.experiments[x].record for x in board.experiments_of.get(board.baseline or "", ())]
+    exact = board.setup.objective.exact
+    return [x for x in found if x.purpose == "baseline" and (exact or x.hardware == board.hardware)]
+
+
+def _baseline_known(board: Board) -> bool:
+    return all(board.experiments[x.id].seen for x in _on_this_hardware(board))
+
+
+def _plan_baseline(step: Step) -> bool:
+    board = step.board
+    done = len(_on_this_hardware(board))
+    if done >= baseline_runs(board.setup):
+        return False
+    assert board.baseline is not None
+    _plan(step, board.baseline, search_seed(board.setup.seed, done), "baseline")
+    return True
+
+
+def _plan_claim(step: Step) -> bool:
+    board = step.board
+    chosen, claim = next_experiment(board), board.open_claim()
+    if chosen is None or claim is None:
+        return False
+    candidate, seed = chosen
+    kept = artifact_of(board, candidate) if claim.record.exact else None
+    _plan(step, candidate, seed, "confirm", claim=claim.record.id, artifact=kept.id if kept else None)
+    return True
+
+
+def _plan_seed(step: Step) -> bool:
+    """Plan the next search seed of the youngest candidate, unless it has them all or one has failed already."""
+    board = step.board
+    candidate = next(reversed(board.candidates))
+    states = [board.experiments[x] for x in board.experiments_of.get(candidate, ())]
+    searched = [s for s in states if s.record.purpose == "search"]
+    if not searched or len(searched) >= board.setup.search_seeds or not may_search(board):
+        return False
+    if any(s.seen and s.metrics is None for s in searched):
+        return False
+    _plan(
+        step,
+        candidate,
+        search_seed(board.setup.seed, len(searched)),
+        "search",
+        hypothesis=searched[0].record.hypothesis,
+    )
+    return True
+
+
+def _search_or_confirm(step: Step, minds: Minds) -> None:
+    board = step.board
+    claim = next_claim(board, last_chance=False)
+    if claim is not None:
+        step.take(ev.ClaimOpened(claim))
+        _plan_claim(step)
+        return
+    if may_search(board) and _search(step, minds):
+        return
+    if _quiet(board):
+        claim = next_claim(board, last_chance=True)
+        if claim is not None:
+            step.take(ev.ClaimOpened(claim))
+            _plan_claim(step)
+            return
+    _end_when_quiet(step, "budget: spent" if not may_search(board) else "exhausted: nothing untried is left")
+
+
+def _search(step: Step, minds: Minds) -> bool:
+    """Plan the experiment of a new hypothesis; False if no open direction has one."""
+    board = step.board
+    rng = seeded(board.setup.seed, board.decision)
+    step.take(*minds.planner.plan(board))
+    for direction in minds.planner.fund(board, rng):
+        proposed = minds.proposer.propose(board, board.directions[direction].record.surface, rng)
+        step.take(*proposed.conflicts)
+        if proposed.proposal is None:
+            step.take(ev.DirectionRetired(direction, EXHAUSTED))
+            continue
+        _adopt(step, minds, direction, proposed.proposal)
+        return True
+    return False
+
+
+def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None:
+    """Record a hypothesis and its candidate, and plan the first experiment."""
+    board = step.board
+    candidate = tree_id(proposal.files)
+    hypothesis = short_id("h", direction, proposal.parent, candidate)
+    tree, blobs = pack_tree(proposal.files)
+    step.blobs.update(blobs)
+    step.take(
+        ev.HypothesisProposed(
+            Hypothesis(hypothesis, direction, proposal.parent, proposal.change, proposal.text, proposal.predicts)
+        ),
+        ev.CandidateAdded(
+            Candidate(
+                id=candidate,
+                tree=tree,
+                parents=(proposal.parent,),
+                author=proposal.author,
+                hypothesis=hypothesis,
+                recipe=proposal.recipe,
+                label=proposal.label,
+                traits=traits(minds.baseline, proposal.files),
+            )
+        ),
+    )
+    _plan(step, candidate, search_seed(board.setup.seed, 0), "search", hypothesis=hypothesis)
+
+
+def _plan(
+    step: Step,
+    candidate: str,
+    seed: int,
+    purpose: Purpose,
+    hypothesis: str | None = None,
+    claim: str | None = None,
+    artifact: str | None = None,
+) -> None:
+    board = step.board
+    experiment = short_id("x", candidate, seed, purpose, board.decision)
+    step.take(
+        ev.ExperimentPlanned(
+            Experiment(
+                id=experiment,
+                decision=board.decision,
+                candidate=candidate,
+                seed=seed,
+                purpose=purpose,
+                hardware=board.hardware,
+                hypothesis=hypothesis,
+                claim=claim,
+                artifact=artifact,
+            )
+        )
+    )
+
+
+def _quiet(board: Board) -> bool:
+    """Whether nothing is under way and everything that has arrived was seen."""
+    return not board.running and not board.waiting and not board.unseen
+
+
+def _end_when_quiet(step: Step, reason: str) -> None:
+    if _quiet(step.board):
+        step.take(ev.CampaignEnded(reason))

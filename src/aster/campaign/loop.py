@@ -1,0 +1,247 @@
+"""The loop that carries out decisions: facts in, decisions out, both durable before they have effects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from aster.board import Board
+from aster.campaign.clock import Clock
+from aster.campaign.decide import Minds, Step, conclude, decide, must_end, ready
+from aster.domain import events as ev
+from aster.domain.records import Cancelled, Experiment, Failed, Outcome, Usage
+from aster.execution.protocol import Arrival, Executor, Job
+from aster.ledger.protocol import Store
+from aster.ledger.writer import Writer
+
+POLL_S = 0.02
+"""How often the executor is asked for outcomes; an experiment ends on average half of this before it is noticed."""
+
+WATCH_S = 0.5
+"""How often the ledger is asked for facts that other processes appended, such as a request to stop."""
+
+BEAT_S = 15.0
+"""How often a campaign with nothing else to record says that it is alive, so that a crash loses little of its time."""
+
+MOST_ATTEMPTS = 3
+"""An experiment whose attempts were lost this often counts as failed."""
+
+LEAVE_S = 3.0
+"""How long leaving at once waits for killed attempts."""
+
+Observer = Callable[[Board, Sequence[ev.Event]], None]
+
+
+class JobMaker(Protocol):
+    """Builds what an attempt needs from the ledger."""
+
+    def __call__(self, board: Board, experiment: Experiment, attempt: str) -> Job: ...
+
+
+class Loop:
+    """Runs one term of a campaign. Created and run in one thread; `stop` and `leave` are called in that thread too."""
+
+    def __init__(
+        self,
+        board: Board,
+        store: Store,
+        executor: Executor,
+        minds: Minds,
+        make_job: JobMaker,
+        *,
+        clock: Clock,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """Args:
+        board: the fold of everything in `store`, the current term included.
+        """
+        self._board, self._store, self._executor, self._minds = board, store, executor, minds
+        self._make_job, self._clock, self._observers = make_job, clock, tuple(observers)
+        self._writer = Writer(store, clock.now)
+        self._position = store.last_position()
+        self._spent_before = board.spend.wall_s
+        self._began = clock.monotonic()
+        self._last_beat = self._last_watch = self._began
+        self._asked: list[ev.StopRequested] = []
+        self._idle = False
+        self._leaving = False
+        self._cancelled_for_time = False
+        self._wake = asyncio.Event()
+
+    @property
+    def elapsed(self) -> float:
+        """Active wall seconds of the campaign over all its terms."""
+        return self._spent_before + self._clock.monotonic() - self._began
+
+    async def run(self) -> None:
+        """Work until the campaign has ended, or until `leave`.
+
+        Raises:
+            StoreError: the ledger cannot be written; running attempts go on, and a resume takes them in.
+            ExecutorError: an attempt cannot be started.
+        """
+        try:
+            self._executor.adopt(list(self._board.running))
+            while self._board.ended is None and not self._leaving:
+                await self._turn()
+            if self._leaving:
+                await self._kill_all()
+        finally:
+            self._writer.close()
+
+    def stop(self, reason: str) -> None:
+        """End cleanly: plan nothing more, keep what is running until it is done."""
+        self._asked.append(ev.StopRequested(f"{self._board.term}.{len(self._asked)}", reason))
+        self._wake.set()
+
+    def leave(self) -> None:
+        """End at once: kill what is running; its experiments run again after a resume."""
+        self._leaving = True
+        self._wake.set()
+
+    async def _turn(self) -> None:
+        arrived = await self._collect()
+        await self._watch()
+        reason = must_end(self._board, self.elapsed)
+        if reason is None:
+            await self._start_waiting()
+            busy = await self._decide_all() or arrived
+        else:
+            busy = arrived
+            await self._wind_down(reason)
+        if self._board.ended is None and not busy:
+            await self._beat()
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), POLL_S)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    # --- the ledger --------------------------------------------------------------------------------------
+
+    async def _append(self, events: Sequence[ev.Event], blobs: Mapping[str, bytes] | None = None) -> list[ev.Entry]:
+        """Make events durable; returns the entries that are new."""
+        entries = await asyncio.wrap_future(self._writer.submit(events, self._board.term, blobs or {}))
+        self._last_beat = self._clock.monotonic()
+        if entries and entries[0].position == self._position + 1:
+            self._position = entries[-1].position
+        return entries
+
+    def _tell(self, events: Sequence[ev.Event]) -> None:
+        for observer in self._observers:
+            observer(self._board, events)
+
+    async def _record(self, facts: Sequence[ev.Event], blobs: Mapping[str, bytes] | None = None) -> None:
+        """Make facts durable, then fold those that are new."""
+        entries = await self._append(facts, blobs)
+        for entry in entries:
+            self._board.apply(entry.event)
+        self._tell([entry.event for entry in entries])
+
+    async def _commit(self, step: Step) -> None:
+        """Make a decision durable; its events are folded already, and nothing acts on them before this returns."""
+        await self._append(step.events, step.blobs)
+        self._tell(step.events)
+
+    async def _watch(self) -> None:
+        """Fold requests to stop, from this process and from others."""
+        if self._asked:
+            await self._record(self._asked)
+            self._asked.clear()
+        now = self._clock.monotonic()
+        if now - self._last_watch < WATCH_S:
+            return
+        self._last_watch = now
+        for entry in self._store.read(after=self._position):
+            self._position = entry.position
+            if isinstance(entry.event, ev.StopRequested):
+                self._board.apply(entry.event)
+                self._tell([entry.event])
+
+    async def _beat(self) -> None:
+        if self._clock.monotonic() - self._last_beat >= BEAT_S:
+            await self._record([ev.Heartbeat(self._board.term, self.elapsed)])
+
+    # --- attempts ----------------------------------------------------------------------------------------
+
+    async def _collect(self) -> bool:
+        """Record what has ended; whether anything had."""
+        arrivals = [self._settle(arrival) for arrival in self._executor.poll()]
+        if not arrivals:
+            return False
+        blobs: dict[str, bytes] = {}
+        for arrival in arrivals:
+            blobs.update(arrival.blobs)
+        await self._record([arrival.fact for arrival in arrivals], blobs)
+        for arrival in arrivals:
+            self._executor.acknowledge(_attempt_of(arrival))
+        return True
+
+    def _settle(self, arrival: Arrival) -> Arrival:
+        """Turn an attempt that was lost too often into a failure, and one killed by leaving into a lost one."""
+        fact = arrival.fact
+        if isinstance(fact, ev.AttemptLost):
+            if self._board.experiments[fact.experiment].attempts < MOST_ATTEMPTS or self._leaving:
+                return arrival
+            now = self._clock.now()
+            result = Failed(f"lost {MOST_ATTEMPTS} times, the last time because {fact.reason}")
+            hardware = self._executor.hardware
+            return Arrival(
+                ev.OutcomeRecorded(Outcome(fact.attempt, fact.experiment, result, hardware, Usage(), now, now))
+            )
+        if self._leaving and isinstance(fact.outcome.result, Cancelled):
+            return Arrival(
+                ev.AttemptLost(fact.outcome.attempt, fact.outcome.experiment, "the campaign was left at once")
+            )
+        return arrival
+
+    async def _start_waiting(self) -> None:
+        """Start an attempt for planned experiments, as far as there is room."""
+        for name in list(self._board.waiting)[: self._executor.free()]:
+            state = self._board.experiments[name]
+            attempt = f"{name}.{state.attempts + 1}"
+            event = ev.AttemptStarted(attempt, name)
+            self._board.apply(event)
+            await self._append([event])
+            self._tell([event])
+            self._executor.submit(self._make_job(self._board, state.record, attempt))
+
+    async def _decide_all(self) -> bool:
+        """Decide and start as long as there is room; whether any decision did more than wait."""
+        acted = False
+        while self._board.ended is None and ready(self._board) and not self._leaving:
+            if self._idle and self._board.setup.mode == "arrival" and not self._board.unseen:
+                break  # nothing has come since the last decision, which could only wait
+            step = decide(self._board, self._minds, self.elapsed)
+            self._idle = step.idle
+            await self._commit(step)
+            await self._start_waiting()
+            acted = acted or not step.idle
+        return acted
+
+    async def _wind_down(self, reason: str) -> None:
+        """Let what runs finish (a stop) or kill it (no time left); then end."""
+        if self._board.running:
+            if self._board.stop is None and not self._cancelled_for_time:
+                self._cancelled_for_time = True
+                for attempt in self._board.running:
+                    self._executor.cancel(attempt, "the campaign's wall time is spent")
+            return
+        await self._commit(conclude(self._board, self.elapsed, reason))
+
+    async def _kill_all(self) -> None:
+        for attempt in list(self._board.running):
+            self._executor.cancel(attempt, "the campaign was left at once")
+        deadline = self._clock.monotonic() + LEAVE_S
+        while self._board.running and self._clock.monotonic() < deadline:
+            if not await self._collect():
+                await asyncio.sleep(POLL_S)
+
+
+def _attempt_of(arrival: Arrival) -> str:
+    fact = arrival.fact
+    return fact.attempt if isinstance(fact, ev.AttemptLost) else fact.outcome.attempt

@@ -1,0 +1,1 @@
+"""Frozen records and pure rules; imports nothing else of Aster."""

@@ -1,0 +1,227 @@
+"""The events of the ledger: the only thing that is ever stored.
+
+*Facts* happened whether we like it or not; each has a natural key, so that recording one twice changes nothing.
+*Decisions* are made by the campaign's one decider and are fenced by its term. Every event is a tagged record:
+its JSON holds its kind under "type". A field that is added later gets a default, so old ledgers stay readable;
+a change that a default cannot express gets a new kind.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from aster.domain.records import (
+    Candidate,
+    Claim,
+    Decided,
+    Direction,
+    Experiment,
+    Finding,
+    Hypothesis,
+    Outcome,
+    Setup,
+)
+
+# --- decisions -------------------------------------------------------------------------------------------
+
+
+class CampaignOpened(Struct, frozen=True, tag=True):
+    """The first event. `snapshot` is the blob of a JSON object, path -> blob, of the whole problem folder."""
+
+    campaign: str
+    setup: Setup
+    snapshot: str
+
+
+class TermStarted(Struct, frozen=True, tag=True):
+    """A process took the campaign over, on this kind of hardware."""
+
+    term: int
+    hardware: str
+    host: str
+    pid: int
+    version: str
+
+
+class DecisionTaken(Struct, frozen=True, tag=True):
+    """Decision `number` begins; it sees outcomes of decisions up to `sees` (None: all that have arrived).
+
+    `elapsed` is the campaign's active wall time in seconds over all its terms.
+    """
+
+    number: int
+    sees: int | None
+    elapsed: float
+
+
+class DirectionOpened(Struct, frozen=True, tag=True):
+    direction: Direction
+
+
+class DirectionRetired(Struct, frozen=True, tag=True):
+    direction: str
+    reason: str
+
+
+class HypothesisProposed(Struct, frozen=True, tag=True):
+    hypothesis: Hypothesis
+
+
+class CandidateAdded(Struct, frozen=True, tag=True):
+    candidate: Candidate
+
+
+class ExperimentPlanned(Struct, frozen=True, tag=True):
+    """The experiment is paid for from the budget from here on."""
+
+    experiment: Experiment
+
+
+class AttemptStarted(Struct, frozen=True, tag=True):
+    """Attempt `attempt` ("EXPERIMENT.NUMBER") is about to be handed to the executor."""
+
+    attempt: str
+    experiment: str
+
+
+class FindingRecorded(Struct, frozen=True, tag=True):
+    finding: Finding
+
+
+class EliteNamed(Struct, frozen=True, tag=True):
+    """`candidate` is now the elite of archive cluster `cluster`."""
+
+    cluster: int
+    candidate: str
+
+
+class ArchiveReclustered(Struct, frozen=True, tag=True):
+    """The archive was clustered afresh over `size` candidates.
+
+    `centroids[k]` is a point in standardised descriptor space, `(x - shift) / scale`; `elites[k]` its best candidate.
+    """
+
+    size: int
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+    centroids: tuple[tuple[float, ...], ...]
+    elites: tuple[str, ...]
+
+
+class ClaimOpened(Struct, frozen=True, tag=True):
+    claim: Claim
+
+
+class ClaimDecided(Struct, frozen=True, tag=True):
+    """A confirmed verdict makes the claim's candidate the champion."""
+
+    decided: Decided
+
+
+class CampaignEnded(Struct, frozen=True, tag=True):
+    reason: str
+
+
+# --- facts -----------------------------------------------------------------------------------------------
+
+
+class OutcomeRecorded(Struct, frozen=True, tag=True):
+    outcome: Outcome
+
+
+class AttemptLost(Struct, frozen=True, tag=True):
+    """The attempt came to nothing through no fault of its candidate: its keeper died, its machine restarted."""
+
+    attempt: str
+    experiment: str
+    reason: str
+
+
+class MergeConflicted(Struct, frozen=True, tag=True):
+    """These ideas do not merge; the same composition is not tried again."""
+
+    ideas: tuple[str, ...]
+    path: str
+
+
+class Heartbeat(Struct, frozen=True, tag=True):
+    """The campaign was alive at `elapsed` seconds of active wall time, in term `term`."""
+
+    term: int
+    elapsed: float
+
+
+class StopRequested(Struct, frozen=True, tag=True):
+    """Somebody asked the campaign to end; `request` tells one asking from another."""
+
+    request: str
+    reason: str
+
+
+Decision = (
+    CampaignOpened
+    | TermStarted
+    | DecisionTaken
+    | DirectionOpened
+    | DirectionRetired
+    | HypothesisProposed
+    | CandidateAdded
+    | ExperimentPlanned
+    | AttemptStarted
+    | FindingRecorded
+    | EliteNamed
+    | ArchiveReclustered
+    | ClaimOpened
+    | ClaimDecided
+    | CampaignEnded
+)
+Fact = OutcomeRecorded | AttemptLost | MergeConflicted | Heartbeat | StopRequested
+Event = Decision | Fact
+
+FACTS = (OutcomeRecorded, AttemptLost, MergeConflicted, Heartbeat, StopRequested)
+FORMAT = 1
+"""The version written beside every event; a ledger with a higher one was written by a newer Aster."""
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Entry(Struct, frozen=True):
+    """An event with its place: `position` counts from 1 without gaps, `time` is Unix seconds, `term` its decider's."""
+
+    position: int
+    term: int
+    time: float
+    event: Event
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as canonical JSON."""
+    return _encoder.encode(event)
+
+
+def decode(data: bytes) -> Event:
+    """Return the event held in `data`.
+
+    Raises:
+        msgspec.ValidationError: the bytes are not an event of this format.
+    """
+    return _decoder.decode(data)
+
+
+def natural_key(event: Event) -> str | None:
+    """Return the key under which a fact is recorded once, or None for a decision."""
+    match event:
+        case OutcomeRecorded(outcome=outcome):
+            return f"attempt:{outcome.attempt}"
+        case AttemptLost(attempt=attempt):
+            return f"attempt:{attempt}"  # shared with outcomes: an attempt ends once
+        case MergeConflicted(ideas=ideas):
+            return "conflict:" + "+".join(ideas)
+        case Heartbeat(term=term, elapsed=elapsed):
+            return f"beat:{term}:{elapsed:.1f}"
+        case StopRequested(request=request):
+            return f"stop:{request}"
+        case _:
+            return None

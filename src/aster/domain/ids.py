@@ -1,0 +1,58 @@
+"""Ids are hashes and random numbers come from seeds, so that a decision can be made again exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
+import msgspec
+
+from aster.domain.records import Change
+
+ID_CHARS = 12
+"""Hex characters of an id: 48 bits, a one-in-a-million chance of a clash at 24,000 records of one kind."""
+
+
+def digest(*parts: object) -> str:
+    """Return the SHA-256 of `parts`, as 64 hex characters.
+
+    Parts are encoded as one JSON list with sorted keys, so ("ab", "c") and ("a", "bc") differ.
+    """
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+def short_id(prefix: str, *parts: object) -> str:
+    """Return an id such as "x-0f3a9c...": `prefix`, a dash and the first characters of the digest of `parts`."""
+    return f"{prefix}-{digest(prefix, *parts)[:ID_CHARS]}"
+
+
+def blob_id(data: bytes) -> str:
+    """Return the content address of `data`: its SHA-256, 64 hex characters."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def tree_id(files: Mapping[str, bytes]) -> str:
+    """Return the id of a candidate: the hash of its editable files' paths and contents."""
+    return short_id("c", {path: blob_id(data) for path, data in files.items()})
+
+
+def recipe_key(recipe: Sequence[Change]) -> str:
+    """Return a key that is equal for equal recipes, whatever their order."""
+    return digest(sorted(([c.idea, c.knobs] for c in recipe), key=itemgetter(0)))[:ID_CHARS]
+
+
+def seeded(*parts: object) -> random.Random:
+    """Return a generator whose seed is H(parts): the only source of randomness in decisions."""
+    return random.Random(int(digest(*parts)[:16], 16))
+
+
+def search_seed(campaign_seed: int, index: int) -> int:
+    """Return search seed number `index` of a campaign: every candidate is searched on the same ones."""
+    return seed_number(campaign_seed, "search", index)
+
+
+def seed_number(*parts: object) -> int:
+    """Return a 31-bit seed for an experiment, derived from `parts`."""
+    return int(digest("seed", *parts)[:8], 16) & 0x7FFFFFFF

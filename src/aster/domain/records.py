@@ -1,0 +1,265 @@
+"""The nouns of a campaign, as frozen records.
+
+Finished records never change. Times are Unix seconds, durations seconds, memory MiB. Paths are relative
+to the problem folder and use "/". A `blob` field holds the content address of bytes in the store.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Goal = Literal["maximize", "minimize"]
+Purpose = Literal["baseline", "search", "confirm"]
+Mode = Literal["ordered", "arrival"]
+Verdict = Literal["confirmed", "refuted", "undecided"]
+Knob = int | float | str | bool | list[int | float | str | bool]
+
+
+class Objective(Struct, frozen=True):
+    """What is optimised. `resolution`: differences at most this large are ties, in the metric's units.
+
+    `exact`: the metric is deterministic given the artifact, so a claim re-scores the artifact and needs no seeds.
+    """
+
+    metric: str
+    goal: Goal
+    resolution: float = 0.0
+    exact: bool = False
+
+    def gain(self, new: float, old: float) -> float:
+        """Return by how much `new` is better than `old` (negative: worse), in the metric's units."""
+        return new - old if self.goal == "maximize" else old - new
+
+    def better(self, new: float, old: float) -> bool:
+        """Whether `new` beats `old` by more than the resolution."""
+        return self.gain(new, old) > self.resolution
+
+
+class Limits(Struct, frozen=True):
+    """The ceiling of a campaign: active wall seconds and experiments. None: no ceiling of that kind."""
+
+    wall_s: float | None = None
+    experiments: int | None = None
+
+
+class Reference(Struct, frozen=True):
+    """A published mark, drawn beside the campaign's own numbers.
+
+    `same`: reached under the same conditions as this campaign's; else it is drawn grey with its `conditions`, and no
+    sentence says that it was beaten.
+    """
+
+    name: str
+    value: float
+    source: str
+    same: bool = False
+    conditions: str = ""
+
+
+class Setup(Struct, frozen=True):
+    """All that a campaign's decisions depend on, fixed when it is opened."""
+
+    problem: str
+    title: str
+    objective: Objective
+    limits: Limits
+    mode: Mode
+    slots: int
+    seed: int
+    search_seeds: int = 1
+    confirm_seeds: int = 10
+    paired: bool = True
+    """Whether the solution takes a seed, so that two candidates can be compared on the same one."""
+    descriptors: tuple[str, ...] = ()
+    """Metrics that place a candidate in the archive; empty: the shape of its diff does."""
+    references: tuple[Reference, ...] = ()
+
+
+COMBINATION = "combination"
+"""The surface of directions that combine changes which won apart, in other directions."""
+
+
+EXHAUSTED = "exhausted: nothing untried is left on this surface"
+"""Why a direction is retired when its proposer has nothing more; opened again once the archive has changed."""
+
+
+class Change(Struct, frozen=True):
+    """One idea as a candidate holds it, with the knob values that differ from the idea's own."""
+
+    idea: str
+    knobs: dict[str, Knob] = {}
+
+
+class Direction(Struct, frozen=True):
+    """A research direction on one surface."""
+
+    id: str
+    surface: str
+    rationale: str
+
+
+class Hypothesis(Struct, frozen=True):
+    """One testable claim inside a direction: `change` applied to `parent` moves the objective by `predicts`."""
+
+    id: str
+    direction: str
+    parent: str
+    change: str
+    text: str
+    predicts: float | None = None
+
+
+class Candidate(Struct, frozen=True):
+    """A content-addressed version of the solution tree.
+
+    Attributes:
+        tree: blob of a JSON object from path to blob, for every editable file.
+        parents: candidate ids; the first is the one that the diff and the hypothesis are about.
+        author: the researcher, such as "baseline" or "ideas".
+        recipe: the ideas in it, sorted by name; empty for a candidate not made from ideas.
+        label: a short description for people.
+        traits: the shape of its diff against the baseline, for the archive.
+    """
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    hypothesis: str | None
+    recipe: tuple[Change, ...] = ()
+    label: str = ""
+    traits: tuple[float, ...] = ()
+
+
+class Experiment(Struct, frozen=True):
+    """One candidate, one seed, one kind of hardware, one purpose.
+
+    `decision` is the number of the decision that planned it. `artifact` names the experiment whose stored
+    outputs are re-scored, for exact metrics; None: the candidate's code runs.
+    """
+
+    id: str
+    decision: int
+    candidate: str
+    seed: int
+    purpose: Purpose
+    hardware: str
+    hypothesis: str | None = None
+    claim: str | None = None
+    artifact: str | None = None
+
+
+class Usage(Struct, frozen=True):
+    """What an attempt used: wall and CPU seconds, peak resident MiB over its processes, GPU seconds leased."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    max_rss_mb: float = 0.0
+    gpu_s: float = 0.0
+
+
+class Measured(Struct, frozen=True, tag="measured"):
+    """The only result with numbers: all finite, the objective among them, all within their valid range."""
+
+    metrics: dict[str, float]
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The attempt broke: a crash, a missing output, a failing evaluator."""
+
+    reason: str
+
+
+class TimedOut(Struct, frozen=True, tag="timed_out"):
+    """A stage ran past its limit and its process tree was killed."""
+
+    stage: str
+    limit_s: float
+
+
+class Invalid(Struct, frozen=True, tag="invalid"):
+    """The attempt broke a rule, which `rule` names."""
+
+    rule: str
+
+
+class Cancelled(Struct, frozen=True, tag="cancelled"):
+    """The campaign stopped the attempt: its budget ended, or the user asked."""
+
+    reason: str
+
+
+Result = Measured | Failed | TimedOut | Invalid | Cancelled
+
+
+class Outcome(Struct, frozen=True):
+    """What one attempt came to.
+
+    Attributes:
+        attempt: its id, "EXPERIMENT.NUMBER": the natural key of this fact.
+        hardware: the kind it ran on; scores of different kinds are never ranked together.
+        log: blob of the bounded tail of its output; None where there was none.
+        artifacts: outputs kept, from file name to blob.
+        pictures: drawings by the trusted stage, from file name to blob.
+    """
+
+    attempt: str
+    experiment: str
+    result: Result
+    hardware: str
+    usage: Usage
+    started: float
+    ended: float
+    log: str | None = None
+    artifacts: dict[str, str] = {}
+    pictures: dict[str, str] = {}
+
+
+class Claim(Struct, frozen=True):
+    """ "`candidate` beats `against` on the objective by more than `least`", and how it will be tested.
+
+    Attributes:
+        number: k, counted over the campaign's claims; sets `alpha`.
+        alpha: one-sided error rate spent on this claim.
+        seen: the gain seen in search that led to the claim, in the metric's units.
+        sd: the noise of one measurement that the design used.
+        seeds: one fresh seed a pair; their number was fixed before any was run. One dummy seed if exact.
+        power: the chance to confirm if the gain seen is real; None for exact metrics.
+    """
+
+    id: str
+    number: int
+    candidate: str
+    against: str
+    least: float
+    alpha: float
+    seen: float
+    sd: float
+    seeds: tuple[int, ...]
+    paired: bool
+    exact: bool
+    power: float | None = None
+
+
+class Decided(Struct, frozen=True):
+    """The verdict on a claim: mean gain, its interval (at 1 - 2 alpha), and the pairs that it rests on."""
+
+    claim: str
+    verdict: Verdict
+    gain: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    note: str = ""
+
+
+class Finding(Struct, frozen=True):
+    """What was learnt from one hypothesis. `gain` is against its parent, None if it did not measure."""
+
+    hypothesis: str
+    experiment: str
+    text: str
+    success: bool
+    gain: float | None = None

@@ -1,0 +1,1 @@
+"""What the numbers prove: noise, the design of a claim, and its verdict."""

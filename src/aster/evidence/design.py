@@ -1,0 +1,87 @@
+"""How a claim is tested, fixed before any of its experiments runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from scipy import special
+
+from aster.domain.records import Setup
+
+ALPHA = 0.05
+"""The chance, over a whole campaign, that any claim is confirmed although nothing is better."""
+
+POWER = 0.8
+"""The chance that a claim is confirmed if the gain seen in search is real."""
+
+MIN_PAIRS = 3
+"""Below three pairs a t interval is too wide to be of use (its quantile at 5% is 6.3 for two pairs)."""
+
+
+def alpha_of(number: int) -> float:
+    """Return the one-sided error rate of the campaign's claim `number` (1, 2, ...).
+
+    ALPHA * 6 / (pi^2 k^2) sums to ALPHA over all k, so any number of claims keeps the campaign's error rate.
+    """
+    return ALPHA * 6.0 / (math.pi**2 * number**2)
+
+
+def t_quantile(probability: float, df: float) -> float:
+    """Return the quantile of Student's t distribution."""
+    return float(special.stdtrit(df, probability))
+
+
+def power(pairs: int, gain: float, sd: float, alpha: float, paired: bool) -> float:
+    """Return the chance that a one-sided t test over `pairs` finds a true `gain`.
+
+    `sd` is the noise of one measurement, in the metric's units. Pairing is given no credit: how much two runs on
+    one seed have in common is not known before they are compared, so the sd of a difference is taken as sd * sqrt(2).
+    """
+    if sd <= 0:
+        return 1.0 if gain > 0 else 0.0
+    df = pairs - 1 if paired else 2 * pairs - 2
+    shift = gain / (sd * math.sqrt(2.0 / pairs))
+    if shift > 30:  # the noncentral distribution underflows there, and the answer is 1 to all digits
+        return 1.0
+    return float(1.0 - special.nctdtr(df, shift, t_quantile(1.0 - alpha, df)))
+
+
+def pairs_needed(gain: float, sd: float, alpha: float, paired: bool, most: int) -> tuple[int, float]:
+    """Return (pairs, power): the fewest pairs, from MIN_PAIRS to `most`, that reach POWER, or `most` if none does."""
+    for pairs in range(MIN_PAIRS, most):
+        reached = power(pairs, gain, sd, alpha, paired)
+        if reached >= POWER:
+            return pairs, reached
+    return most, power(most, gain, sd, alpha, paired)
+
+
+def smallest_gain(pairs: int, sd: float, alpha: float, paired: bool) -> float:
+    """Return the smallest true gain that `pairs` find with POWER, in the metric's units, within 1%."""
+    if sd <= 0:
+        return 0.0
+    low, high = 0.0, sd
+    while power(pairs, high, sd, alpha, paired) < POWER:
+        low, high = high, 2 * high
+    while high - low > 0.01 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(pairs, middle, sd, alpha, paired) >= POWER else (middle, high)
+    return high
+
+
+def baseline_runs(setup: Setup) -> int:
+    """Return how often the baseline runs before the search: once if exact, else enough to know the noise.
+
+    Five runs know the sd within a factor of 0.6 to 2.9 (95%), three within 0.5 to 6.3; a small budget affords three.
+    """
+    if setup.objective.exact:
+        return 1
+    wanted = 3 if setup.limits.experiments is not None and setup.limits.experiments < 50 else 5
+    return max(wanted, setup.search_seeds)
+
+
+def claim_experiments(setup: Setup, pairs: Literal["fewest", "most"] = "most") -> int:
+    """Return how many experiments one claim takes: two a pair, one pair of re-scorings if exact."""
+    if setup.objective.exact:
+        return 2
+    return 2 * (MIN_PAIRS if pairs == "fewest" else max(MIN_PAIRS, setup.confirm_seeds))

@@ -1,0 +1,65 @@
+"""What was learnt from one hypothesis, in words and numbers."""
+
+from __future__ import annotations
+
+import math
+
+from aster.board import Board, ExperimentState
+from aster.domain.records import Failed, Finding, Invalid, Objective, TimedOut
+
+
+def noise(board: Board) -> float:
+    """Return the sd of one measurement of the baseline on the current hardware; 0 if exact or not known yet."""
+    score = board.baseline_score
+    if board.setup.objective.exact or score is None:
+        return 0.0
+    return score.sd or 0.0
+
+
+def finding_of(board: Board, state: ExperimentState) -> Finding | None:
+    """Return the finding that a search experiment completes, or None if its candidate has seeds to run yet.
+
+    A success gained more on its parent than the resolution and than one sd of a difference of two measurements.
+    """
+    record = state.record
+    if record.hypothesis is None or record.purpose != "search":
+        return None
+    hypothesis = board.hypotheses[record.hypothesis]
+    child, parent = board.score(record.candidate), board.score(hypothesis.parent)
+    if state.metrics is None:
+        return Finding(hypothesis.id, record.id, f"{hypothesis.change}: {_trouble(state)}", success=False)
+    if child is None or parent is None or child.n < board.setup.search_seeds:
+        return None
+    objective = board.setup.objective
+    gain = objective.gain(child.mean, parent.mean)
+    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / min(child.n, parent.n)))
+    moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)} ({_signed(gain, objective)})"
+    if gain > least:
+        word = "helps"
+    elif gain < -least:
+        word = "hurts"
+    else:
+        word = "no gain seen" if least <= objective.resolution else "no gain beyond the noise"
+    return Finding(hypothesis.id, record.id, f"{hypothesis.change}: {moved}: {word}", success=gain > least, gain=gain)
+
+
+def _number(value: float) -> str:
+    return f"{value:.7g}"
+
+
+def _signed(gain: float, objective: Objective) -> str:
+    change = gain if objective.goal == "maximize" else -gain
+    return f"{change:+.3g}"
+
+
+def _trouble(state: ExperimentState) -> str:
+    assert state.outcome is not None
+    match state.outcome.result:
+        case Failed(reason=reason):
+            return f"failed: {reason}"
+        case TimedOut(stage=stage, limit_s=limit):
+            return f"timed out: stage {stage} ran past {limit:g} s"
+        case Invalid(rule=rule):
+            return f"invalid: {rule}"
+        case other:
+            return f"cancelled: {other.reason}" if hasattr(other, "reason") else "no result"

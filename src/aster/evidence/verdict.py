@@ -1,0 +1,129 @@
+"""From the measured pairs of a claim to its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, variance
+
+from aster.board import Board, ClaimState
+from aster.domain.records import Decided, Verdict
+from aster.evidence.design import MIN_PAIRS, t_quantile
+
+
+def interval(gains: Sequence[float], alpha: float) -> tuple[float, float, float]:
+    """Return (mean, low, high) of paired gains: Student's t interval at level 1 - 2 alpha.
+
+    Its lower end is the one-sided bound at level 1 - alpha. At least two gains.
+    """
+    mean = fmean(gains)
+    half = t_quantile(1.0 - alpha, len(gains) - 1) * math.sqrt(variance(gains, mean) / len(gains))
+    return mean, mean - half, mean + half
+
+
+def interval_unpaired(new: Sequence[float], old: Sequence[float], alpha: float) -> tuple[float, float, float]:
+    """Return (mean, low, high) of new - old by Welch's t interval (Welch 1947), at level 1 - 2 alpha."""
+    mean = fmean(new) - fmean(old)
+    a, b = variance(new) / len(new), variance(old) / len(old)
+    if a + b == 0.0:
+        return mean, mean, mean
+    df = (a + b) ** 2 / (a**2 / (len(new) - 1) + b**2 / (len(old) - 1))
+    half = t_quantile(1.0 - alpha, df) * math.sqrt(a + b)
+    return mean, mean - half, mean + half
+
+
+def verdict_of(low: float, high: float, least: float) -> Verdict:
+    """Return the verdict on "the gain is more than `least`" given its interval."""
+    if low > least:
+        return "confirmed"
+    return "refuted" if high <= least else "undecided"
+
+
+def finished(board: Board, claim: ClaimState) -> bool:
+    """Whether decisions have seen an outcome for every experiment of the claim."""
+    planned = 2 * len(claim.record.seeds)
+    return len(claim.experiments) == planned and all(board.experiments[x].seen for x in claim.experiments.values())
+
+
+def decide_claim(board: Board, claim: ClaimState) -> Decided:
+    """Return the verdict on a finished claim. Pure: reads the board only.
+
+    A candidate that breaks on fresh seeds is refuted. A standing candidate that breaks spoils its pairs, and so does
+    a pair that ran on two kinds of hardware; with fewer than MIN_PAIRS left the claim is undecided.
+    """
+    record = claim.record
+    sides = [
+        [board.experiments[claim.experiments[(c, s)]] for s in record.seeds] for c in (record.candidate, record.against)
+    ]
+    for state in sides[0]:
+        if state.metrics is None and state.outcome is not None:
+            status = type(state.outcome.result).__name__.lower()
+            if status != "cancelled":
+                return Decided(
+                    record.id,
+                    "refuted",
+                    None,
+                    None,
+                    None,
+                    0,
+                    f"{state.record.id} of the claimed candidate: {status}",
+                )
+    objective = board.setup.objective
+    pairs = []
+    for new, old in zip(*sides, strict=True):
+        if new.metrics is None or old.metrics is None or new.outcome is None or old.outcome is None:
+            continue
+        if record.exact or new.outcome.hardware == old.outcome.hardware:
+            pairs.append((new.metrics[objective.metric], old.metrics[objective.metric]))
+    if record.exact:
+        return _exact(board, claim, pairs)
+    if len(pairs) < MIN_PAIRS:
+        return Decided(record.id, "undecided", None, None, None, len(pairs), "too few complete pairs")
+    if record.paired:
+        mean, low, high = interval([objective.gain(a, b) for a, b in pairs], record.alpha)
+    else:
+        mean, low, high = _unpaired(board, pairs, record.alpha)
+    verdict = verdict_of(low, high, record.least)
+    return Decided(record.id, verdict, mean, low, high, len(pairs), _note(verdict, mean, low, len(pairs), record.least))
+
+
+def _unpaired(board: Board, pairs: list[tuple[float, float]], alpha: float) -> tuple[float, float, float]:
+    sign = 1.0 if board.setup.objective.goal == "maximize" else -1.0
+    return interval_unpaired([sign * a for a, _ in pairs], [sign * b for _, b in pairs], alpha)
+
+
+def _exact(board: Board, claim: ClaimState, pairs: list[tuple[float, float]]) -> Decided:
+    record, objective = claim.record, board.setup.objective
+    if not pairs:
+        return Decided(record.id, "undecided", None, None, None, 0, "an artifact could not be scored again")
+    new, old = pairs[0]
+    for candidate, value in ((record.candidate, new), (record.against, old)):
+        score = board.score(candidate)
+        if score is None or abs(score.mean - value) > objective.resolution:
+            note = f"scoring {candidate} again gave {value!r}, not what was measured first: the metric is not exact"
+            return Decided(record.id, "refuted", None, None, None, 1, note)
+    gain = objective.gain(new, old)
+    return Decided(
+        record.id, verdict_of(gain, gain, record.least), gain, gain, gain, 1, "exact: both artifacts scored again"
+    )
+
+
+def _note(verdict: Verdict, mean: float, low: float, pairs: int, least: float) -> str:
+    """Say what would decide an undecided claim: pairs needed grow with the square of the interval's half width."""
+    if verdict != "undecided":
+        return ""
+    excess = mean - least
+    if excess <= 0:
+        return "the mean gain over fresh seeds is not positive; more pairs would rather refute it"
+    more = math.ceil(pairs * ((mean - low) / excess) ** 2)
+    return f"about {max(more, pairs + 1)} pairs would decide it if the gain is as measured"
+
+
+def champion_value(board: Board) -> float | None:
+    """Return the champion's mean over the fresh seeds of its confirmed claim (its artifact's score if exact)."""
+    for claim in reversed(board.claims.values()):
+        if claim.decided is not None and claim.decided.verdict == "confirmed":
+            states = [board.experiments[x] for (c, _), x in claim.experiments.items() if c == board.champion]
+            values = [s.metrics[board.setup.objective.metric] for s in states if s.metrics is not None]
+            return fmean(values) if values else None
+    return None

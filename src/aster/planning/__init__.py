@@ -1,0 +1,1 @@
+"""Directions: which to open, which to fund, which to retire."""

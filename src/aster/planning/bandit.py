@@ -1,0 +1,114 @@
+"""The planner that needs no model: a bandit over directions, by gain per cost with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+
+from aster.board import Board, DirectionState
+from aster.domain.events import DirectionOpened, DirectionRetired
+from aster.domain.ids import short_id
+from aster.domain.records import COMBINATION, EXHAUSTED, Direction
+
+DRY = 6
+"""A direction whose last DRY hypotheses gained nothing is retired, as long as another one is open."""
+
+MEMORY = 12
+"""Yields looked at, the latest; older ones were measured against parents that are no longer the best."""
+
+FADE = 0.85
+"""Weight of a yield relative to the one after it."""
+
+
+class BanditPlanner:
+    """Opens one direction a surface, funds them by Thompson sampling, retires dry ones, and opens a combination.
+
+    A retired surface is opened again as a new direction once the best candidate has changed by another hand.
+    """
+
+    def __init__(self, surfaces: Mapping[str, float | None]) -> None:
+        """Args:
+        surfaces: each surface with the gain predicted there, in the metric's units, or None.
+        """
+        self._surfaces = dict(surfaces)
+
+    def plan(self, board: Board) -> list[DirectionOpened | DirectionRetired]:
+        """Return the directions to open and to retire now, retirements first."""
+        changes: list[DirectionOpened | DirectionRetired] = []
+        alive = {s.record.surface: s for s in board.directions.values() if s.retired is None}
+        for surface, state in sorted(alive.items()):
+            if len(alive) > 1 and _dry(state):
+                changes.append(DirectionRetired(state.record.id, f"dry: the last {DRY} hypotheses gained nothing"))
+                del alive[surface]
+        for surface in sorted(self._surfaces):
+            if surface not in alive and self._may_open(board, surface):
+                changes.append(DirectionOpened(_direction(board, surface, self._why(board, surface))))
+        if COMBINATION not in alive and self._may_open(board, COMBINATION) and len(_winners(board)) >= 2:
+            why = "Changes won apart on " + ", ".join(sorted(_winners(board))) + "; do they add up?"
+            changes.append(DirectionOpened(_direction(board, COMBINATION, why)))
+        return changes
+
+    def fund(self, board: Board, rng: random.Random) -> list[str]:
+        """Return the open directions by one draw of their gain per cost, highest first."""
+        alive = [s for s in board.directions.values() if s.retired is None]
+        unit_cost = board.setup.mode == "ordered"
+        yields = {s.record.id: _recent(s, unit_cost) for s in alive}
+        scale = max((y for rows in yields.values() for y in rows), default=0.0) or 1.0
+        worth = {s.record.id: self._draw(s.record.surface, yields[s.record.id], scale, rng) for s in alive}
+        return sorted(worth, key=lambda d: (-worth[d], d))
+
+    def _draw(self, surface: str, rows: list[float], scale: float, rng: random.Random) -> float:
+        """Draw a direction's mean yield, as a share of the largest yield seen.
+
+        The prior counts as one yield: optimistic, and more so where a large gain is predicted. The draw is normal
+        about the faded mean, with sd 0.5 / sqrt(faded count).
+        """
+        predicted = self._surfaces.get(surface)
+        top = max((p for p in self._surfaces.values() if p is not None), default=None)
+        prior = 0.5 if predicted is None or not top or top <= 0 else 0.25 + 0.5 * max(0.0, predicted) / top
+        weights = [FADE**age for age in range(len(rows))]
+        count = 1.0 + sum(weights)
+        mean = (prior + sum(w * math.sqrt(row / scale) for w, row in zip(weights, rows, strict=True))) / count
+        return rng.gauss(mean, 0.5 / math.sqrt(count))
+
+    def _may_open(self, board: Board, surface: str) -> bool:
+        """Whether the surface was never open, or what made its last direction retire has changed since."""
+        last = next((s for s in reversed(board.directions.values()) if s.record.surface == surface), None)
+        if last is None:
+            return True
+        if last.retired == EXHAUSTED:
+            return last.elites_then != frozenset(board.archive.elites.values())
+        return last.best_then != next(iter(board.ranking), None)
+
+    def _why(self, board: Board, surface: str) -> str:
+        if any(s.record.surface == surface for s in board.directions.values()):
+            return f"Opened again: the best candidate has changed since {surface} ran dry."
+        predicted = self._surfaces.get(surface)
+        gain = f", predicted to gain up to {predicted:g}" if predicted is not None else ""
+        return f"The idea library has ideas on {surface}{gain}."
+
+
+def _direction(board: Board, surface: str, why: str) -> Direction:
+    number = sum(s.record.surface == surface for s in board.directions.values())
+    return Direction(short_id("d", board.setup.seed, surface, number), surface, why)
+
+
+def _dry(state: DirectionState) -> bool:
+    last = state.yields[-DRY:]
+    return len(last) == DRY and all(gain is None or gain <= 0 for gain, _ in last)
+
+
+def _recent(state: DirectionState, unit_cost: bool) -> list[float]:
+    """Return the latest yields, newest first: gain (never negative) per experiment, or per second in arrival mode."""
+    rows = state.yields[-MEMORY:][::-1]
+    return [max(0.0, gain or 0.0) / (1.0 if unit_cost else max(seconds, 0.1)) for gain, seconds in rows]
+
+
+def _winners(board: Board) -> set[str]:
+    """Return the surfaces on which some hypothesis gained."""
+    return {
+        s.record.surface
+        for s in board.directions.values()
+        if s.record.surface != COMBINATION and any((gain or 0.0) > 0 for gain, _ in s.yields)
+    }

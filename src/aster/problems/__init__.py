@@ -1,0 +1,1 @@
+"""Finding, reading and checking problem folders, and judging scores by their rules."""

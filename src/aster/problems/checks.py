@@ -1,0 +1,230 @@
+"""Reading problem.toml, and what its tables demand of each other and of the folder."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import NamedTuple
+
+from aster.errors import ProblemError
+from aster.problems.globs import Globs
+from aster.problems.model import About, Archive, Metric, Reference, Resources, Seeds, Solution, Spec, Stage
+from aster.problems.tables import M, read_table, read_tables, refusal, show
+from aster.problems.troubles import Trouble, nearest, raise_troubles
+
+FILE = "problem.toml"
+LEAST_PAIRS = 3
+"""Fewer pairs than this give no interval worth the name."""
+
+_PLACEHOLDERS = ("outputs", "seed", "pictures")
+_RESERVED_ROOTS = ("ideas", "campaigns")
+_TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference"})
+_LATER = frozenset({"environment", "prepare", "data", "constraint"})
+_NEEDED = {
+    "problem": "[problem]: its name, title and statement",
+    "solution": "[solution]: its root and what is editable",
+    "stage": "[[stage]]: one that runs the candidate and a trusted one that scores it",
+    "metric": "[[metric]]: the first is the objective",
+}
+
+
+class Draft(NamedTuple):
+    """The tables of a file as far as they could be read. None: broken, so nothing that depends on it is checked."""
+
+    problem: About | None
+    solution: Solution | None
+    stages: tuple[Stage, ...] | None
+    metrics: tuple[Metric, ...] | None
+    archive: Archive | None
+    resources: Resources | None
+    seeds: Seeds | None
+    references: tuple[Reference, ...] | None
+
+
+Found = Iterator[tuple[str, str]]
+Files = Mapping[str, bytes]
+
+
+def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
+    """Return the checked problem.toml of a folder that was read into memory.
+
+    Args:
+        files: the folder, path -> content; holds "problem.toml".
+        where: the file's name in errors.
+
+    Raises:
+        ProblemError: names every trouble in the file, each with its key and mend.
+    """
+    troubles: list[Trouble] = []
+    draft = _draft(_parse(files[FILE], where), where, troubles)
+    found = chain(
+        _check_folder(draft, files),
+        _check_stages(draft),
+        _check_commands(draft, files),
+        _check_metrics(draft),
+        _check_seeds(draft),
+        _check_names(draft),
+    )
+    troubles.extend(Trouble(where, key, text) for key, text in found)
+    raise_troubles(troubles)
+    return _spec(draft)
+
+
+def _spec(draft: Draft) -> Spec:
+    """Return the draft, none of whose tables is broken, as a spec."""
+    problem, solution, stages, metrics, archive, resources, seeds, references = draft
+    if not (problem and solution and stages and metrics and archive and resources and seeds) or references is None:
+        raise AssertionError("a broken table comes with its troubles, and these were raised")
+    return Spec(problem, solution, stages, metrics, archive, resources, seeds, references)
+
+
+def _parse(data: bytes, where: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ProblemError(where, "", f"is not UTF-8 text (line {line}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemError(where, "", f"is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ProblemError(where, "", "is nested too deeply to be read") from error
+
+
+def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft:
+    for name in raw:
+        if name not in _TABLES:
+            troubles.append(Trouble(where, name, refusal(name, _TABLES, _LATER)))
+    missing = {name for name in _NEEDED if raw.get(name, []) == []}
+    for name in sorted(missing):
+        troubles.append(Trouble(where, name, f"missing; add {_NEEDED[name]}"))
+
+    def table(model: type[M], key: str) -> M | None:
+        return None if key in missing else read_table(model, raw.get(key, {}), where, key, troubles)
+
+    def tables(model: type[M], key: str) -> tuple[M, ...] | None:
+        return None if key in missing else read_tables(model, raw.get(key, []), where, key, troubles)
+
+    return Draft(
+        problem=table(About, "problem"),
+        solution=table(Solution, "solution"),
+        stages=tables(Stage, "stage"),
+        metrics=tables(Metric, "metric"),
+        archive=table(Archive, "archive"),
+        resources=table(Resources, "resources"),
+        seeds=table(Seeds, "seeds"),
+        references=tables(Reference, "reference"),
+    )
+
+
+def _check_folder(draft: Draft, files: Files) -> Found:
+    if draft.problem is not None and draft.problem.statement not in files:
+        near = nearest(draft.problem.statement, files)
+        yield (
+            "problem.statement",
+            f'there is no file "{draft.problem.statement}"{near or "; write it for the agents"}',
+        )
+    if draft.solution is None:
+        return
+    root = draft.solution.root
+    if root in _RESERVED_ROOTS:
+        yield "solution.root", f'"{root}" is a folder that Aster uses itself; choose another name'
+    elif not any(path.startswith(root + "/") for path in files):
+        yield "solution.root", f'there is no folder "{root}" with files in it'
+    else:
+        for index, pattern in enumerate(draft.solution.editable):
+            if not any(path in Globs(root, [pattern]) for path in files):
+                yield f"solution.editable[{index}]", f'"{pattern}" matches no file; it is relative to {root}/'
+
+
+def _check_stages(draft: Draft) -> Found:
+    stages = draft.stages
+    if not stages:
+        return
+    if all(stage.trusted for stage in stages):
+        yield "stage", "no stage runs the candidate's code; add one before the trusted one, without `trusted`"
+    if not any(stage.trusted for stage in stages):
+        yield (
+            "stage",
+            "no stage is trusted, so nobody can report a score; add `trusted = true` to the one that scores",
+        )
+    elif first := next((index for index, stage in enumerate(stages) if stage.trusted), None):
+        for index, stage in enumerate(stages[first:], first):
+            if not stage.trusted:
+                yield (
+                    f"stage[{index}]",
+                    f'"{stage.name}" is untrusted but comes after a trusted stage; move it before',
+                )
+
+
+def _check_commands(draft: Draft, files: Files) -> Found:
+    for index, stage in enumerate(draft.stages or ()):
+        for place, word in enumerate(stage.command):
+            key = f"stage[{index}].command[{place}]"
+            found = list(_placeholder_troubles(stage, word))
+            if draft.solution is not None:
+                found += _file_troubles(stage, word, draft.solution, files)
+            yield from ((key, f'{text} (in "{stage.name}")') for text in found)
+
+
+def _placeholder_troubles(stage: Stage, word: str) -> Iterator[str]:
+    for name in re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", word):
+        if name not in _PLACEHOLDERS:
+            known = ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+            yield f"unknown placeholder {{{name}}}{nearest(name, _PLACEHOLDERS)}; known are {known}"
+        elif name == "pictures" and not stage.trusted:
+            yield "{pictures} is for trusted stages only; write to {outputs} and draw in the trusted one"
+
+
+def _file_troubles(stage: Stage, word: str, solution: Solution, files: Files) -> Iterator[str]:
+    """Yield what is wrong with a word that looks like a file of the problem folder."""
+    path, root = word.removeprefix("./"), solution.root
+    in_root = path.startswith(root + "/")
+    if "{" in path or path.startswith(("-", "/")) or not (in_root or re.fullmatch(r"\S+\.(py|sh)", path)):
+        return
+    if path not in files:
+        yield f'there is no file "{path}"' + nearest(path, files)
+    elif stage.trusted and path in Globs(root, solution.editable):
+        yield f'candidates can edit "{path}", so a trusted stage may not run it; move it out of {root}/'
+    elif not stage.trusted and not in_root:
+        yield f'"{path}" is outside {root}/, which is all that an untrusted stage sees; move it there'
+
+
+def _check_metrics(draft: Draft) -> Found:
+    metrics = draft.metrics
+    if not metrics:
+        return
+    if metrics[0].goal is None:
+        name = metrics[0].name
+        yield "metric[0].goal", f'missing; "{name}" is the objective: say goal = "maximize" or goal = "minimize"'
+    names = [metric.name for metric in metrics]
+    for index, name in enumerate(draft.archive.descriptors if draft.archive else ()):
+        if name not in names:
+            near = nearest(name, names) or f"; add a [[metric]] of that name, or choose from {', '.join(names)}"
+            yield f"archive.descriptors[{index}]", f'"{name}" is not a declared metric{near}'
+
+
+def _check_seeds(draft: Draft) -> Found:
+    if draft.seeds is None or not draft.metrics:
+        return
+    if not draft.metrics[0].exact and draft.seeds.confirm < LEAST_PAIRS:
+        yield (
+            "seeds.confirm",
+            f"must be at least {LEAST_PAIRS}, not {draft.seeds.confirm}: fewer say nothing about noise "
+            "(a metric that is deterministic given the outputs may say `exact = true` instead)",
+        )
+
+
+def _check_names(draft: Draft) -> Found:
+    named: tuple[tuple[str, Iterable[str]], ...] = (
+        ("stage", [stage.name for stage in draft.stages or ()]),
+        ("metric", [metric.name for metric in draft.metrics or ()]),
+        ("reference", [reference.name for reference in draft.references or ()]),
+        ("archive.descriptors", draft.archive.descriptors if draft.archive else ()),
+    )
+    for key, names in named:
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield key, f"{show(name)} stands {count} times; give each a name of its own"

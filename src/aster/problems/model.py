@@ -1,0 +1,206 @@
+"""problem.toml as typed records: exactly the keys that this version acts on.
+
+Each record checks itself; what one table demands of another, or of the folder, is checked in `checks`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator
+
+from aster.domain.records import Objective
+from aster.problems.tables import ListToTuple, Table, show
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_MIB = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0 * 1024.0}
+_OURS = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "ASTER_SCORE", "ASTER_ATTEMPT"})
+
+
+def parse_seconds(value: object) -> float:
+    """Return a duration in seconds from "60s", "2m", "1.5h" or a number of seconds.
+
+    Raises:
+        ValueError: it is none of these, or not positive and finite.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", value) if isinstance(value, str) else None
+    if found:
+        seconds = float(found[1]) * _SECONDS[found[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        raise ValueError(f'must be a time such as "60s", "2m" or "1.5h", or a number of seconds, not {show(value)}')
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise ValueError(f"must be more than 0 seconds, not {show(value)}")
+    return seconds
+
+
+def parse_mib(value: object) -> int:
+    """Return an amount of memory in MiB, rounded up, from "2GiB", "512MiB" and the like.
+
+    Raises:
+        ValueError: it is not an amount, or not positive.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]iB)\s*", value) if isinstance(value, str) else None
+    mib = math.ceil(float(found[1]) * _MIB[found[2]]) if found else 0
+    if mib <= 0:
+        raise ValueError(f'must be an amount such as "2GiB" or "512MiB", not {show(value)}')
+    return mib
+
+
+def relative_path(path: str) -> str:
+    """Return `path` without "./" and a closing "/".
+
+    Raises:
+        ValueError: it is absolute, or leaves the problem folder.
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or ".." in parts or not parts:
+        raise ValueError(f"must be a path below the problem folder, written with /, not {show(path)}")
+    return "/".join(parts)
+
+
+def _seed_variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in _OURS:
+        raise ValueError(f'must be the name of an environment variable of your own, such as "SEED", not {show(name)}')
+    return name
+
+
+def _metric_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.@/-]{0,63}", name) or name == "invalid":
+        raise ValueError(
+            'must begin with a letter, hold only letters, digits and _ . @ / -, and not be "invalid" '
+            f"(a score uses that word to say that a rule was broken), not {show(name)}"
+        )
+    return name
+
+
+Text = Annotated[str, Field(pattern=r"\S")]
+Path = Annotated[str, AfterValidator(relative_path)]
+Paths = Annotated[tuple[Path, ...], ListToTuple]
+Seconds = Annotated[float, BeforeValidator(parse_seconds)]
+MetricName = Annotated[str, AfterValidator(_metric_name)]
+
+
+class About(Table):
+    """[problem]: what it is called and what agents read about it."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description='a name in kebab-case, such as "my-problem"')
+    title: Text = Field(description="one line that says what is to be done")
+    statement: Path = Field(default="README.md", description="the path of the text that agents read")
+
+
+class Solution(Table):
+    """[solution]: the tree that candidates are versions of. All in it that no glob matches is frozen."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"surfaces"})
+
+    root: Path = Field(description='a folder of its own below problem.toml, such as "solution"')
+    editable: Paths = Field(min_length=1, description='a list of globs relative to the root, such as ["**/*.py"]')
+
+
+class Stage(Table):
+    """[[stage]]: one command in a process tree of its own; `timeout_s` in seconds."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"quick", "service"})
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description='a short name, such as "solve"')
+    command: Annotated[tuple[Text, ...], ListToTuple] = Field(
+        min_length=1, description='a list of words, such as ["python", "solution/solve.py"]'
+    )
+    timeout_s: Seconds = Field(alias="timeout", description='a time such as "60s", "2m" or "1.5h"')
+    trusted: bool = Field(default=False, description="true or false")
+
+
+class Metric(Table):
+    """[[metric]]: a number that the trusted stage reports. The first one is the objective."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"pattern"})
+
+    name: MetricName = Field(description='a name, such as "sum_of_radii"')
+    goal: Literal["maximize", "minimize"] | None = Field(default=None, description='"maximize" or "minimize"')
+    valid: Annotated[tuple[float, float], ListToTuple] | None = Field(
+        default=None, description="a pair of numbers [lowest, highest]; inf and -inf leave a side open"
+    )
+    resolution: FiniteFloat = Field(default=0.0, ge=0, description="a number that is not negative")
+    exact: bool = Field(default=False, description="true or false")
+
+    @field_validator("valid")
+    @classmethod
+    def _ordered(cls, valid: tuple[float, float] | None) -> tuple[float, float] | None:
+        if valid is not None and not valid[0] < valid[1]:
+            raise ValueError(f"the lowest must be less than the highest, not {show(list(valid))}")
+        return valid
+
+
+class Archive(Table):
+    """[archive]: which metrics place a candidate in the archive."""
+
+    descriptors: Annotated[tuple[MetricName, ...], ListToTuple] = Field(
+        default=(), description="a list of metrics' names"
+    )
+
+
+class Resources(Table):
+    """[resources]: what one attempt may use; `memory_mb` in MiB."""
+
+    cpus: int = Field(default=1, ge=1, description="a number of cores, at least 1")
+    gpus: int = Field(default=0, ge=0, description="a number of whole devices, 0 or more")
+    memory_mb: Annotated[int, BeforeValidator(parse_mib)] = Field(
+        default=2048, alias="memory", description='an amount such as "2GiB"'
+    )
+
+
+class Seeds(Table):
+    """[seeds]: seeds in search, the most seeds in one claim, and the variable that carries a seed."""
+
+    search: int = Field(default=1, ge=1, description="a number of seeds, at least 1")
+    confirm: int = Field(default=10, ge=1, description="a number of seeds, at least 3")
+    env: Annotated[str, AfterValidator(_seed_variable)] | None = Field(
+        default=None, description="the name of an environment variable"
+    )
+
+
+class Reference(Table):
+    """[[reference]]: somebody's result, and under which conditions it was had ({same = true}: ours)."""
+
+    name: Text = Field(description="who or what reached it")
+    value: FiniteFloat = Field(description="a number, in the objective's units")
+    source: Text = Field(description="where it can be read: a paper, an address")
+    conditions: dict[str, Any] = Field(default={}, description="a table, such as { same = true }")
+
+    @property
+    def same(self) -> bool:
+        """Whether the conditions are ours, so that it may be said to be beaten."""
+        return self.conditions.get("same") is True
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The whole of problem.toml, checked."""
+
+    problem: About
+    solution: Solution
+    stages: tuple[Stage, ...]
+    metrics: tuple[Metric, ...]
+    archive: Archive
+    resources: Resources
+    seeds: Seeds
+    references: tuple[Reference, ...]
+
+    @property
+    def objective(self) -> Objective:
+        """The first metric, as decisions see it."""
+        first = self.metrics[0]
+        assert first.goal is not None  # checked when the file was read
+        return Objective(first.name, first.goal, first.resolution, first.exact)
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether a seed reaches the candidate's code, so that two candidates can be paired on the same one."""
+        return self.seeds.env is not None or any(
+            "{seed}" in word for stage in self.stages if not stage.trusted for word in stage.command
+        )

@@ -1,0 +1,218 @@
+"""Composing ideas into a candidate: three-way merges in a canonical order, then knobs. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import merge3
+from msgspec import Struct
+
+from aster.domain.records import Change, Knob
+from aster.proposers.diffs import split_lines
+from aster.proposers.knobs import is_knob, parse_python, read_knob, same_value, set_knob
+from aster.proposers.library import Idea, IdeaLibrary
+
+CACHED_MERGES = 1024
+"""Merges kept, least recently used first out; each holds only the files that differ from the baseline."""
+
+
+class Conflict(Struct, frozen=True):
+    """These ideas cannot stand together.
+
+    Attributes:
+        ideas: sorted names: the pair that clashes where it can be told, else all that touch `path`.
+        path: the file where they clash; "" where the ideas declare it themselves.
+        reason: one sentence.
+    """
+
+    ideas: tuple[str, ...]
+    path: str
+    reason: str
+
+
+class Composed(Struct, frozen=True):
+    """A candidate's tree.
+
+    Attributes:
+        files: the whole solution tree, path -> content.
+        recipe: the canonical spelling of what it was made from: sorted by idea, and only those knob values that
+            differ from what stands there without them.
+    """
+
+    files: dict[str, bytes]
+    recipe: tuple[Change, ...]
+
+
+class Merged(Struct, frozen=True):
+    """Texts of the files that ideas touched, path -> text; None: deleted."""
+
+    texts: Mapping[str, str | None]
+
+
+def compose(library: IdeaLibrary, recipe: Sequence[Change]) -> Composed | Conflict:
+    """Return the tree that `recipe` makes of the library's solution, or why its ideas cannot stand together.
+
+    The order of `recipe` does not matter. Knob values need not be among those that the idea names.
+
+    Raises:
+        ValueError: the recipe is no recipe: an idea that is unknown or named twice, a resolution (name its parts),
+            a required idea left out, a knob that the idea does not have, or a value that no knob can have.
+    """
+    changes = {change.idea: change.knobs for change in recipe}
+    _check(library, recipe, changes)
+    if pair := library.declared_conflict(changes):
+        return Conflict(pair, "", f"{pair[0]} and {pair[1]} are declared to conflict")
+    merged = merge(library, frozenset(changes))
+    if isinstance(merged, Conflict):
+        return merged
+    turned = _turn(library, changes, merged.texts)
+    if isinstance(turned, Conflict):
+        return turned
+    texts, canonical = turned
+    files = dict(library.solution)
+    for path, text in texts.items():
+        if text is None:
+            files.pop(path, None)
+        else:
+            files[path] = text.encode("utf-8")
+    return Composed(dict(sorted(files.items())), canonical)
+
+
+@lru_cache(maxsize=CACHED_MERGES)
+def merge(library: IdeaLibrary, names: frozenset[str]) -> Merged | Conflict:
+    """Return the merge of ideas without their knobs, or where they clash.
+
+    Args:
+        names: ordinary ideas of the library, with all that they require.
+    """
+    ideas = library.effective(names)
+    texts: dict[str, str | None] = {}
+    for place, idea in enumerate(ideas):
+        for path in sorted(idea.paths):
+            text = texts[path] if path in texts else baseline(library, path)
+            base, patched = idea.base.get(path), idea.patched.get(path)
+            clash, texts[path] = merge_text(base, text, patched)
+            if clash:
+                return _blame(library, ideas[:place], idea, path)
+    for path, text in texts.items():
+        if path.endswith(".py") and text is not None and (why := _broken(text)):
+            touching = [idea for idea in ideas if path in idea.paths]
+            return Conflict(_parts(touching), path, f"merged, {path} is no longer Python: {why}")
+    return Merged(texts)
+
+
+def baseline(library: IdeaLibrary, path: str) -> str | None:
+    """Return the solution's own text of a file that ideas touch, or None if it has none."""
+    data = library.solution.get(path)
+    return None if data is None else data.decode("utf-8")
+
+
+def merge_text(base: str | None, ours: str | None, theirs: str | None) -> tuple[bool, str | None]:
+    """Merge two versions of a file that both come from `base`; None stands for no file.
+
+    Returns:
+        Whether they clash, and the merged text (`ours` if they clash).
+    """
+    if ours in (base, theirs):
+        return False, theirs
+    if theirs == base:
+        return False, ours
+    if base is None or ours is None or theirs is None:
+        return True, ours
+    lines = [split_lines(text) for text in (base, ours, theirs)]
+    merged: list[str] = []
+    for group in merge3.Merge3(lines[0], lines[1], lines[2], sequence_matcher=_MATCHER).merge_groups():
+        if group[0] == "conflict":
+            return True, ours
+        merged += group[1]
+    return False, "".join(merged)
+
+
+class _Matcher(difflib.SequenceMatcher[str]):
+    """Matches every line, however common: the default ignores frequent lines in files of 200 lines or more."""
+
+    def __init__(self, isjunk: None, a: Sequence[str], b: Sequence[str]) -> None:
+        super().__init__(isjunk, a, b, autojunk=False)
+
+
+_MATCHER: Any = _Matcher  # merge3's protocol asks for an `autojunk` argument that it never passes
+
+
+def _blame(library: IdeaLibrary, before: Sequence[Idea], idea: Idea, path: str) -> Conflict:
+    """Return the smallest conflict that can be told: the first earlier idea that clashes with this one alone."""
+    mine = _parts([idea])
+    for other in before:
+        pair = library.closure([*mine, *_parts([other])])
+        if path in other.paths and len(pair) < len(library.closure([*mine, *_parts(before)])):
+            found = merge(library, pair)
+            if isinstance(found, Conflict):
+                return found
+    needed = library.closure(mine)
+    rivals = [other for other in before if path in other.paths and not needed.issuperset(_parts([other]))]
+    names = _parts([*rivals, idea])
+    return Conflict(names, path, f"{' and '.join(names)} change {path} in ways that do not merge")
+
+
+def _parts(ideas: Sequence[Idea]) -> tuple[str, ...]:
+    """Return the names as recipes know them, sorted: a resolution by its parts."""
+    return tuple(sorted({name for idea in ideas for name in idea.resolves or (idea.name,)}))
+
+
+def _broken(text: str) -> str | None:
+    try:
+        parse_python(text)
+    except SyntaxError as error:
+        return str(error)
+    return None
+
+
+def _check(library: IdeaLibrary, recipe: Sequence[Change], changes: Mapping[str, Mapping[str, Knob]]) -> None:
+    if len(changes) < len(recipe):
+        raise ValueError("an idea stands twice in the recipe")
+    for name in changes:
+        if name not in library:
+            raise ValueError(f"there is no idea {name}")
+        if library[name].resolves:
+            raise ValueError(f"{name} is a resolution: name {' and '.join(library[name].resolves)} instead")
+    if missing := library.closure(changes) - changes.keys():
+        raise ValueError(f"the recipe needs {', '.join(sorted(missing))} too")
+    stand_ins = [idea for idea in library.effective(changes) if idea.resolves]
+    for name, knobs in changes.items():
+        offering = [library[name], *(idea for idea in stand_ins if name in idea.resolves)]
+        if unknown := knobs.keys() - {knob.name for idea in offering for knob in idea.knobs}:
+            raise ValueError(f"{name} has no knob {', '.join(sorted(unknown))}")
+    for name, value in ((name, value) for knobs in changes.values() for name, value in knobs.items()):
+        if not is_knob(value):
+            raise ValueError(f"{name} cannot be {value!r}")
+
+
+_Turned = tuple[dict[str, str | None], tuple[Change, ...]]
+
+
+def _turn(
+    library: IdeaLibrary, changes: Mapping[str, Mapping[str, Knob]], merged: Mapping[str, str | None]
+) -> _Turned | Conflict:
+    """Return the texts with all knobs set, and the canonical recipe: without values that stand there anyway."""
+    texts = dict(merged)
+    asked: dict[str, tuple[str, Knob]] = {}
+    canonical = []
+    for idea in sorted(changes):
+        kept: dict[str, Knob] = {}
+        for knob, value in sorted(changes[idea].items()):
+            path, _, qualified = knob.partition("::")
+            rival, wanted = asked.setdefault(knob, (idea, value))
+            if not same_value(wanted, value):
+                return Conflict((rival, idea), path, f"{rival} and {idea} set {qualified} to different values")
+            before = merged[path] if path in merged else baseline(library, path)
+            own = read_knob(before or "", qualified)
+            if own is None:
+                touching = {name for name in changes if path in library[name].paths} | {idea}
+                return Conflict(tuple(sorted(touching)), path, f"together they have no constant {qualified} for {idea}")
+            if not same_value(own, value):
+                kept[knob] = value
+                texts[path] = set_knob(texts.get(path) or before or "", qualified, value)
+        canonical.append(Change(idea, kept))
+    return texts, tuple(canonical)

@@ -1,0 +1,89 @@
+"""Numbers, durations and foreign text, as the report prints them."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def places_for(size: float, noise: float | None) -> int:
+    """Return how many decimals are worth printing.
+
+    Args:
+        size: the magnitude of the values, in the metric's units.
+        noise: the sd of one measurement; None or 0 where the metric is exact or the noise is unknown.
+
+    With noise: two digits of it. Without: seven significant digits. Never more than 12, never less than 0.
+    """
+    if noise is not None and math.isfinite(noise) and noise > 0:
+        return _bounded(1 - math.floor(math.log10(noise)))
+    if not math.isfinite(size) or size == 0:
+        return 6
+    return _bounded(6 - math.floor(math.log10(abs(size))))
+
+
+def _bounded(places: int) -> int:
+    return min(12, max(0, places))
+
+
+def number(value: float, places: int) -> str:
+    """Return `value` with `places` decimals; far from 1, with five significant digits."""
+    if value != 0 and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.5g}".replace("-", MINUS)
+    return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def signed(value: float, places: int) -> str:
+    """Return `value` with its sign always shown."""
+    return number(value, places) if value < 0 else "+" + number(value, places)
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as a percentage with at most one decimal."""
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the unit that fits, such as "45 s", "12.5 min", "3.2 h" or "4.0 days"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.1f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def count(n: int, noun: str) -> str:
+    """Return "1 seed", "2 seeds", "1,200 seeds"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def clean(text: str, limit: int) -> str:
+    """Return foreign text as one line of at most `limit` characters.
+
+    Control characters, direction overrides and lone surrogates are dropped, so that text from a candidate can
+    neither hide nor reorder what stands around it.
+    """
+    line = " ".join("".join(c for c in text[: 8 * limit] if c.isspace() or _plain(c)).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def clean_block(text: str, lines: int, width: int = 400) -> str:
+    """Return the last `lines` lines of foreign text, each cleaned like `clean` but with its indentation."""
+    kept = text[-lines * width :].split("\n")[-lines:]
+    return "\n".join(clean_line(line, width) for line in kept)
+
+
+def clean_line(line: str, width: int = 400) -> str:
+    """Return one line of foreign text with its indentation, without control characters, cut at `width`."""
+    plain = "".join(c for c in line[: 4 * width].expandtabs(4) if _plain(c)).rstrip()
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
+
+
+def _plain(char: str) -> bool:
+    return unicodedata.category(char)[0] != "C"

@@ -1,0 +1,221 @@
+"""The keeper of one attempt: leases, stages in order, outcome."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import files, output, stage, tree
+from .locks import Leases
+from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
+
+_TICK_S = 1.0
+_LEASE_S = 0.5
+_LAST_CHUNKS = 64
+"""More than a pipe can hold: what is left in it is read, but not for ever, should a writer have escaped us."""
+
+
+class Ended(Exception):
+    """The attempt is over; nothing of its last stage runs any more."""
+
+    def __init__(self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.stage, self.limit_s = status, reason, stage, limit_s
+
+
+class Keeper:
+    """Runs one attempt in `folder`, which holds `work/` and `outputs/`.
+
+    `trusted`: SHA-256 -> content of the problem's trusted files, held in memory since before any candidate ran.
+    Untrusted stages run in `work/`. Each trusted stage runs in a new folder with an unguessable name, laid out
+    from memory after the candidate's processes are dead.
+    """
+
+    def __init__(self, folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) -> None:
+        self.folder, self.spec, self.trusted, self.leases = folder, spec, trusted, leases
+        self.work, self.outputs = f"{folder}/work", f"{folder}/outputs"
+        self.pictures = ""
+        self.score = b""
+        self.log = output.Log()
+        self.bell = tree.Bell()
+        self.tree = tree.Tree(self.bell)
+        self.told_to_stop = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the server forked us with it blocked
+
+    def run(self) -> RawOutcome:
+        """Run the stages and return the outcome, once every process of them is dead."""
+        started, begin = time.time(), time.monotonic()
+        try:
+            self._lease()
+            started, begin = time.time(), time.monotonic()
+            if path := files.changed(self.work, self.spec.frozen):
+                raise Ended("lost", f"{path} was changed before the attempt began")
+            for each in self.spec.stages:
+                self._stage(each)
+            end = Ended("done")
+        except Ended as ended:
+            end = ended
+        except OSError as error:  # of the keeper's own files: the candidate did not fail, the machine did
+            self.tree.kill()
+            end = Ended("lost", f"its keeper met: {error}")
+        artifacts, pictures = self._keep()
+        return RawOutcome(
+            attempt=self.spec.attempt,
+            status=end.status,
+            reason=end.reason,
+            stage=end.stage,
+            limit_s=end.limit_s,
+            score=self.score.decode(errors="replace"),
+            wall_s=time.monotonic() - begin,
+            cpu_s=self.tree.cpu_s,
+            max_rss_mb=self.tree.max_rss_mb,
+            started=started,
+            ended=time.time(),
+            gpus=list(self.leases.taken),
+            artifacts=artifacts,
+            pictures=pictures,
+            pictures_folder=self.pictures,
+        )
+
+    def _stop(self, *_: object) -> None:
+        self.told_to_stop = True
+
+    def _stopped(self) -> str | None:
+        asked = Path(self.folder, "cancel")
+        if not self.told_to_stop and not asked.exists():
+            return None
+        try:
+            return output.clean(asked.read_text(errors="replace")) or "cancelled"
+        except OSError:
+            return "cancelled"
+
+    def _lease(self) -> None:
+        """Wait until the devices are held: another campaign may have been faster."""
+        while not self.leases.complete and not self.leases.take():
+            self.bell.wait([], _LEASE_S)
+            if reason := self._stopped():
+                raise Ended("cancelled", reason)
+
+    def _stage(self, current: Stage) -> None:
+        """Run one stage; return if it ended well."""
+        if reason := self._stopped():
+            raise Ended("cancelled", reason)
+        cwd = self._prepare_trusted() if current.trusted else self.work
+        stopped = self._run(current, cwd)
+        code = self.tree.exit_code
+        if stopped is not None and not (stopped.status == "timed_out" and code == 0):
+            raise stopped
+        if code:
+            reason = f"{current.name}: {output.ending(code)}"
+            raise Ended("failed", f"{reason}: {self.log.last_line()}"[: output.REASON].rstrip(": "), current.name)
+        if len(self.score) > output.SCORE:
+            raise Ended("failed", f"{current.name}: wrote a score of more than {output.SCORE} bytes", current.name)
+        if not current.trusted and (path := files.changed(self.work, self.spec.frozen)):
+            raise Ended("invalid", f"changed frozen file {path}", current.name)
+
+    def _prepare_trusted(self) -> str:
+        if os.path.islink(self.outputs) or not os.path.isdir(self.outputs):  # noqa: PTH112, PTH114
+            raise Ended("invalid", "removed or replaced its outputs folder")
+        try:
+            removed = files.remove_links(self.outputs)
+        except (OSError, RecursionError) as error:
+            raise Ended("invalid", f"made an outputs folder that cannot be read: {error}") from error
+        for name in removed:
+            self.log.note(f"removed from the outputs, neither a file nor a folder: {output.clean(name)}")
+        self.pictures = self.pictures or files.fresh_folder(self.folder, "pictures-")
+        cwd = files.fresh_folder(self.folder, "trusted-")
+        files.lay_out(cwd, {path: self.trusted[digest] for path, digest in self.spec.trusted_files.items()})
+        return cwd
+
+    def _run(self, current: Stage, cwd: str) -> Ended | None:
+        """Run a stage's processes until all are dead; return what stopped them, or None if the stage did."""
+        out = output.Pipe()
+        score = output.Pipe() if current.trusted else None
+        try:
+            self.log.begin(f"stage {current.name}")
+            begin = time.monotonic()
+            self._start(current, cwd, out, score)
+            stopped = self._watch(current, begin, out, score)
+            left = self.tree.kill()
+            for _ in range(_LAST_CHUNKS):
+                if not self._drain(out, score):
+                    break
+            if left and stopped is None:
+                self.log.note(f"{left} processes left behind by {current.name} were killed")
+            return stopped
+        finally:
+            out.close()
+            if score:
+                score.close()
+
+    def _start(self, current: Stage, cwd: str, out: output.Pipe, score: output.Pipe | None) -> None:
+        """Start the main process. Its HOME is new: files that an earlier stage left there could be run by Python."""
+        home = files.fresh_folder(self.folder, "home-")
+        argv = stage.command(self.spec, current, self.outputs, self.pictures)
+        env = stage.environment(self.spec, list(self.leases.taken), home, score.writer if score else None)
+        lim = stage.limits(self.spec, current, bool(self.leases.taken))
+        try:
+            self.tree.start(argv, cwd, env, out.writer, [score.writer] if score else [], lim)
+        except OSError as error:
+            text = output.clean(f"{current.name}: cannot start {argv[0]}: {error.strerror}")
+            raise Ended("failed", text, current.name) from error
+        out.close_writer()
+        if score:
+            score.close_writer()
+
+    def _watch(self, current: Stage, begin: float, out: output.Pipe, score: output.Pipe | None) -> Ended | None:
+        """Drain and measure until the main process ends, the time is over or somebody cancels."""
+        deadline = begin + current.timeout_s
+        tick, sampled = 0.05, begin
+        while True:
+            self.tree.reap()
+            if self.tree.exit_code is not None:
+                return None
+            now = time.monotonic()
+            if now >= deadline:
+                return Ended("timed_out", "", current.name, current.timeout_s)
+            if self.told_to_stop or now - sampled >= tick:
+                if reason := self._stopped():
+                    return Ended("cancelled", reason, current.name)
+                self.tree.sample()
+                tick, sampled = min(2 * tick, _TICK_S), now
+            pipes = [pipe.reader for pipe in (out, score) if pipe and pipe.open]
+            self.bell.wait(pipes, min(deadline - now, sampled + tick - now))
+            self._drain(out, score)
+
+    def _drain(self, out: output.Pipe, score: output.Pipe | None) -> bool:
+        """Take a chunk from each pipe; return whether there was any."""
+        text = out.read() if out.open else b""
+        self.log.add(text)
+        number = score.read() if score and score.open else b""
+        self.score = (self.score + number)[: output.SCORE + 1]
+        return bool(text or number)
+
+    def _keep(self) -> tuple[list[str], list[str]]:
+        artifacts, notes = files.keepable(self.outputs, files.MAX_ARTIFACTS)
+        pictures, more = files.keepable(self.pictures, files.MAX_PICTURES, files.PICTURES)
+        for note in notes + more:
+            self.log.note(note)
+        return artifacts, pictures
+
+
+def keep(folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) -> None:
+    """Run the attempt in `folder` and write its log and its outcome.
+
+    Raises:
+        OSError: the outcome could not be written; the attempt will be found lost.
+    """
+    keeper = Keeper(folder, spec, trusted, leases)
+    outcome = encode_outcome(keeper.run())
+    try:
+        Path(folder, "log").write_bytes(keeper.log.content())
+    except OSError:  # a full disk, often by the candidate's own hand: its files make room for what counts
+        for name in os.listdir(folder):  # noqa: PTH208
+            if name == "work" or name.startswith(("home-", "trusted-")):
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+    files.write_atomically(f"{spec.spool}/{spec.attempt}.json", outcome)

@@ -1,0 +1,100 @@
+"""What a keeper is told (`spec.json` of its attempt folder) and what it answers (`spool/ATTEMPT.json`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+Status = Literal["done", "failed", "timed_out", "invalid", "cancelled", "lost"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command. `timeout_s`: wall seconds. `trusted`: runs the problem's own code, never the candidate's."""
+
+    name: str
+    command: list[str]
+    timeout_s: float
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that one attempt needs.
+
+    Attributes:
+        attempt: its id.
+        mark: value of ASTER_ATTEMPT in every process of it; unlike any other attempt's on this machine.
+        spool: folder that the outcome is written to.
+        store: folder of the problem's trusted files, each named by its SHA-256.
+        trusted_files: path -> SHA-256, laid out anew for every trusted stage.
+        frozen: path under `work/` -> SHA-256, for files that the candidate may not change.
+        leases: GPU UUID -> lock file, of every device that may be leased; `gpus` of them are.
+        path: the value of PATH. `memory_mb`: MiB of address space a process, where no GPU is leased.
+    """
+
+    attempt: str
+    mark: str
+    spool: str
+    store: str
+    stages: list[Stage]
+    seed: int
+    seed_env: str | None
+    interpreter: str
+    path: str
+    cpus: int
+    memory_mb: int
+    gpus: int = 0
+    leases: dict[str, str] = field(default_factory=dict)
+    trusted_files: dict[str, str] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RawOutcome:
+    """What an attempt came to, before anybody judged the score.
+
+    Attributes:
+        status: "done" if every stage ended well; "lost" if the keeper, not the candidate, was in trouble.
+        reason: one line for people, or the broken rule.
+        stage, limit_s: of the stage that ended it; "" and 0 if none did.
+        score: what the trusted stages wrote to ASTER_SCORE, unparsed.
+        cpu_s: over all processes of the tree. `max_rss_mb`: MiB, sampled over the tree.
+        started, ended: Unix seconds; `started` is after GPUs were leased.
+        gpus: UUIDs leased.
+        artifacts: names of the files kept under `outputs/`.
+        pictures: names of the files kept under `pictures_folder`.
+    """
+
+    attempt: str
+    status: Status
+    reason: str
+    stage: str
+    limit_s: float
+    score: str
+    wall_s: float
+    cpu_s: float
+    max_rss_mb: float
+    started: float
+    ended: float
+    gpus: list[str]
+    artifacts: list[str]
+    pictures: list[str]
+    pictures_folder: str
+
+
+def decode_spec(data: bytes) -> Spec:
+    """Return the spec held in `data`.
+
+    Raises:
+        ValueError, TypeError, KeyError: the bytes are not a spec.
+    """
+    fields = json.loads(data)
+    stages = [Stage(**stage) for stage in fields.pop("stages")]
+    return Spec(stages=stages, **fields)
+
+
+def encode_outcome(outcome: RawOutcome) -> bytes:
+    """Return the outcome as JSON."""
+    return json.dumps(asdict(outcome)).encode()

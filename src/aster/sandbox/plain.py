@@ -1,0 +1,114 @@
+"""The plain process sandbox: a folder, a keeper, and limits that any Unix has. `LIMITS` says what it does not stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from aster.domain.ids import blob_id
+from aster.sandbox.keeper.files import lay_out
+from aster.sandbox.keeper.locks import held
+from aster.sandbox.keeper.spec import Spec, Stage
+from aster.sandbox.plan import RunPlan
+
+LIMITS = (
+    "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder included.",
+    "Hostile code could therefore forge its own outcome; only accidents and simple cheats are caught.",
+    "The network is open to candidate code.",
+    "The number of processes is not limited (RLIMIT_NPROC counts all of a user's, and does not hold for root).",
+    "Memory is limited for each process, not for all of an attempt together, and not at all where a GPU is leased.",
+    "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
+    "Disk use is limited for each file only.",
+    "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
+    "the campaign is resumed; they are then found by their environment, unless they were started with another one.",
+    "On macOS, a process that leaves its process group survives its stage, and memory limits may not hold.",
+)
+
+
+class AttemptFolder:
+    """`attempts/ATTEMPT` of a campaign folder and what belongs to it.
+
+    work/ holds the solution tree, outputs/ what the stages hand on; the keeper adds alive, log and its own folders.
+    """
+
+    def __init__(self, campaign: Path, attempt: str) -> None:
+        self.attempt = attempt
+        self.path = campaign / "attempts" / attempt
+        self.outcome = campaign / "spool" / f"{attempt}.json"
+
+    def build(self, spec: Spec, files: Mapping[str, bytes], inputs: Mapping[str, bytes]) -> None:
+        """Write everything that the keeper needs.
+
+        What was written is removed again if this raises.
+
+        Raises:
+            OSError: no space, or no permission.
+            ValueError: a path leads out of the folder.
+        """
+        self.remove()
+        try:
+            self.path.mkdir()
+            for name, content in (("work", files), ("outputs", inputs)):
+                folder = self.path / name
+                folder.mkdir()
+                lay_out(str(folder), content)
+            (self.path / "spec.json").write_bytes(msgspec.json.encode(spec))
+        except (OSError, ValueError):
+            self.remove()
+            raise
+
+    def alive(self) -> bool:
+        """Whether its keeper lives."""
+        return held(str(self.path / "alive"))
+
+    def keeper(self) -> int | None:
+        """Return the process id of its living keeper, or None."""
+        with suppress(OSError, ValueError):
+            if self.alive():
+                return int((self.path / "alive").read_bytes())
+        return None
+
+    def remove(self) -> None:
+        """Delete the attempt, its outcome included. Missing parts are no error."""
+        self.outcome.unlink(missing_ok=True)
+        remove_tree(self.path)
+
+
+def make_spec(plan: RunPlan, campaign: Path, attempt: str, mark: str, seed: int, leases: Mapping[str, str]) -> Spec:
+    """Return what a keeper needs to run `attempt` of `plan`, with no frozen files named yet.
+
+    `leases`: GPU UUID -> lock file of every device that may be leased.
+    """
+    return Spec(
+        attempt=attempt,
+        mark=mark,
+        spool=str(campaign / "spool"),
+        store=str(campaign / "trusted"),
+        stages=[Stage(each.name, list(each.command), each.timeout_s, each.trusted) for each in plan.stages],
+        seed=seed,
+        seed_env=plan.seed_env,
+        interpreter=plan.interpreter,
+        path=os.environ.get("PATH", os.defpath),
+        cpus=plan.cpus,
+        memory_mb=plan.memory_mb,
+        gpus=plan.gpus,
+        leases=dict(leases),
+        trusted_files={path: blob_id(data) for path, data in plan.trusted_files.items()},
+    )
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder that hostile code may have filled; never follows links. What cannot be deleted stays."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):  # folders without permissions, or thousands deep
+        subprocess.run(["chmod", "-R", "u+rwX", str(path)], capture_output=True, check=False)
+        subprocess.run(["rm", "-rf", str(path)], capture_output=True, check=False)

@@ -1,0 +1,48 @@
+"""What it takes to run attempts of one problem, whatever file format the problem came in."""
+
+from __future__ import annotations
+
+import sys
+
+from msgspec import Struct
+
+
+class StagePlan(Struct, frozen=True):
+    """One command, run in its own process session.
+
+    Attributes:
+        command: argv. "{outputs}", "{seed}" and, for trusted stages, "{pictures}" are replaced in every word;
+            a first word "python" is the plan's interpreter.
+        timeout_s: wall seconds; then its whole process tree is killed and the attempt is timed out.
+        trusted: runs in a new folder with only the trusted files, after the candidate's processes are dead, and
+            may write the score to the file that the environment variable ASTER_SCORE names.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    timeout_s: float
+    trusted: bool = False
+
+
+class RunPlan(Struct, frozen=True):
+    """Everything about the attempts of a problem that is not the candidate.
+
+    Attributes:
+        stages: run in this order; the first that does not end well ends the attempt.
+        trusted_files: path -> content, the tree that trusted stages run in.
+        frozen_solution: paths in `Job.files` that the candidate's code may not change while it runs.
+        cpus: threads that numeric libraries are told to use; with the timeout, bounds CPU seconds.
+        gpus: whole devices leased for the attempt.
+        memory_mb: MiB of address space for each process; not enforced where a GPU is leased.
+        seed_env: name of the environment variable that holds the seed, or None.
+        interpreter: what "python" means.
+    """
+
+    stages: tuple[StagePlan, ...]
+    trusted_files: dict[str, bytes]
+    frozen_solution: tuple[str, ...] = ()
+    cpus: int = 1
+    gpus: int = 0
+    memory_mb: int = 2048
+    seed_env: str | None = None
+    interpreter: str = sys.executable
