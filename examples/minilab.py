@@ -10,11 +10,11 @@ Run `python examples/minilab.py`; kill it at any moment, run it again, and it go
 3. An experiment is a process with a deadline. When it fails, its outcome says so and holds no number.
 
 Left out: language models (edits come from a list), walls around hostile code (a process that leaves its
-session gets away), a keeper that ends experiments when the lab itself is killed. POSIX, standard library.
+session gets away), a keeper that ends experiments when this process is killed. POSIX, standard library.
 """
+
 # ruff: noqa: UP014 (the records are a table)
 # fmt: off
-
 import argparse
 import contextlib
 import hashlib
@@ -27,8 +27,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from bisect import bisect
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, combinations
 from pathlib import Path
@@ -74,7 +73,7 @@ def score(answer: str) -> float:
 # The records. They are frozen: what is learnt later is another record. An id is a hash; an experiment has the
 # number of the decision that made it; a purpose is baseline, search or confirm; only "measured" has a score.
 Number = float | None
-Campaign = NamedTuple("Campaign", [("seed", int), ("experiments", int), ("slots", int)])
+Campaign = NamedTuple("Campaign", [("problem", str), ("seed", int), ("experiments", int), ("slots", int)])
 Hypothesis = NamedTuple("Hypothesis", [("direction", str), ("old", str), ("new", str), ("predicts", float)])
 Candidate = NamedTuple("Candidate", [("id", str), ("parent", str), ("text", str)])
 Experiment = NamedTuple("Experiment", [("number", int), ("candidate", str), ("seed", int), ("purpose", str),
@@ -116,10 +115,10 @@ class Board:
         self.experiments: list[Experiment] = []
         self.landed: dict[int, Outcome] = {}  # in the ledger, not yet to be seen
         self.outcomes: list[Outcome] = []  # seen, in the order of their experiments
-        self.hints: dict[str, list[float]] = defaultdict(list)  # scores in search: the best are lucky
-        self.trials: dict[str, list[float]] = defaultdict(list)  # other scores, untouched by selection
+        self.hints: dict[str, list[float]] = {}  # candidate -> scores in search: the best are partly luck
+        self.trials: dict[str, list[float]] = {}  # candidate -> other scores, which no selection has touched
         self.dead: set[str] = set()  # candidates that came to no score
-        self.gains = {name: deque([0.0], maxlen=8) for name in DIRECTIONS}  # the latest; a 0 is the prior
+        self.gains = {name: deque([0.0], maxlen=8) for name in DIRECTIONS}  # of latest edits; 0: the prior
         self.archive: dict[str, str] = {}  # direction -> its elite, worth branching from
         self.claims: list[Claim] = []
 
@@ -147,26 +146,26 @@ class Board:
         if outcome.score is None:
             self.dead.add(name)
         else:
-            (self.hints if search else self.trials)[name].append(outcome.score)
+            (self.hints if search else self.trials).setdefault(name, []).append(outcome.score)
         if search:
-            self.gains[direction].append(max(0.0, self.gain(name)))
+            self.gains[direction].append(max(0.0, self.gain(name) - self.gain(self.candidates[name].parent)))
             self.archive[direction] = max(self.archive.get(direction, name), name, key=self.gain)
 
     def gain(self, name: str) -> float:
         """How far a candidate's hints lie above the champion's trials; without a score nothing is gained."""
-        hints, trials = self.hints[name], self.trials[self.champion]
+        hints, trials = self.hints.get(name), self.trials.get(self.champion)
         return fmean(hints) - fmean(trials) if hints and trials else 0.0
 
     def noise(self) -> float:
         """The champion's standard deviation over seeds: the ruler for every gain."""
-        trials = self.trials[self.champion]
+        trials = self.trials.get(self.champion, [])
         return max(stdev(trials), RESOLUTION) if len(trials) > 1 else 1.0
 
 def quantile(p: float, df: int) -> float:
     """Student's t for p > 0.5. If T = sqrt(df) tan(angle), the density of the angle goes as cos^(df - 1)."""
     angles = [math.pi / 2 * (i + 0.5) / 50_000 for i in range(50_000)]
     mass = list(accumulate(math.cos(angle) ** (df - 1) for angle in angles))
-    return math.sqrt(df) * math.tan(angles[bisect(mass, (2 * p - 1) * mass[-1])])
+    return math.sqrt(df) * math.tan(angles[sum(m < (2 * p - 1) * mass[-1] for m in mass)])
 
 def judge(claim: Claim, scores: list[Number]) -> Claim:
     """Candidate and champion took turns on the same seeds: where does the interval of the mean gain lie?"""
@@ -193,7 +192,7 @@ def weigh(board: Board) -> list[Claim]:
     return [Claim(k, elite, board.champion, n, alpha, "open", None, None)]
 
 def decide(board: Board) -> list[Event]:
-    """Pure: the board in, the next events out. Chance comes from the seed and the number of the decision."""
+    """Pure: the board in, the next events out. Its only chance is drawn from H(seed, decision number)."""
     n, seed, claims = board.decisions, board.campaign.seed, weigh(board)
     chance = random.Random(f"{seed}/{n}")
     if n >= board.campaign.experiments:
@@ -221,7 +220,7 @@ def search(board: Board, chance: random.Random) -> list[Event]:
     return [Hypothesis(direction, old, new, predicts), candidate, experiment]
 
 def attempt(experiment: Experiment, text: str) -> Outcome:
-    """Run one experiment in its own session and a bare environment; at its end or deadline all of it dies."""
+    """Run one experiment in its own session and a bare environment. At its end or deadline all of it dies."""
     number, line = experiment.number, [sys.executable, "-I", "-S", "-c", text, str(experiment.seed)]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as room, tempfile.TemporaryFile() as out:
         process = Popen(line, cwd=room, env={}, stdin=DEVNULL, stdout=out, stderr=out, start_new_session=True)
@@ -293,7 +292,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(name, type=int, default=default)
     options = parser.parse_args(argv)
     options.ledger.parent.mkdir(parents=True, exist_ok=True)
-    campaign = Campaign(options.seed, options.experiments, options.slots)
+    campaign = Campaign(digest(SOLUTION), options.seed, options.experiments, options.slots)
     print(report(research(campaign, Ledger(options.ledger))))
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import math
 from msgspec import Struct
 
 from aster.board import Board
+from aster.campaign.contender import contender
 from aster.domain.records import Limits, Setup
 from aster.errors import BudgetError
 from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments
@@ -68,23 +69,23 @@ def check_limits(setup: Setup) -> None:
 
 
 def nothing_to_confirm(board: Board) -> bool:
-    """Whether no candidate stands before a claim: none beats the standing one, and none is under test."""
-    return board.open_claim() is None and board.best_unconfirmed() is None
+    """Whether no candidate stands before a claim, and none is under test."""
+    return board.open_claim() is None and contender(board) is None
 
 
 def held_back(board: Board) -> int:
     """Return how many experiments search must leave for confirmation.
 
-    20% of the budget or one claim, whichever is more (never over half), less what confirmation has used. While there
-    is nothing to confirm, one claim is enough: what is left of the rest goes back to search.
+    20% of the budget or one claim, whichever is more (never over half), less what confirmation has used. While
+    nothing stands to be confirmed the smallest claim is enough, so that what confirmation does not need is searched.
     """
     total = board.setup.limits.experiments
     assert total is not None
-    claim = min(claim_experiments(board.setup), max(claim_experiments(board.setup, "fewest"), total // 2))
-    share = max(math.ceil(HELD_BACK * total), claim)
-    if nothing_to_confirm(board) and board.claims:
-        return claim
-    return max(claim_experiments(board.setup, "fewest"), share - board.spend.confirm)
+    fewest = claim_experiments(board.setup, "fewest")
+    if nothing_to_confirm(board):
+        return fewest
+    claim = min(claim_experiments(board.setup), max(fewest, total // 2))
+    return max(fewest, max(math.ceil(HELD_BACK * total), claim) - board.spend.confirm)
 
 
 def attempt_seconds(board: Board) -> float:
@@ -105,10 +106,9 @@ def held_back_s(board: Board) -> float:
     """Return how many wall seconds search must leave for confirmation; the same rule as `held_back`."""
     wall = board.setup.limits.wall_s
     assert wall is not None
-    claim = min(claim_seconds(board, max(MIN_PAIRS, board.setup.confirm_seeds)), wall / 2)
-    if nothing_to_confirm(board) and board.claims:
-        return claim
-    return max(HELD_BACK * wall, claim)
+    if nothing_to_confirm(board):
+        return min(claim_seconds(board, MIN_PAIRS), wall / 2)
+    return max(HELD_BACK * wall, min(claim_seconds(board, max(MIN_PAIRS, board.setup.confirm_seeds)), wall / 2))
 
 
 def may_search(board: Board) -> bool:

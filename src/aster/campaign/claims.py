@@ -6,6 +6,7 @@ import math
 
 from aster.board import Board
 from aster.campaign.budget import may_search, pairs_affordable
+from aster.campaign.contender import contender
 from aster.domain.ids import search_seed, seed_number, short_id
 from aster.domain.records import Claim, Experiment
 from aster.evidence.design import MIN_PAIRS, POWER, alpha_of, claim_experiments, pairs_needed
@@ -13,23 +14,6 @@ from aster.evidence.findings import noise
 
 PATIENCE = 0.1
 """A best candidate is claimed before the end of the search once it has stood for this share of what was seen."""
-
-
-def contender(board: Board) -> str | None:
-    """Return the best candidate that beats the standing one and has not been claimed against it, or None."""
-    standing = board.standing
-    old = board.score(standing) if standing is not None else None
-    if old is None:
-        return None
-    claimed = {(c.record.candidate, c.record.against) for c in board.claims.values()}
-    for candidate in board.ranking:
-        score = board.score(candidate)
-        assert score is not None
-        if not board.setup.objective.better(score.mean, old.mean):
-            return None
-        if (candidate, standing) not in claimed:
-            return candidate
-    return None
 
 
 def next_claim(board: Board, last_chance: bool) -> Claim | None:

@@ -218,7 +218,7 @@ def natural_key(event: Event) -> str | None:
         case AttemptLost(attempt=attempt):
             return f"attempt:{attempt}"  # shared with outcomes: an attempt ends once
         case MergeConflicted(ideas=ideas):
-            return "conflict:" + "+".join(ideas)
+            return "conflict:" + " ".join(ideas)  # names hold no spaces, but a resolution's holds "+"
         case Heartbeat(term=term, elapsed=elapsed):
             return f"beat:{term}:{elapsed:.1f}"
         case StopRequested(request=request):

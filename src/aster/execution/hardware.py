@@ -50,7 +50,7 @@ def allowed(gpus: Sequence[Gpu], visible: str | None) -> list[Gpu]:
         fits = gpus[int(word) : int(word) + 1] if word.isdigit() else [g for g in gpus if g.uuid.startswith(word)]
         if len(fits) != 1:
             break
-        chosen.extend(fits)
+        chosen.extend(each for each in fits if each not in chosen)
     return chosen
 
 

@@ -36,7 +36,8 @@ class LeaseFolder:
                 raise OSError("it is a link")
             for file in self.files.values():
                 with suppress(FileExistsError):
-                    os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+                    with os.fdopen(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC), "rb") as made:
+                        os.fchmod(made.fileno(), 0o644)  # whatever our umask: other users must be able to look
         except OSError as error:
             raise ExecutorError(
                 f"GPUs cannot be leased through {folder}: {error}; remove it when no campaign runs"
@@ -51,10 +52,11 @@ def check_feasible(wanted: int, gpus: Sequence[Gpu]) -> None:
     """Refuse at once what would wait for ever.
 
     Raises:
-        UserError: more devices are wanted than there are of one kind.
+        UserError: more devices are wanted than `gpus` has.
     """
     if wanted > len(gpus):
-        there = f"{len(gpus)} of the kind {gpus[0].name}" if gpus else "none"
+        kinds = ", ".join(sorted({each.name for each in gpus}))
+        there = f"{len(gpus)} ({kinds})" if gpus else "none"
         raise UserError(
             f"Each attempt of this problem needs {wanted} GPU(s), but this machine has {there} to lease "
             f"(as NVML and CUDA_VISIBLE_DEVICES show). Lower `gpus` under [resources], or run it on a larger machine."

@@ -59,12 +59,7 @@ class LocalExecutor:
         if slots < 1:
             raise UserError(f"Attempts need at least one slot, not {slots}: give --slots 1 or more.")
         self._folder, self._plan, self._judge, self._slots = folder.resolve(), plan, judge, slots
-        self._kind, self._leases = cpu_kind(), LeaseFolder((), leases)
-        if plan.gpus:
-            found = gpus()
-            self._kind, found = gpu_kind(found) if found else ("gpu: none", [])
-            check_feasible(plan.gpus, found)
-            self._leases = LeaseFolder(found, leases)
+        self._kind, self._leases = _hardware(plan.gpus, gpus, leases)
         self._running: set[str] = set()
         self._unwanted: set[str] = set()
         self._told: set[str] = set()
@@ -89,16 +84,15 @@ class LocalExecutor:
     def free(self) -> int:
         """How many more attempts can start now."""
         places = self._slots - len(self._running) - len(self._unwanted)
-        if self._plan.gpus and places > 0:
+        if self._leases and places > 0:
             places = min(places, self._leases.free() // self._plan.gpus)
         return max(0, places)
 
     def submit(self, job: Job) -> None:
         """Start an attempt. See `Executor.submit`; a device that was lost to another campaign is waited for."""
         place = self._place(job.attempt)
-        spec = make_spec(
-            self._plan, self._folder, job.attempt, self._mark_of(job.attempt), job.seed, self._leases.files
-        )
+        devices = self._leases.files if self._leases else {}
+        spec = make_spec(self._plan, self._folder, job.attempt, self._mark_of(job.attempt), job.seed, devices)
         if job.inputs is None:
             spec = replace(spec, frozen={path: blob_id(job.files[path]) for path in self._plan.frozen_solution})
             files = job.files
@@ -230,3 +224,14 @@ class LocalExecutor:
         for known in (self._running, self._unwanted, self._told):
             known.discard(attempt)
         self._experiments.pop(attempt, None)
+
+
+def _hardware(wanted: int, gpus: Callable[[], list[Gpu]], folder: Path) -> tuple[str, LeaseFolder | None]:
+    """Return the kind that attempts run on and the leases of its devices; None where no GPU is wanted."""
+    if not wanted:
+        return cpu_kind(), None
+    found = gpus()
+    check_feasible(wanted, found)
+    kind, devices = gpu_kind(found)
+    check_feasible(wanted, devices)  # of one kind: others' scores would not compare
+    return kind, LeaseFolder(devices, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 
@@ -27,6 +28,8 @@ class Prepared(Struct, frozen=True):
 def prepare(batch: Batch, known: Callable[[str], bool]) -> Prepared | ValueError:
     """Return the batch ready to be written, or why it cannot be; `known` tells which blobs are stored already."""
     try:
+        if not math.isfinite(batch.time):
+            raise ValueError(f"an append at time {batch.time}")
         return Prepared(batch, [_body(event) for event in batch.events], _new_blobs(batch.blobs, known))
     except ValueError as error:
         return error

@@ -54,7 +54,7 @@ class Store(Protocol):
         Raises:
             StaleTerm: a decision came with another term than the current one; nothing was appended.
             ValueError: an event does not read back as it was written (a number that is not finite, a list
-                for a tuple), or a blob's id is not its hash; nothing was appended.
+                for a tuple), a blob's id is not its hash, or the time is not finite; nothing was appended.
         """
         ...
 

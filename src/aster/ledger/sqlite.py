@@ -62,8 +62,9 @@ class SqliteStore:
         path: the file; its folder must exist.
         create: make the ledger if there is none.
         read_only: only read, and a damaged file as far as it goes. Works without the right to write as
-            long as no process has the ledger open, or that one's `-wal` and `-shm` files can be read. On a
-            read-only disk a ledger whose `-wal` was left behind by a crash cannot be read: copy it away first.
+            long as no process has the ledger open, or that one's `-wal` and `-shm` files can be read. Where
+            nothing can be written, a `-wal` left behind by a crash without its `-shm` cannot be read: copy both
+            files to another disk first.
         patience_s: how long to wait for another process's lock, in seconds.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from aster.domain.records import Objective
@@ -16,7 +16,7 @@ from aster.problems.globs import Globs
 from aster.problems.model import Spec
 from aster.problems.troubles import nearest
 
-IDEAS = "ideas/"
+IDEAS = "ideas"
 Files = Mapping[str, bytes]
 
 
@@ -66,17 +66,18 @@ class Problem:
         return {
             path: data
             for path, data in self.files.items()
-            if path not in self.editable_files and not path.startswith(IDEAS)
+            if path not in self.editable_files and not path.startswith(IDEAS + "/")
         }
 
     @cached_property
     def idea_files(self) -> dict[str, str]:
-        """The texts of ideas/*.md, by path.
+        """The texts of ideas/*.md, by path; folders below hold drafts that are not read.
 
         Raises:
             ProblemError: one is not UTF-8.
         """
-        return {path: self._text(path) for path in self.files if path.startswith(IDEAS) and path.endswith(".md")}
+        paths = [PurePosixPath(path) for path in self.files]
+        return {str(path): self._text(str(path)) for path in paths if str(path.parent) == IDEAS and path.suffix == ".md"}
 
     @property
     def statement_text(self) -> str:
@@ -134,14 +135,16 @@ def builtin_packs() -> list[str]:
 
 
 def _packs() -> dict[str, Path]:
-    """Where each built-in problem lies: beside `src` in a source checkout, in the package when installed."""
+    """Return where each built-in problem lies, by its name."""
+    tomls = [toml for place in _places() for toml in sorted(place.glob(f"*/{FILE}"))]
+    return {toml.parent.name.replace("_", "-"): toml.parent for toml in tomls}
+
+
+def _places() -> list[Path]:
+    """Return the folders of built-in problems: in the package when installed, beside `src` in a source checkout."""
     package = Path(__file__).resolve().parents[1]
-    places = [package / "_packs"]
-    if package.parent.name == "src":
-        places.append(package.parents[1] / "packs")
-    return {
-        toml.parent.name.replace("_", "-"): toml.parent for place in places for toml in sorted(place.glob(f"*/{FILE}"))
-    }
+    beside = [package.parents[1] / "packs"] if package.parent.name == "src" else []
+    return [package / "_packs", *beside]
 
 
 def _from_folder(folder: Path, source: str) -> Problem:

@@ -100,7 +100,7 @@ def merge(library: IdeaLibrary, names: frozenset[str]) -> Merged | Conflict:
     for path, text in texts.items():
         if path.endswith(".py") and text is not None and (why := _broken(text)):
             touching = [idea for idea in ideas if path in idea.paths]
-            return Conflict(_parts(touching), path, f"merged, {path} is no longer Python: {why}")
+            return Conflict(_culprits(library, touching), path, f"merged, {path} is no longer Python: {why}")
     return Merged(texts)
 
 
@@ -150,10 +150,15 @@ def _blame(library: IdeaLibrary, before: Sequence[Idea], idea: Idea, path: str) 
             found = merge(library, pair)
             if isinstance(found, Conflict):
                 return found
-    needed = library.closure(mine)
-    rivals = [other for other in before if path in other.paths and not needed.issuperset(_parts([other]))]
-    names = _parts([*rivals, idea])
+    names = _culprits(library, [*(other for other in before if path in other.paths), idea])
     return Conflict(names, path, f"{' and '.join(names)} change {path} in ways that do not merge")
+
+
+def _culprits(library: IdeaLibrary, ideas: Sequence[Idea]) -> tuple[str, ...]:
+    """Return the ideas' names, sorted, without those that others among them require anyway."""
+    names = _parts(ideas)
+    implied = set[str]().union(*(library.closure(library[name].requires) for name in names))
+    return tuple(name for name in names if name not in implied)
 
 
 def _parts(ideas: Sequence[Idea]) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 Labels stand in rows beyond the data. Each is tied to its marker by a straight leader. The line of the best so far
 never turns back, so the side of it that the rows are on is free, and a leader that rises straight up or to the left
-meets nothing but other labels. Working from right to left, each label takes the lowest row where it clears
-those already placed, which makes a staircase. Labels that find no room are left out, the least important first.
+meets nothing but other labels. Working from right to left, each label begins at its marker and takes the lowest row
+where it clears those already placed, which makes a staircase; only where that fails does it move aside. Labels that
+find no room are left out, the least important first.
 """
 
 from __future__ import annotations
@@ -61,17 +62,14 @@ def place_all(
     return spots
 
 
-def place_most(
+def most_that_fit(
     anchors: Sequence[Anchor], rows: Sequence[float], height: float, left: float, right: float
-) -> dict[int, Spot]:
-    """Return spots for as many anchors as fit, leaving out the lightest one at a time."""
+) -> list[int]:
+    """Return the indices of as many anchors as fit, leaving out the lightest one at a time."""
     kept = sorted(range(len(anchors)), key=lambda i: -anchors[i].weight)
-    while kept:
-        spots = place_all([anchors[i] for i in kept], rows, height, left, right)
-        if spots is not None:
-            return {kept[place]: spot for place, spot in spots.items()}
+    while place_all([anchors[i] for i in kept], rows, height, left, right) is None:
         kept.pop()
-    return {}
+    return sorted(kept)
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
@@ -117,8 +115,8 @@ def _first_free(
     boxes: Sequence[Box],
     leaders: Sequence[Segment],
 ) -> Spot | None:
-    for middle in rows:
-        for left in _lefts(anchor):
+    for left in _lefts(anchor):
+        for middle in rows:
             if not ends[0] <= left <= ends[1] - anchor.width:
                 continue
             foot = min(max(anchor.x, left + 4), left + anchor.width - 4)

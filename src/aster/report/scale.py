@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from aster.report.progress import Progress
 
-ZOOM_BELOW = 0.25
+ZOOM_BELOW = 0.35
 """The better records get a panel of their own if they fill less than this share of the whole range."""
 
 LOG_FROM = 100.0
@@ -51,6 +51,8 @@ def choose_scale(view: Progress) -> Scale:
     floor = min([floor, *near])
     whole = _ordered(sign, *_padded(floor, top))
     lens = _zoom(records, best, near, noise)
+    if lens is not None:
+        lens = lens[0], max([lens[1], *(sign * e for m in view.confirmed for e in (m.low, m.high))])
     if lens is None or lens[1] - lens[0] >= ZOOM_BELOW * (top - floor):
         return Scale(*whole)
     zoom = _ordered(sign, *_padded(*lens))
@@ -78,10 +80,14 @@ def _near(goodness: float, floor: float, best: float) -> bool:
 
 
 def _zoom(records: Sequence[float], best: float, near: Sequence[float], noise: float) -> tuple[float, float] | None:
-    """Return the range of the better 60% of the records, None below four; never finer than 8 sd of the noise."""
+    """Return a range in which the better 60% of the records fill 30% or more, None below four records.
+
+    It takes in as many of the earlier records as that allows, and is never finer than 8 sd of the noise.
+    """
     if len(records) < 4:
         return None
-    low = sorted(records)[math.ceil(0.4 * len(records))]
+    late = sorted(records)[math.ceil(0.4 * len(records))]
+    low = min(u for u in records if best - u <= (best - late) / 0.3)
     top = max([best, *(u for u in near if u <= best + (best - low))])
     return min(low, top - 8 * noise), top
 

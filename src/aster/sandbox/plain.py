@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,8 @@ LIMITS = (
     "the campaign is resumed; they are then found by their environment, unless they were started with another one.",
     "On macOS, a process that leaves its process group survives its stage, and memory limits may not hold.",
 )
+
+_MOVED = ".aster-moved-"
 
 
 class AttemptFolder:
@@ -110,5 +111,25 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, RecursionError):  # folders without permissions, or thousands deep
-        subprocess.run(["chmod", "-R", "u+rwX", str(path)], capture_output=True, check=False)
-        subprocess.run(["rm", "-rf", str(path)], capture_output=True, check=False)
+        with suppress(OSError):
+            _remove_flat(path)
+
+
+def _remove_flat(root: Path) -> None:
+    """Delete a folder by moving each of its subfolders up to it first: no path gets long, and no call deep."""
+    ahead, number = [root], 0
+    while ahead:
+        folder = ahead[-1]
+        folder.chmod(0o700)
+        with os.scandir(folder) as entries:
+            inside = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for path, is_folder in inside:
+            if is_folder:
+                path.chmod(0o700)  # or it may not be moved
+                number += 1
+                ahead.append(path.rename(root / f"{_MOVED}{number}"))
+            else:
+                path.unlink()
+        if folder is ahead[-1]:
+            folder.rmdir()
+            ahead.pop()

@@ -116,9 +116,12 @@ def running(pid: int) -> bool:
 
 def waiting(folder: Path, name: str = "ready") -> Path:
     """Return the file that a `BLOCKED` solution waits to see, once it waits. For executors that run in `folder`."""
-    found: list[Path] = []
-    wait_until(lambda: found.extend(p for p in folder.glob(f"attempts/*/outputs/{name}") if p.read_text()) or found)
-    return found[0].with_name("go")
+
+    def ready() -> list[Path]:
+        return [path for path in folder.glob(f"attempts/*/outputs/{name}") if path.read_text()]
+
+    wait_until(ready)
+    return ready()[0].with_name("go")
 
 
 class ExecutorContract:
@@ -223,7 +226,9 @@ for fd in range(3, 64):
 
     def test_place_is_given_back_when_the_tree_is_dead(self, make: Make, tmp_path: Path) -> None:
         executor = make(tmp_path, plan(), slots=1)
-        left = "import os, time\nif not os.fork(): os.setsid(); print('pid', os.getpid(), flush=True); time.sleep(600)\n"
+        left = (
+            "import os, time\nif not os.fork(): os.setsid(); print('pid', os.getpid(), flush=True); time.sleep(600)\n"
+        )
         executor.submit(job(left + "time.sleep(0.2)\n" + HONEST))
         assert executor.free() == 0
         [arrival] = collect(executor)

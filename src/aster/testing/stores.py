@@ -172,6 +172,11 @@ class StoreContract:
             store.append([outcome(2), event], time=1.0)
         assert list(store.read()) == []
 
+    def test_a_time_that_is_none_is_refused(self, store: Store) -> None:
+        with pytest.raises(ValueError):
+            store.append([outcome(1)], time=float("nan"))
+        assert store.last_position() == 0
+
     # --- groups ----------------------------------------------------------------------------------------------
 
     def test_a_group_keeps_its_order(self, store: Store) -> None:

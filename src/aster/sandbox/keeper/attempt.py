@@ -162,6 +162,8 @@ class Keeper:
         try:
             self.tree.start(argv, cwd, env, out.writer, [score.writer] if score else [], lim)
         except OSError as error:
+            if error.filename is None:  # the fork failed: no memory, too many processes
+                raise
             text = output.clean(f"{current.name}: cannot start {argv[0]}: {error.strerror}")
             raise Ended("failed", text, current.name) from error
         out.close_writer()
@@ -215,7 +217,6 @@ def keep(folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) 
     try:
         Path(folder, "log").write_bytes(keeper.log.content())
     except OSError:  # a full disk, often by the candidate's own hand: its files make room for what counts
-        for name in os.listdir(folder):  # noqa: PTH208
-            if name == "work" or name.startswith(("home-", "trusted-")):
-                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        for scratch in (*Path(folder).glob("home-*"), *Path(folder).glob("trusted-*"), Path(folder, "work")):
+            shutil.rmtree(scratch, ignore_errors=True)
     files.write_atomically(f"{spec.spool}/{spec.attempt}.json", outcome)

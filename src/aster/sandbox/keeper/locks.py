@@ -19,9 +19,11 @@ def try_lock(path: str) -> int | None:
 
 
 def held(path: str) -> bool:
-    """Whether some process holds the lock on `path`; a file that does not exist is not held."""
+    """Whether some process holds the lock on `path`; a file that does not exist, or is a link, is not held."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except PermissionError:
+        return True  # it is somebody else's, and cannot be had
     except OSError:
         return False
     lock = _flock(fd, fcntl.LOCK_SH)  # shared, so that two who look do not see each other

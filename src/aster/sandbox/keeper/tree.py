@@ -94,7 +94,7 @@ class Tree:
         other descriptors. It dies with the keeper (Linux); what it forked by then may not.
 
         Raises:
-            OSError: the command cannot be started.
+            OSError: the command cannot be started; it has a `filename` unless the machine is to blame.
         """
         parent = os.getpid()
 
@@ -108,7 +108,7 @@ class Tree:
             for kind, bound in lim:
                 _lower(kind, bound)
 
-        self.exit_code = None
+        self.exit_code, self._main = None, 0
         process = subprocess.Popen(
             argv,
             cwd=cwd,
