@@ -72,15 +72,14 @@ def score(answer: str) -> float:
 
 # The records. They are frozen: what is learnt later is another record. An id is a hash; an experiment has the
 # number of the decision that made it; a purpose is baseline, search or confirm; only "measured" has a score.
-Number = float | None
 Campaign = NamedTuple("Campaign", [("problem", str), ("seed", int), ("experiments", int), ("slots", int)])
 Hypothesis = NamedTuple("Hypothesis", [("direction", str), ("old", str), ("new", str), ("predicts", float)])
 Candidate = NamedTuple("Candidate", [("id", str), ("parent", str), ("text", str)])
 Experiment = NamedTuple("Experiment", [("number", int), ("candidate", str), ("seed", int), ("purpose", str),
-                                       ("direction", str)])
-Outcome = NamedTuple("Outcome", [("number", int), ("status", str), ("score", Number), ("note", str)])
+    ("direction", str)])
+Outcome = NamedTuple("Outcome", [("number", int), ("status", str), ("score", float | None), ("note", str)])
 Claim = NamedTuple("Claim", [("number", int), ("candidate", str), ("champion", str), ("first", int),
-                             ("alpha", float), ("verdict", str), ("low", Number), ("high", Number)])
+    ("alpha", float), ("verdict", str), ("low", float | None), ("high", float | None)])
 Event = Campaign | Hypothesis | Candidate | Experiment | Outcome | Claim
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__args__}
 
@@ -107,7 +106,7 @@ class Ledger:
         return [(kind, [KINDS[name](*rest) for name, *rest in json.loads(body)]) for kind, body in rows]
 
 class Board:
-    """What everyone reads: the fold of the ledger. In place; no event costs more for a longer history."""
+    """What everyone reads: the fold of the ledger, kept in place, one event at a time."""
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign, self.decisions, self.champion = campaign, 0, ""
@@ -149,6 +148,7 @@ class Board:
             (self.hints if search else self.trials).setdefault(name, []).append(outcome.score)
         if search:
             self.gains[direction].append(max(0.0, self.gain(name) - self.gain(self.candidates[name].parent)))
+        if search and name not in self.dead:
             self.archive[direction] = max(self.archive.get(direction, name), name, key=self.gain)
 
     def gain(self, name: str) -> float:
@@ -167,7 +167,7 @@ def quantile(p: float, df: int) -> float:
     mass = list(accumulate(math.cos(angle) ** (df - 1) for angle in angles))
     return math.sqrt(df) * math.tan(angles[sum(m < (2 * p - 1) * mass[-1] for m in mass)])
 
-def judge(claim: Claim, scores: list[Number]) -> Claim:
+def judge(claim: Claim, scores: list[float | None]) -> Claim:
     """Candidate and champion took turns on the same seeds: where does the interval of the mean gain lie?"""
     found = [score for score in scores if score is not None]
     if len(found) < len(scores):

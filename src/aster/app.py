@@ -24,12 +24,12 @@ from aster.domain import events as ev
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate, Experiment, Mode, Reference, Setup
 from aster.domain.trees import pack_tree, unpack_tree
-from aster.errors import BaselineError, CampaignBusy, CampaignNotFound, ProblemError, StoreError, UserError
+from aster.errors import BaselineError, CampaignNotFound, ProblemError, StoreError, UserError
 from aster.execution.hardware import list_gpus
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
-from aster.ledger.lock import CampaignLock
+from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
 from aster.planning.bandit import BanditPlanner
@@ -37,6 +37,7 @@ from aster.problems.judge import make_judge
 from aster.problems.problem import Problem, load_problem, problem_from_files
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
+from aster.sandbox.keeper.locks import held
 from aster.sandbox.plan import RunPlan, StagePlan
 
 LEDGER = "ledger.db"
@@ -139,7 +140,8 @@ def run(
 ) -> Campaign:
     """Run a campaign from where its ledger stands until it ends, and write its report.
 
-    An interrupt (Ctrl-C) ends it cleanly; a second one leaves at once. Either way it can be run again.
+    An interrupt (Ctrl-C) ends it cleanly; a second one leaves at once, without a report. Either way it can be run
+    again. Observers are told of the new term in the caller's thread, of all else in the campaign's.
 
     Raises:
         CampaignNotFound: the folder holds no campaign.
@@ -152,13 +154,15 @@ def run(
         stack.enter_context(CampaignLock(folder))
         store = SqliteStore(folder / LEDGER)
         stack.callback(store.close)
-        board = Board().fold(store.read())
+        board = _read_board(store, folder)
         problem = problem_from_files(unpack_tree(board.snapshot, store.get_blob), board.setup.problem)
         executor = LocalExecutor(
             folder, _run_plan(problem), make_judge(problem.spec), board.setup.slots, mark=board.campaign
         )
         stack.callback(executor.close)
-        _begin_term(store, board, executor.hardware, clock)
+        started = _begin_term(store, board, executor.hardware, clock)
+        for observer in observers:
+            observer(board, [started])
 
         def make_job(board: Board, experiment: Experiment, attempt: str) -> Job:
             return job_of(board, experiment, attempt, problem.frozen_solution_files, store.get_blob)
@@ -168,17 +172,19 @@ def run(
 
         drive(make_loop, interrupted)
         campaign = Campaign(folder, board, store.get_blob)
-        campaign.write_report()
+        if board.ended is not None:
+            campaign.write_report()
         if board.ended is not None and board.ended.startswith("baseline "):
             raise BaselineError(_baseline_help(board, folder))
         return campaign
 
 
-def _begin_term(store: Store, board: Board, hardware: str, clock: Clock) -> None:
+def _begin_term(store: Store, board: Board, hardware: str, clock: Clock) -> ev.TermStarted:
     term = store.begin_term(clock.now())
     started = ev.TermStarted(term, hardware, socket.gethostname(), os.getpid(), VERSION)
     store.append([started], term=term, time=clock.now())
     board.apply(started)
+    return started
 
 
 def _baseline_help(board: Board, folder: Path) -> str:
@@ -227,7 +233,29 @@ def load_campaign(folder: Path) -> Campaign:
     """
     _check_folder(folder)
     store = SqliteStore(folder / LEDGER, read_only=True)
-    return Campaign(folder, Board().fold(store.read()), store.get_blob)
+    return Campaign(folder, _read_board(store, folder), store.get_blob)
+
+
+def _read_board(store: Store, folder: Path) -> Board:
+    board = Board().fold(store.read())
+    if not hasattr(board, "setup"):  # killed between making the ledger and its first commit
+        raise CampaignNotFound(f"{folder} is a campaign that was cut off before it was opened; delete the folder.")
+    return board
+
+
+def opened_at(folder: Path) -> float:
+    """Return when a campaign was opened, in Unix seconds; 0 if it was cut off before it was.
+
+    Raises:
+        CampaignNotFound: the folder holds no campaign.
+        StoreError: its ledger cannot be read.
+    """
+    _check_folder(folder)
+    store = SqliteStore(folder / LEDGER, read_only=True)
+    try:
+        return next((entry.time for entry in store.read(limit=1)), 0.0)
+    finally:
+        store.close()
 
 
 def request_stop(folder: Path, reason: str, clock: Clock = MACHINE_CLOCK) -> bool:
@@ -250,11 +278,7 @@ def request_stop(folder: Path, reason: str, clock: Clock = MACHINE_CLOCK) -> boo
 
 def is_running(folder: Path) -> bool:
     """Whether some process runs the campaign now."""
-    try:
-        with CampaignLock(folder):
-            return False
-    except CampaignBusy:
-        return True
+    return held(str(folder / LOCK_FILE))
 
 
 def research(

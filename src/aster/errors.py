@@ -10,7 +10,7 @@
     └── SystemTrouble             what the machine did to us; nothing recorded is lost, resume when it is mended
         ├── StoreError            the ledger cannot be read or written (disk full, read-only, damaged)
         │   ├── BlobMissing       (aster.ledger) the ledger names a blob that it does not hold
-    │   └── StaleTerm         a newer term of the campaign exists: this process must stop deciding
+        │   └── StaleTerm         a newer term of the campaign exists: this process must stop deciding
         └── ExecutorError         attempts cannot be started or watched
 
 A bug in Aster is none of these: it shows its traceback.

@@ -213,6 +213,20 @@ def test_the_bandit_prefers_the_direction_that_gains(lab: ModuleType, monkeypatc
     assert set(tries) == set(lab.DIRECTIONS)
 
 
+def test_a_dead_end_is_no_score_no_elite_and_no_parent(lab: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = measured(lab, lambda text: -5.0)
+
+    def breaks(experiment: Any, text: str) -> Any:
+        broken = "wall = lambda v: v\n" in text
+        return lab.Outcome(experiment.number, "failed", None, "") if broken else works(experiment, text)
+
+    monkeypatch.setattr(lab, "attempt", breaks)
+    board = lab.research(campaign(lab), lab.Ledger(IN_MEMORY))
+    assert board.dead
+    assert not board.dead & {*board.hints, *board.trials, *board.archive.values(), board.champion}
+    assert not board.dead & {candidate.parent for candidate in board.candidates.values()}
+
+
 # ---- evidence ---------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,8 @@ def test_patterns(pattern: str, inside: list[str], outside: list[str]) -> None:
     assert [path for path in outside if f"solution/{path}" in globs] == []
 
 
-@pytest.mark.parametrize("path", ["evaluate.py", "solution", "solutions/a.py", "solution/../evaluate.py", "solution//a.py"])
+@pytest.mark.parametrize(
+    "path", ["evaluate.py", "solution", "solutions/a.py", "solution/../evaluate.py", "solution//a.py"]
+)
 def test_nothing_outside_the_root_matches(path: str) -> None:
     assert path not in Globs("solution", ["**", "**/*.py", "../*.py"])

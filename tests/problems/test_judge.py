@@ -108,7 +108,9 @@ def test_a_reason_is_bounded_and_harmless() -> None:
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["total", "spread", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["total", "spread", "x"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

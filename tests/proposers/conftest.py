@@ -48,7 +48,9 @@ def write_diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
         lines = difflib.unified_diff(
             old.get(path, "").splitlines(keepends=True), new.get(path, "").splitlines(keepends=True), *names
         )
-        parts.append("".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines))
+        parts.append(
+            "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+        )
     return "".join(parts)
 
 

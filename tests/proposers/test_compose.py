@@ -214,9 +214,7 @@ def test_knobs_at_odds_and_knobs_gone_are_conflicts() -> None:
     ],
 )
 def test_refuses_what_is_no_recipe(recipe: list[Change], why: str) -> None:
-    lib = library(
-        idea("a", knobs=KNOBS), idea("b", requires=("a",)), idea("c"), idea("a+c", {}, resolves=("a", "c"))
-    )
+    lib = library(idea("a", knobs=KNOBS), idea("b", requires=("a",)), idea("c"), idea("a+c", {}, resolves=("a", "c")))
     with pytest.raises(ValueError, match=why):
         compose(lib, recipe)
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from aster.proposers.diffs import DiffError, parse_diff, split_lines
 
 HEAD = "--- a/f\n+++ b/f\n"
-TEXTS = st.lists(st.sampled_from(["a\n", "b\n", "\n", "-- c\n", "++ d\n", "@@ -1 +1 @@\n", "e\r\n", "\x0cf\n"]), max_size=12)
+TEXTS = st.lists(
+    st.sampled_from(["a\n", "b\n", "\n", "-- c\n", "++ d\n", "@@ -1 +1 @@\n", "e\r\n", "\x0cf\n"]), max_size=12
+)
 
 
 def unified(old: list[str], new: list[str], context: int) -> str:
@@ -18,7 +20,9 @@ def unified(old: list[str], new: list[str], context: int) -> str:
 
 
 @given(TEXTS, TEXTS, st.integers(0, 3), st.booleans(), st.booleans())
-def test_applies_what_difflib_writes(old: list[str], new: list[str], context: int, cut_old: bool, cut_new: bool) -> None:
+def test_applies_what_difflib_writes(
+    old: list[str], new: list[str], context: int, cut_old: bool, cut_new: bool
+) -> None:
     for lines, cut in ((old, cut_old), (new, cut_new)):
         if cut and lines and lines[-1].strip():
             lines[-1] = lines[-1].removesuffix("\n")
@@ -29,7 +33,9 @@ def test_applies_what_difflib_writes(old: list[str], new: list[str], context: in
 
 
 def test_new_and_deleted_files() -> None:
-    new, gone = parse_diff("--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n--- a/g\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-y\n-z\n")
+    new, gone = parse_diff(
+        "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n--- a/g\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-y\n-z\n"
+    )
     assert (new.path, new.apply(None)) == ("n", "x\n")
     assert (gone.path, gone.apply("y\nz\n")) == ("g", None)
     with pytest.raises(DiffError, match="exists already"):
@@ -92,6 +98,8 @@ def test_splitting_loses_nothing(text: str) -> None:
 @given(st.text(st.sampled_from("-+@ a\n\\/1,0")))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        parse_diff(HEAD + text)
-    except DiffError as error:
-        assert str(error)
+        changes = parse_diff(HEAD + text)
+    except DiffError:
+        return
+    assert [change.path for change in changes] == ["f"]
+    assert all(hunk.old != hunk.new or hunk.old for hunk in changes[0].hunks)

@@ -25,7 +25,13 @@ def test_reads_an_idea_whole(page: Page, edit: Edit, solution: Solution) -> None
         '[[knob]]\nname = "solution/solve.py::Solver.DEPTH"\nvalues = [1, 2]\n'
     )
     idea = load({"more": page("more", edit("STEPS = 10", "STEPS = 20"), front)}, solution)["more"]
-    assert (idea.surface, idea.title, idea.text, idea.predicts, idea.source) == ("s", "T", "It should help.", 1, "a paper")
+    assert (idea.surface, idea.title, idea.text, idea.predicts, idea.source) == (
+        "s",
+        "T",
+        "It should help.",
+        1,
+        "a paper",
+    )
     assert idea.paths == {"solution/solve.py"}
     assert "STEPS = 10" in idea.base["solution/solve.py"]
     assert "STEPS = 20" in idea.patched["solution/solve.py"]
@@ -145,22 +151,29 @@ def test_troubles_name_file_key_and_mend(
         ('+++\nname = "i"\nsurface = "s"\ntitle = "T"\n+++\nProse only.\n', "changes nothing"),
         ('+++\nname = "i"\nsurface = "s"\ntitle = "T"\n+++\n```diff\nrubbish\n```\n', "no prose"),
         ('+++\nname = "i"\nsurface = "s"\ntitle = "T"\n+++\np\n```diff\n```\n```diff\n```\n', "2 diff blocks"),
-        ('+++\nname = "other"\nsurface = "s"\ntitle = "T"\n[[knob]]\nname="a.py::B"\nvalues=[1,2]\n+++\np\n', "but the file is i.md"),
+        (
+            '+++\nname = "other"\nsurface = "s"\ntitle = "T"\n[[knob]]\nname="a.py::B"\nvalues=[1,2]\n+++\np\n',
+            "but the file is i.md",
+        ),
     ],
 )
 def test_refuses_pages_of_another_form(text: str, why: str, solution: Solution) -> None:
-    with pytest.raises(ProblemError, match="ideas/i.md") as caught:
+    with pytest.raises(ProblemError, match=r"ideas/i\.md") as caught:
         load({"i": text}, solution)
     assert why in str(caught.value)
 
 
 def test_a_diff_that_does_not_apply_names_its_hunk(page: Page, edit: Edit, solution: Solution) -> None:
     text = page("i", edit("STEPS = 10", "STEPS = 20")).replace(" RATE = 0.5", " RATE = 0.7")
-    with pytest.raises(ProblemError, match=r"ideas/i\.md: diff: hunk 1 of solution/solve\.py expects 'RATE = 0\.7' at line 4"):
+    with pytest.raises(
+        ProblemError, match=r"ideas/i\.md: diff: hunk 1 of solution/solve\.py expects 'RATE = 0\.7' at line 4"
+    ):
         load({"i": text}, solution)
 
 
-@pytest.mark.parametrize("path", ["solution/frozen.txt", "solution/unknown.py", "evaluate.py", "solution/../evaluate.py"])
+@pytest.mark.parametrize(
+    "path", ["solution/frozen.txt", "solution/unknown.py", "evaluate.py", "solution/../evaluate.py"]
+)
 def test_a_diff_may_touch_editable_files_only(path: str, page: Page, solution: Solution) -> None:
     with pytest.raises(ProblemError, match="not an editable file"):
         load({"i": page("i", {path: "changed\n"})}, solution)
@@ -211,7 +224,9 @@ def test_resolutions_are_named_by_their_parts_only(page: Page, edit: Edit, solut
     assert "names of resolutions only" in str(caught.value)
 
 
-def test_every_broken_idea_is_told_at_once_but_not_what_builds_on_it(page: Page, edit: Edit, solution: Solution) -> None:
+def test_every_broken_idea_is_told_at_once_but_not_what_builds_on_it(
+    page: Page, edit: Edit, solution: Solution
+) -> None:
     bad = edit("STEPS = 10", "STEPS = (")
     files = {
         "a": page("a", bad),
@@ -226,9 +241,7 @@ def test_every_broken_idea_is_told_at_once_but_not_what_builds_on_it(page: Page,
 
 
 @pytest.mark.parametrize("conflicts", [True, False])
-def test_what_an_idea_requires_must_stand_together(
-    conflicts: bool, page: Page, edit: Edit, solution: Solution
-) -> None:
+def test_what_an_idea_requires_must_stand_together(conflicts: bool, page: Page, edit: Edit, solution: Solution) -> None:
     declared = 'conflicts = ["b"]' if conflicts else ""
     other = edit("x > 3", "x > 4") if conflicts else edit("STEPS = 10", "STEPS = 30")
     files = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from aster.errors import ProblemError
 from aster.problems.globs import Globs
 from aster.problems.model import About, Archive, Metric, Reference, Resources, Seeds, Solution, Spec, Stage
-from aster.problems.tables import M, read_table, read_tables, refusal, show
+from aster.problems.tables import M, read_table, read_tables, refusal, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
 
 FILE = "problem.toml"
@@ -32,16 +32,19 @@ _NEEDED = {
 
 
 class Draft(NamedTuple):
-    """The tables of a file as far as they could be read. None: broken, so nothing that depends on it is checked."""
+    """The tables of a file as far as they could be read; None stands for a broken one.
+
+    Nothing that depends on a broken table is checked, so that no trouble is told that may not be one.
+    """
 
     problem: About | None
     solution: Solution | None
-    stages: tuple[Stage, ...] | None
-    metrics: tuple[Metric, ...] | None
+    stages: Sequence[Stage | None] | None
+    metrics: Sequence[Metric | None] | None
     archive: Archive | None
     resources: Resources | None
     seeds: Seeds | None
-    references: tuple[Reference, ...] | None
+    references: Sequence[Reference | None] | None
 
 
 Found = Iterator[tuple[str, str]]
@@ -75,7 +78,8 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
 
 def _spec(draft: Draft) -> Spec:
     """Return the draft, none of whose tables is broken, as a spec."""
-    problem, solution, stages, metrics, archive, resources, seeds, references = draft
+    problem, solution, _, _, archive, resources, seeds, _ = draft
+    stages, metrics, references = whole(draft.stages), whole(draft.metrics), whole(draft.references)
     if not (problem and solution and stages and metrics and archive and resources and seeds) or references is None:
         raise AssertionError("a broken table comes with its troubles, and these were raised")
     return Spec(problem, solution, stages, metrics, archive, resources, seeds, references)
@@ -104,7 +108,7 @@ def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft
     def table(model: type[M], key: str) -> M | None:
         return None if key in missing else read_table(model, raw.get(key, {}), where, key, troubles)
 
-    def tables(model: type[M], key: str) -> tuple[M, ...] | None:
+    def tables(model: type[M], key: str) -> list[M | None] | None:
         return None if key in missing else read_tables(model, raw.get(key, []), where, key, troubles)
 
     return Draft(
@@ -140,7 +144,7 @@ def _check_folder(draft: Draft, files: Files) -> Found:
 
 
 def _check_stages(draft: Draft) -> Found:
-    stages = draft.stages
+    stages = whole(draft.stages)
     if not stages:
         return
     if all(stage.trusted for stage in stages):
@@ -161,12 +165,13 @@ def _check_stages(draft: Draft) -> Found:
 
 def _check_commands(draft: Draft, files: Files) -> Found:
     for index, stage in enumerate(draft.stages or ()):
+        if stage is None:
+            continue
         for place, word in enumerate(stage.command):
-            key = f"stage[{index}].command[{place}]"
             found = list(_placeholder_troubles(stage, word))
             if draft.solution is not None:
                 found += _file_troubles(stage, word, draft.solution, files)
-            yield from ((key, f'{text} (in "{stage.name}")') for text in found)
+            yield from ((f"stage[{index}].command[{place}]", f'{text} (in "{stage.name}")') for text in found)
 
 
 def _placeholder_troubles(stage: Stage, word: str) -> Iterator[str]:
@@ -193,23 +198,22 @@ def _file_troubles(stage: Stage, word: str, solution: Solution, files: Files) ->
 
 
 def _check_metrics(draft: Draft) -> Found:
-    metrics = draft.metrics
-    if not metrics:
-        return
-    if metrics[0].goal is None:
-        name = metrics[0].name
+    first, metrics = next(iter(draft.metrics or ()), None), whole(draft.metrics)
+    if first is not None and first.goal is None:
+        name = first.name
         yield "metric[0].goal", f'missing; "{name}" is the objective: say goal = "maximize" or goal = "minimize"'
-    names = [metric.name for metric in metrics]
-    for index, name in enumerate(draft.archive.descriptors if draft.archive else ()):
+    names = [metric.name for metric in metrics or ()]
+    for index, name in enumerate(draft.archive.descriptors if draft.archive and metrics else ()):
         if name not in names:
             near = nearest(name, names) or f"; add a [[metric]] of that name, or choose from {', '.join(names)}"
             yield f"archive.descriptors[{index}]", f'"{name}" is not a declared metric{near}'
 
 
 def _check_seeds(draft: Draft) -> Found:
-    if draft.seeds is None or not draft.metrics:
+    first = next(iter(draft.metrics or ()), None)
+    if draft.seeds is None or first is None:
         return
-    if not draft.metrics[0].exact and draft.seeds.confirm < LEAST_PAIRS:
+    if not first.exact and draft.seeds.confirm < LEAST_PAIRS:
         yield (
             "seeds.confirm",
             f"must be at least {LEAST_PAIRS}, not {draft.seeds.confirm}: fewer say nothing about noise "
@@ -219,9 +223,9 @@ def _check_seeds(draft: Draft) -> Found:
 
 def _check_names(draft: Draft) -> Found:
     named: tuple[tuple[str, Iterable[str]], ...] = (
-        ("stage", [stage.name for stage in draft.stages or ()]),
-        ("metric", [metric.name for metric in draft.metrics or ()]),
-        ("reference", [reference.name for reference in draft.references or ()]),
+        ("stage", [stage.name for stage in draft.stages or () if stage]),
+        ("metric", [metric.name for metric in draft.metrics or () if metric]),
+        ("reference", [reference.name for reference in draft.references or () if reference]),
         ("archive.descriptors", draft.archive.descriptors if draft.archive else ()),
     )
     for key, names in named:

@@ -77,7 +77,9 @@ class Problem:
             ProblemError: one is not UTF-8.
         """
         paths = [PurePosixPath(path) for path in self.files]
-        return {str(path): self._text(str(path)) for path in paths if str(path.parent) == IDEAS and path.suffix == ".md"}
+        return {
+            str(path): self._text(str(path)) for path in paths if str(path.parent) == IDEAS and path.suffix == ".md"
+        }
 
     @property
     def statement_text(self) -> str:

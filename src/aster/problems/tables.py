@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -48,14 +48,21 @@ def read_table(model: type[M], raw: object, where: str, key: str, troubles: list
         return None
 
 
-def read_tables(model: type[M], raw: object, where: str, key: str, troubles: list[Trouble]) -> tuple[M, ...] | None:
-    """Return `raw`, a list of tables, as records; None if any of them is wrong. Indices in keys count from 0."""
+def read_tables(model: type[M], raw: object, where: str, key: str, troubles: list[Trouble]) -> list[M | None] | None:
+    """Return `raw`, a list of tables, as records, with None for a broken one; None if it is no list of tables.
+
+    Indices in keys count from 0.
+    """
     if not isinstance(raw, list):
         troubles.append(Trouble(where, key, f"must be a list of tables: write [[{key}]] above each"))
         return None
-    read = [read_table(model, item, where, f"{key}[{index}]", troubles) for index, item in enumerate(raw)]
-    good = tuple(item for item in read if item is not None)
-    return good if len(good) == len(read) else None
+    return [read_table(model, item, where, f"{key}[{index}]", troubles) for index, item in enumerate(raw)]
+
+
+def whole(items: Sequence[M | None] | None) -> tuple[M, ...] | None:
+    """Return the records if none of them is broken, else None."""
+    good = tuple(item for item in items or () if item is not None)
+    return good if items is not None and len(good) == len(items) else None
 
 
 def refusal(name: str, known: Collection[str], later: Collection[str]) -> str:
@@ -67,8 +74,11 @@ def refusal(name: str, known: Collection[str], later: Collection[str]) -> str:
 
 def _trouble(model: type[Table], detail: ErrorDetails, where: str, key: str, label: object) -> Trouble:
     top = str(detail["loc"][0]) if detail["loc"] else ""
+    place = detail["loc"]
     wanted = _description(model, top)
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and len(place) > 1:  # a list that is too short
+        text, place = f"must be {wanted}", place[:1]
+    elif detail["type"] == "missing":
         text = f"missing; it must be {wanted}"
     elif detail["type"] == "value_error":
         text = str(detail["ctx"]["error"])
@@ -76,7 +86,7 @@ def _trouble(model: type[Table], detail: ErrorDetails, where: str, key: str, lab
         text = f"must be {wanted}, not {show(detail['input'])}"
     if isinstance(label, str) and top != "name":
         text += f' (in "{label[:60]}")'
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return Trouble(where, (key + path).lstrip("."), text)
 
 

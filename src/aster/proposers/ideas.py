@@ -23,7 +23,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from aster.domain.records import Knob
-from aster.problems.tables import ListToTuple, Table, read_table, read_tables, show
+from aster.problems.tables import ListToTuple, Table, read_table, read_tables, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
 from aster.proposers.compose import Conflict, baseline, merge
 from aster.proposers.diffs import DiffError, FileDiff, parse_diff, split_lines
@@ -129,7 +129,7 @@ def _page(path: str, text: str, troubles: list[Trouble]) -> _Page | None:
     if raw is None:
         return None
     front = read_table(_Front, raw, path, "", troubles)
-    knobs = read_tables(_KnobTable, raw.get("knob", []), path, "knob", troubles)
+    knobs = whole(read_tables(_KnobTable, raw.get("knob", []), path, "knob", troubles))
     prose, fences = _split_fences(body)
     if not prose:
         troubles.append(Trouble(path, "", "has no prose; say below the front matter why the idea should help"))

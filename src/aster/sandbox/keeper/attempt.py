@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from . import files, output, stage, tree
@@ -214,9 +215,12 @@ def keep(folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) 
     """
     keeper = Keeper(folder, spec, trusted, leases)
     outcome = encode_outcome(keeper.run())
+    log = Path(folder, "log")
     try:
-        Path(folder, "log").write_bytes(keeper.log.content())
+        log.write_bytes(keeper.log.content())
     except OSError:  # a full disk, often by the candidate's own hand: its files make room for what counts
         for scratch in (*Path(folder).glob("home-*"), *Path(folder).glob("trusted-*"), Path(folder, "work")):
             shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # the outcome counts more than its log
+            log.write_bytes(keeper.log.content())
     files.write_atomically(f"{spec.spool}/{spec.attempt}.json", outcome)

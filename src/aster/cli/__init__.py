@@ -1,0 +1,1 @@
+"""The command line: thin commands over `aster.app`. Whatever is heavy is imported inside a command."""

@@ -1,0 +1,77 @@
+"""The entry point: `aster COMMAND`. Errors become one paragraph and an exit code here, and nowhere else.
+
+Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback); 2 something that the user can mend;
+130 a campaign left by two interrupts.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from aster.cli import doctor, listing, running, show
+from aster.errors import AsterError, UserError
+
+
+class Guarded(TyperGroup):
+    """Turns the errors that Aster raises on purpose into a paragraph on stderr. A bug keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except AsterError as error:
+            _complain(error)
+            raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
+
+
+app = typer.Typer(
+    cls=Guarded,
+    help="Aster: an open autonomous research system. Give it a problem, a way to score it and a budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(running.run)
+app.command()(running.resume)
+app.command()(running.stop)
+app.command()(listing.campaigns)
+app.command()(show.show)
+app.command()(listing.report)
+app.command()(listing.problems)
+app.command()(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from aster._version import VERSION
+
+        typer.echo(f"aster {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _complain(error: AsterError) -> None:
+    notes: list[str] = getattr(error, "__notes__", [])
+    text = " ".join([str(error), *notes])
+    typer.echo("Error: " + "".join(c for c in text if c.isprintable() or c == "\n"), err=True)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
+    app()

@@ -1,0 +1,34 @@
+"""The options that commands share. Imported for `aster --help`, so it imports nothing but typer."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_CAMPAIGNS = Path("campaigns")
+CAMPAIGNS_VARIABLE = "ASTER_CAMPAIGNS"
+
+
+class ModeName(str, Enum):
+    """How decisions see outcomes; the same words as `domain.records.Mode`."""
+
+    ordered = "ordered"
+    arrival = "arrival"
+
+
+CampaignsOption = Annotated[
+    Path,
+    typer.Option("--campaigns", envvar=CAMPAIGNS_VARIABLE, metavar="DIR", help="The folder that holds campaigns."),
+]
+CampaignArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A campaign: its id, an unambiguous beginning or end of it, its folder, or `last`.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]

@@ -1,0 +1,121 @@
+"""What was proven, in honest words.
+
+Only a confirmed claim may say "better" without a condition, and only a reference reached under the same conditions
+may appear in a sentence that says "beats".
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from aster.report.claims import ClaimView
+from aster.report.summary import Standout, Summary
+from aster.report.wording import clean, count, number, percent, signed
+
+Kind = Literal["confirmed", "undecided", "unconfirmed", "nothing", "empty"]
+
+
+class Headline(Struct, frozen=True):
+    """One sentence on top of everything, and those that a careful reader wants next."""
+
+    kind: Kind
+    sentence: str
+    more: tuple[str, ...] = ()
+
+
+def headline(summary: Summary) -> Headline:
+    """Return the campaign's result in words."""
+    if not summary.counts.get("measured"):
+        return Headline("empty", "Nothing has been measured yet, so nothing can be said.", _state(summary))
+    if summary.champion is not None and summary.claim is not None:
+        return _confirmed(summary, summary.champion, summary.claim)
+    tested = [claim for claim in summary.claims if claim.verdict in ("undecided", "refuted")]
+    if tested and tested[-1].verdict == "undecided":
+        return _undecided(summary, tested[-1])
+    if summary.unconfirmed is not None:
+        return _unconfirmed(summary, summary.unconfirmed, tested)
+    if tested:
+        words = f"Nothing is proven to be better than the baseline: {count(len(tested), 'claim')} tested, none confirmed."
+        return Headline("nothing", words, _state(summary))
+    metric = clean(summary.objective.metric, 60)
+    level = f" ({metric} {number(summary.baseline.mean, summary.places)})" if summary.baseline else ""
+    return Headline("nothing", f"Nothing has beaten the baseline{level} so far.", _state(summary))
+
+
+def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headline:
+    metric, places = clean(summary.objective.metric, 60), summary.places
+    value = number(champion.level.mean, places)
+    assert claim.gain is not None
+    gain = number(claim.gain, places)
+    first = len([c for c in summary.claims if c.verdict == "confirmed"]) == 1
+    beaten = "the baseline" if first else "the champion before it"
+    if claim.exact:
+        how = f"by {gain}, an exact metric whose artifacts were scored again"
+    else:
+        assert claim.low is not None
+        assert claim.high is not None
+        pairs = f"{count(len(claim.pairs), 'fresh seed')}"
+        ends = f"{number(claim.low, places)} to {number(claim.high, places)}"
+        how = f"by {gain} ({percent(claim.level)} interval {ends}; {pairs} each)"
+    more = [*_references(summary)]
+    if not first and summary.baseline is not None:
+        old = number(summary.baseline.mean, places)
+        more.append(f"The baseline stood at {old}; {_claims_before(summary)} led up to this one.")
+    if summary.unconfirmed is not None:
+        best = number(summary.unconfirmed.level.mean, places)
+        more.append(f"The search has since seen {metric} {best}, which no claim has confirmed.")
+    sentence = f"Confirmed: {metric} {value}, better than {beaten} {how}."
+    return Headline("confirmed", sentence, (*more, *_state(summary)))
+
+
+def _claims_before(summary: Summary) -> str:
+    return count(sum(c.verdict == "confirmed" for c in summary.claims) - 1, "confirmed claim")
+
+
+def _references(summary: Summary) -> list[str]:
+    sentences = []
+    for row in summary.references:
+        name, value = clean(row.reference.name, 60), row.reference.value
+        if row.standing == "beaten":
+            sentences.append(f"It beats {name} ({value}), reached under the same conditions.")
+        elif row.standing == "reached":
+            sentences.append(f"It reaches {name} ({value} as published, same conditions); no more can be told.")
+        elif row.standing == "not reached":
+            sentences.append(f"It does not reach {name} ({value}, same conditions).")
+    return sentences
+
+
+def _undecided(summary: Summary, claim: ClaimView) -> Headline:
+    places, words = summary.places, "Undecided: the best candidate may or may not be better than the baseline"
+    if claim.gain is not None and claim.low is not None and claim.high is not None:
+        ends = f"{signed(claim.low, places)} to {signed(claim.high, places)}"
+        gain, seeds = signed(claim.gain, places), count(len(claim.pairs), "fresh seed")
+        words += f"; over {seeds} its gain was {gain} ({percent(claim.level)} interval {ends})"
+    note = clean(claim.note, 300)
+    more = (note[0].upper() + note[1:] + ".",) if note else ()
+    return Headline("undecided", words + ".", more + _state(summary))
+
+
+def _unconfirmed(summary: Summary, best: Standout, tested: list[ClaimView]) -> Headline:
+    metric, places = clean(summary.objective.metric, 60), summary.places
+    value, seeds = number(best.level.mean, places), count(best.level.n, "seed")
+    basis = "" if summary.objective.exact else f" on {seeds}"
+    base = f" (baseline {number(summary.baseline.mean, places)})" if summary.baseline else ""
+    why = f"{count(len(tested), 'claim')} tested, none confirmed" if tested else "no claim has been decided"
+    sentence = f"Best seen, unconfirmed: {metric} {value}{basis}{base}; {why}."
+    return Headline("unconfirmed", sentence, _state(summary))
+
+
+def _state(summary: Summary) -> tuple[str, ...]:
+    """Say what is still open: outcomes that no decision has used, and a campaign that has not ended."""
+    notes = []
+    if summary.unseen:
+        arrived = count(summary.unseen, "outcome")
+        notes.append(f"{arrived} arrived that no decision has used yet; the figure shows them, rankings do not.")
+    if summary.ended is None:
+        notes.append("The campaign has not ended: it is running, or was cut off and can be resumed.")
+    else:
+        notes.append(f"The campaign ended: {clean(summary.ended, 200).rstrip('.')}.")
+    return tuple(notes)
