@@ -341,8 +341,8 @@ def test_hostile_folders_are_removed(make: Make, tmp_path: Path) -> None:
     assert list((tmp_path / "attempts").iterdir()) == []
 
 
-def test_long_folder_names(make: Make, tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 30)
+def test_long_and_odd_folder_names(make: Make, tmp_path: Path) -> None:
+    folder = tmp_path / ("lang ö'\"" * 15)
     folder.mkdir()
     executor = make(folder, plan())
     executor.submit(job(HONEST))

@@ -68,6 +68,13 @@ def test_a_tuple_stays_a_tuple() -> None:
     assert set_knob("N = [1, 2]\n", "N", [5]) == "N = [5]\n"
 
 
+def test_a_list_that_was_read_is_the_callers() -> None:
+    first = read_knob("N = [1, 2]", "N")
+    assert isinstance(first, list)
+    first.append(3)
+    assert read_knob("N = [1, 2]", "N") == [1, 2]
+
+
 def test_floats_are_written_in_full() -> None:
     assert set_knob("N = 1.0", "N", 0.1 + 0.2) == "N = 0.30000000000000004"
 

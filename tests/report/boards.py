@@ -9,7 +9,7 @@ import msgspec
 
 from aster.board import Board
 from aster.domain import events as ev
-from aster.domain.ids import blob_id, tree_id
+from aster.domain.ids import blob_id, search_seed, tree_id
 from aster.domain.records import (
     Candidate,
     Change,
@@ -92,9 +92,7 @@ class Story:
             hypothesis = f"h-{len(self.board.hypotheses)}"
             self.say(ev.HypothesisProposed(Hypothesis(hypothesis, direction, parent, change, text)))
         parents = (parent,) if parent else ()
-        self.say(
-            ev.CandidateAdded(Candidate(key, self.put_tree(files), parents, author, hypothesis, recipe, label))
-        )
+        self.say(ev.CandidateAdded(Candidate(key, self.put_tree(files), parents, author, hypothesis, recipe, label)))
         return key
 
     def plan(
@@ -134,9 +132,10 @@ class Story:
         return experiment
 
     def run(self, candidate: str, result: Result | float, seed: int = 0, **more: object) -> str:
-        """Plan and end a search experiment."""
+        """Plan and end a search experiment on search seed number `seed`; for the baseline, one of its own runs."""
         purpose: Purpose = "baseline" if candidate == self.baseline else "search"
-        return self.end(self.plan(candidate, seed, purpose), result, **more)  # type: ignore[arg-type]
+        number = search_seed(self.board.setup.seed, seed)
+        return self.end(self.plan(candidate, number, purpose), result, **more)  # type: ignore[arg-type]
 
     def learn(self, experiment: str, gain: float | None, text: str = "") -> None:
         hypothesis = self.board.experiments[experiment].record.hypothesis

@@ -12,7 +12,7 @@ def draw_parent(board: Board, rng: random.Random) -> str:
     """Return an elite, drawn by rank and neglect; the baseline while there is none.
 
     The weight is exp(-3 rank / n) / sqrt(1 + children) over the n elites that are ranked on the current hardware: the
-    best is about 20 times likelier than the last, and one that was branched from often gives way.
+    best is up to 20 times likelier than the last, and one that was branched from often gives way.
     """
     ranking = board.ranking
     elites = sorted({e for e in board.archive.elites.values() if e in ranking}, key=ranking.position)

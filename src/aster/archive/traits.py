@@ -15,7 +15,8 @@ def traits(baseline: Mapping[str, bytes], files: Mapping[str, bytes]) -> tuple[f
     The vector has MOST_FILES + 1 entries: log(1 + changed lines) for each of the first baseline files by name, and the
     same over all files. Files beyond the first MOST_FILES and new ones count in the last entry only.
     """
-    changed = {path: _changed(baseline.get(path, b""), data) for path, data in files.items()}
+    paths = baseline.keys() | files.keys()  # a file that is gone has lost all its lines
+    changed = {path: _changed(baseline.get(path, b""), files.get(path, b"")) for path in paths}
     names = sorted(baseline)[:MOST_FILES]
     shape = [math.log1p(changed.get(path, 0)) for path in names] + [0.0] * (MOST_FILES - len(names))
     return (*shape, math.log1p(sum(changed.values())))

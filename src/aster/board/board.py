@@ -45,6 +45,10 @@ class Board:
         self.ended: str | None = None
         self.stop: str | None = None
         self.directions: dict[str, DirectionState] = {}
+        self.directions_on: dict[str, list[DirectionState]] = {}
+        """The directions of each surface, oldest first."""
+        self.winners: set[str] = set()
+        """The surfaces on which a hypothesis has succeeded."""
         self.hypotheses: dict[str, Hypothesis] = {}
         self.candidates: dict[str, Candidate] = {}
         self.recipes: set[str] = set()
@@ -55,6 +59,8 @@ class Board:
         self.experiments_of: dict[str, list[str]] = {}
         self.claims: dict[str, ClaimState] = {}
         self.findings: list[Finding] = []
+        self.concluded: set[str] = set()
+        """Hypotheses that have a finding."""
         self.conflicts: set[tuple[str, ...]] = set()
         self.archive = ArchiveState()
         self.spend = Spend()
@@ -89,7 +95,7 @@ class Board:
     @property
     def ranking(self) -> Ranking:
         """Fully measured candidates, best first, on the current kind of hardware."""
-        return self._rankings.setdefault(self.kind, Ranking())
+        return self._rankings.get(self.kind) or Ranking()
 
     def score(self, candidate: str) -> Score | None:
         """Return the candidate's score over the search seeds, on the current kind of hardware, or None."""
@@ -151,7 +157,7 @@ class Board:
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
         arrived = [self.experiments[x] for x in self.unseen]
         if event.sees is not None:
-            arrived = sorted((x for x in arrived if x.record.decision <= event.sees), key=lambda x: x.record.decision)
+            arrived = sorted((x for x in arrived if x.record.decision <= event.sees), key=_planned_at)
         self.fresh = []
         for state in arrived:
             self._see(state)
@@ -187,7 +193,9 @@ class Board:
             self._rankings.setdefault(kind, Ranking()).place(record.candidate, loss)
 
     def _direction_opened(self, event: ev.DirectionOpened) -> None:
-        self.directions[event.direction.id] = DirectionState(event.direction)
+        state = DirectionState(event.direction)
+        self.directions[event.direction.id] = state
+        self.directions_on.setdefault(event.direction.surface, []).append(state)
 
     def _direction_retired(self, event: ev.DirectionRetired) -> None:
         state = self.directions[event.direction]
@@ -231,9 +239,10 @@ class Board:
         self.lost += 1
         self.running.pop(event.attempt, None)
         state = self.experiments[event.experiment]
-        state.attempt = None
-        if state.outcome is None:
-            self.waiting[event.experiment] = None
+        if state.attempt == event.attempt:  # else a later attempt has taken its place
+            state.attempt = None
+            if state.outcome is None:
+                self.waiting[event.experiment] = None
 
     def _outcome(self, event: ev.OutcomeRecorded) -> None:
         outcome = event.outcome
@@ -241,7 +250,8 @@ class Board:
         self.spend.attempt_s += outcome.usage.wall_s
         self.spend.gpu_s += outcome.usage.gpu_s
         state = self.experiments[outcome.experiment]
-        state.attempt = None
+        if state.attempt == outcome.attempt:
+            state.attempt = None
         if state.outcome is not None:
             return  # exactly one attempt counts; a duplicate's cost was charged above
         state.outcome = outcome
@@ -253,10 +263,14 @@ class Board:
     def _finding(self, event: ev.FindingRecorded) -> None:
         finding = event.finding
         self.findings.append(finding)
+        self.concluded.add(finding.hypothesis)
         state = self.experiments[finding.experiment]
         direction = self.direction_of(state.record)
         if direction is not None and state.outcome is not None:
             direction.yields.append((finding.gain, state.outcome.usage.wall_s))
+            direction.dry = 0 if finding.success else direction.dry + 1
+            if finding.success:
+                self.winners.add(direction.record.surface)
 
     def _elite(self, event: ev.EliteNamed) -> None:
         self.archive.elites[event.cluster] = event.candidate
@@ -287,6 +301,10 @@ class Board:
 
     def _ended(self, event: ev.CampaignEnded) -> None:
         self.ended = event.reason
+
+
+def _planned_at(state: ExperimentState) -> tuple[int, str]:
+    return state.record.decision, state.record.id
 
 
 def _status(result: object) -> str:

@@ -11,7 +11,6 @@ from aster.domain.records import (
     Decided,
     Direction,
     Experiment,
-    Finding,
     Measured,
     Outcome,
 )
@@ -98,7 +97,7 @@ class ExperimentState:
 class DirectionState:
     """A direction with its yield: one (gain, cost in seconds) a finding; None where nothing was measured."""
 
-    __slots__ = ("best_then", "elites_then", "experiments", "record", "retired", "seconds", "yields")
+    __slots__ = ("best_then", "dry", "elites_then", "experiments", "record", "retired", "seconds", "yields")
 
     def __init__(self, record: Direction) -> None:
         self.record = record
@@ -109,6 +108,8 @@ class DirectionState:
         self.experiments = 0
         self.seconds = 0.0
         self.yields: list[tuple[float | None, float]] = []
+        self.dry = 0
+        """Findings since the last success."""
 
 
 class ClaimState:
@@ -154,7 +155,6 @@ __all__ = [
     "ClaimState",
     "DirectionState",
     "ExperimentState",
-    "Finding",
     "Ranking",
     "Score",
     "Spend",

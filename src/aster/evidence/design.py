@@ -41,10 +41,10 @@ def power(pairs: int, gain: float, sd: float, alpha: float, paired: bool) -> flo
     if sd <= 0:
         return 1.0 if gain > 0 else 0.0
     df = pairs - 1 if paired else 2 * pairs - 2
-    shift = gain / (sd * math.sqrt(2.0 / pairs))
-    if shift > 30:  # the noncentral distribution underflows there, and the answer is 1 to all digits
-        return 1.0
-    return float(1.0 - special.nctdtr(df, shift, t_quantile(1.0 - alpha, df)))
+    shift, critical = gain / (sd * math.sqrt(2.0 / pairs)), t_quantile(1.0 - alpha, df)
+    if shift > 30:  # older SciPy underflows there; what is left to chance is the sd that the test estimates
+        return float(special.chdtr(df, df * (shift / critical) ** 2))
+    return float(1.0 - special.nctdtr(df, shift, critical))
 
 
 def pairs_needed(gain: float, sd: float, alpha: float, paired: bool, most: int) -> tuple[int, float]:
@@ -70,12 +70,12 @@ def smallest_gain(pairs: int, sd: float, alpha: float, paired: bool) -> float:
 
 
 def baseline_runs(setup: Setup) -> int:
-    """Return how often the baseline runs before the search: once if exact, else enough to know the noise.
+    """Return how often the baseline runs before the search: once a search seed if exact, else enough to know the noise.
 
     Five runs know the sd within a factor of 0.6 to 2.9 (95%), three within 0.5 to 6.3; a small budget affords three.
     """
     if setup.objective.exact:
-        return 1
+        return setup.search_seeds
     wanted = 3 if setup.limits.experiments is not None and setup.limits.experiments < 50 else 5
     return max(wanted, setup.search_seeds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from aster.board import Board, ExperimentState
-from aster.domain.records import Failed, Finding, Invalid, Objective, TimedOut
+from aster.domain.records import Cancelled, Failed, Finding, Invalid, Objective, Result, TimedOut
 
 
 def noise(board: Board) -> float:
@@ -17,17 +17,22 @@ def noise(board: Board) -> float:
 
 
 def finding_of(board: Board, state: ExperimentState) -> Finding | None:
-    """Return the finding that a search experiment completes, or None if its candidate has seeds to run yet.
+    """Return the finding that a search experiment completes, or None.
 
+    None: its candidate has seeds to run yet, its hypothesis has a finding already, its parent has no score on this
+    hardware, or the attempt was cancelled, which teaches nothing.
     A success gained more on its parent than the resolution and than one sd of a difference of two measurements.
     """
     record = state.record
-    if record.hypothesis is None or record.purpose != "search":
+    if record.hypothesis is None or record.purpose != "search" or record.hypothesis in board.concluded:
+        return None
+    if state.outcome is None or isinstance(state.outcome.result, Cancelled):
         return None
     hypothesis = board.hypotheses[record.hypothesis]
     child, parent = board.score(record.candidate), board.score(hypothesis.parent)
     if state.metrics is None:
-        return Finding(hypothesis.id, record.id, f"{hypothesis.change}: {_trouble(state)}", success=False)
+        text = f"{hypothesis.change}: {trouble(state.outcome.result)}"
+        return Finding(hypothesis.id, record.id, text, success=False)
     if child is None or parent is None or child.n < board.setup.search_seeds:
         return None
     objective = board.setup.objective
@@ -52,14 +57,14 @@ def _signed(gain: float, objective: Objective) -> str:
     return f"{change:+.3g}"
 
 
-def _trouble(state: ExperimentState) -> str:
-    assert state.outcome is not None
-    match state.outcome.result:
+def trouble(result: Result) -> str:
+    """Return in words what a candidate is to blame for, such as "failed: exit 1"; neither measured nor cancelled."""
+    match result:
         case Failed(reason=reason):
             return f"failed: {reason}"
         case TimedOut(stage=stage, limit_s=limit):
             return f"timed out: stage {stage} ran past {limit:g} s"
         case Invalid(rule=rule):
             return f"invalid: {rule}"
-        case other:
-            return f"cancelled: {other.reason}" if hasattr(other, "reason") else "no result"
+        case _:
+            raise AssertionError(f"{result} is nobody's fault")

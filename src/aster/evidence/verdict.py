@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from statistics import fmean, variance
 
 from aster.board import Board, ClaimState
-from aster.domain.records import Decided, Verdict
+from aster.domain.records import Cancelled, Decided, Measured, Verdict
 from aster.evidence.design import MIN_PAIRS, t_quantile
+from aster.evidence.findings import trouble
 
 
 def interval(gains: Sequence[float], alpha: float) -> tuple[float, float, float]:
@@ -27,7 +28,8 @@ def interval_unpaired(new: Sequence[float], old: Sequence[float], alpha: float) 
     a, b = variance(new) / len(new), variance(old) / len(old)
     if a + b == 0.0:
         return mean, mean, mean
-    df = (a + b) ** 2 / (a**2 / (len(new) - 1) + b**2 / (len(old) - 1))
+    share = a / (a + b)  # of the squared error; squares of a and b themselves could underflow
+    df = 1.0 / (share**2 / (len(new) - 1) + (1.0 - share) ** 2 / (len(old) - 1))
     half = t_quantile(1.0 - alpha, df) * math.sqrt(a + b)
     return mean, mean - half, mean + half
 
@@ -45,36 +47,34 @@ def finished(board: Board, claim: ClaimState) -> bool:
     return len(claim.experiments) == planned and all(board.experiments[x].seen for x in claim.experiments.values())
 
 
+def complete_pairs(board: Board, claim: ClaimState) -> list[tuple[float, float]]:
+    """Return (new, old) for each seed of the claim on which both sides measured, on one kind of hardware."""
+    record, metric = claim.record, board.setup.objective.metric
+    pairs = []
+    for seed in record.seeds:
+        sides = [claim.experiments.get((candidate, seed)) for candidate in (record.candidate, record.against)]
+        new, old = (board.experiments[x] if x is not None else None for x in sides)
+        if new is None or old is None or new.outcome is None or old.outcome is None:
+            continue
+        if new.metrics is None or old.metrics is None:
+            continue
+        if record.exact or new.outcome.hardware == old.outcome.hardware:
+            pairs.append((new.metrics[metric], old.metrics[metric]))
+    return pairs
+
+
 def decide_claim(board: Board, claim: ClaimState) -> Decided:
     """Return the verdict on a finished claim. Pure: reads the board only.
 
     A candidate that breaks on fresh seeds is refuted. A standing candidate that breaks spoils its pairs, and so does
     a pair that ran on two kinds of hardware; with fewer than MIN_PAIRS left the claim is undecided.
     """
-    record = claim.record
-    sides = [
-        [board.experiments[claim.experiments[(c, s)]] for s in record.seeds] for c in (record.candidate, record.against)
-    ]
-    for state in sides[0]:
-        if state.metrics is None and state.outcome is not None:
-            status = type(state.outcome.result).__name__.lower()
-            if status != "cancelled":
-                return Decided(
-                    record.id,
-                    "refuted",
-                    None,
-                    None,
-                    None,
-                    0,
-                    f"{state.record.id} of the claimed candidate: {status}",
-                )
-    objective = board.setup.objective
-    pairs = []
-    for new, old in zip(*sides, strict=True):
-        if new.metrics is None or old.metrics is None or new.outcome is None or old.outcome is None:
-            continue
-        if record.exact or new.outcome.hardware == old.outcome.hardware:
-            pairs.append((new.metrics[objective.metric], old.metrics[objective.metric]))
+    record, objective = claim.record, board.setup.objective
+    for state in (board.experiments[claim.experiments[(record.candidate, seed)]] for seed in record.seeds):
+        if state.outcome is not None and not isinstance(state.outcome.result, Measured | Cancelled):
+            note = f"{state.record.id} of the claimed candidate {trouble(state.outcome.result)}"
+            return Decided(record.id, "refuted", None, None, None, 0, note)
+    pairs = complete_pairs(board, claim)
     if record.exact:
         return _exact(board, claim, pairs)
     if len(pairs) < MIN_PAIRS:
@@ -98,8 +98,8 @@ def _exact(board: Board, claim: ClaimState, pairs: list[tuple[float, float]]) ->
         return Decided(record.id, "undecided", None, None, None, 0, "an artifact could not be scored again")
     new, old = pairs[0]
     for candidate, value in ((record.candidate, new), (record.against, old)):
-        score = board.score(candidate)
-        if score is None or abs(score.mean - value) > objective.resolution:
+        first = _measured_first(board, claim, candidate)
+        if first is None or abs(first - value) > objective.resolution:
             note = f"scoring {candidate} again gave {value!r}, not what was measured first: the metric is not exact"
             return Decided(record.id, "refuted", None, None, None, 1, note)
     gain = objective.gain(new, old)
@@ -108,22 +108,31 @@ def _exact(board: Board, claim: ClaimState, pairs: list[tuple[float, float]]) ->
     )
 
 
+def _measured_first(board: Board, claim: ClaimState, candidate: str) -> float | None:
+    """Return what the artifact that the claim scores again was worth when it was made."""
+    again = board.experiments[claim.experiments[(candidate, claim.record.seeds[0])]].record
+    if again.artifact is None:  # no output was kept, so the code itself ran again
+        score = board.score(candidate)
+        return score.mean if score is not None else None
+    metrics = board.experiments[again.artifact].metrics
+    return metrics[board.setup.objective.metric] if metrics is not None else None
+
+
 def _note(verdict: Verdict, mean: float, low: float, pairs: int, least: float) -> str:
     """Say what would decide an undecided claim: pairs needed grow with the square of the interval's half width."""
     if verdict != "undecided":
         return ""
     excess = mean - least
     if excess <= 0:
-        return "the mean gain over fresh seeds is not positive; more pairs would rather refute it"
+        return "the mean gain over fresh seeds is at most the least that counts; more pairs would rather refute it"
     more = math.ceil(pairs * ((mean - low) / excess) ** 2)
     return f"about {max(more, pairs + 1)} pairs would decide it if the gain is as measured"
 
 
 def champion_value(board: Board) -> float | None:
-    """Return the champion's mean over the fresh seeds of its confirmed claim (its artifact's score if exact)."""
+    """Return the champion's mean over the pairs of its confirmed claim (its artifact's score if exact)."""
     for claim in reversed(board.claims.values()):
         if claim.decided is not None and claim.decided.verdict == "confirmed":
-            states = [board.experiments[x] for (c, _), x in claim.experiments.items() if c == board.champion]
-            values = [s.metrics[board.setup.objective.metric] for s in states if s.metrics is not None]
+            values = [new for new, _ in complete_pairs(board, claim)]
             return fmean(values) if values else None
     return None

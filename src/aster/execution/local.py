@@ -105,7 +105,8 @@ class LocalExecutor:
             self._still_there([job.attempt])
             place.remove()
             raise ExecutorError(
-                f"attempt {job.attempt} cannot be started under {self._folder}: {error}. Nothing recorded is lost; resume when it is mended."
+                f"attempt {job.attempt} cannot be started under {self._folder}: {error}. "
+                f"Nothing recorded is lost; resume when it is mended."
             ) from error
         self._experiments[job.attempt] = job.experiment
         self._running.add(job.attempt)

@@ -12,7 +12,7 @@ from aster.domain.ids import short_id
 from aster.domain.records import COMBINATION, EXHAUSTED, Direction
 
 DRY = 6
-"""A direction whose last DRY hypotheses gained nothing is retired, as long as another one is open."""
+"""A direction whose last DRY hypotheses brought no success is retired, as long as another one is open."""
 
 MEMORY = 12
 """Yields looked at, the latest; older ones were measured against parents that are no longer the best."""
@@ -24,7 +24,8 @@ FADE = 0.85
 class BanditPlanner:
     """Opens one direction a surface, funds them by Thompson sampling, retires dry ones, and opens a combination.
 
-    A retired surface is opened again as a new direction once the best candidate has changed by another hand.
+    A retired surface is opened again as a new direction once the best candidate has changed by another hand (an
+    exhausted one: once the archive's elites have), and dry ones are when nothing else is left.
     """
 
     def __init__(self, surfaces: Mapping[str, float | None]) -> None:
@@ -36,22 +37,26 @@ class BanditPlanner:
     def plan(self, board: Board) -> list[DirectionOpened | DirectionRetired]:
         """Return the directions to open and to retire now, retirements first."""
         changes: list[DirectionOpened | DirectionRetired] = []
-        alive = {s.record.surface: s for s in board.directions.values() if s.retired is None}
-        for surface, state in sorted(alive.items()):
-            if len(alive) > 1 and _dry(state):
-                changes.append(DirectionRetired(state.record.id, f"dry: the last {DRY} hypotheses gained nothing"))
-                del alive[surface]
+        alive = _alive(board)
+        left = len(alive)
+        for _, state in sorted(alive.items()):
+            if left > 1 and state.dry >= DRY:
+                changes.append(DirectionRetired(state.record.id, f"dry: no success in the last {DRY} hypotheses"))
+                left -= 1
         for surface in sorted(self._surfaces):
-            if surface not in alive and self._may_open(board, surface):
+            if surface not in alive and _may_open(board, surface):
                 changes.append(DirectionOpened(_direction(board, surface, self._why(board, surface))))
-        if COMBINATION not in alive and self._may_open(board, COMBINATION) and len(_winners(board)) >= 2:
-            why = "Changes won apart on " + ", ".join(sorted(_winners(board))) + "; do they add up?"
+        apart = sorted(board.winners - {COMBINATION})
+        if COMBINATION not in alive and len(apart) >= 2 and _may_open(board, COMBINATION):
+            why = f"Changes won apart on {', '.join(apart)}; do they add up?"
             changes.append(DirectionOpened(_direction(board, COMBINATION, why)))
+        if not alive and not changes:
+            changes += [DirectionOpened(_direction(board, s, "Nothing else is left.")) for s in _dry_ones(board)]
         return changes
 
     def fund(self, board: Board, rng: random.Random) -> list[str]:
         """Return the open directions by one draw of their gain per cost, highest first."""
-        alive = [s for s in board.directions.values() if s.retired is None]
+        alive = list(_alive(board).values())
         unit_cost = board.setup.mode == "ordered"
         yields = {s.record.id: _recent(s, unit_cost) for s in alive}
         scale = max((y for rows in yields.values() for y in rows), default=0.0) or 1.0
@@ -72,43 +77,41 @@ class BanditPlanner:
         mean = (prior + sum(w * math.sqrt(row / scale) for w, row in zip(weights, rows, strict=True))) / count
         return rng.gauss(mean, 0.5 / math.sqrt(count))
 
-    def _may_open(self, board: Board, surface: str) -> bool:
-        """Whether the surface was never open, or what made its last direction retire has changed since."""
-        last = next((s for s in reversed(board.directions.values()) if s.record.surface == surface), None)
-        if last is None:
-            return True
-        if last.retired == EXHAUSTED:
-            return last.elites_then != frozenset(board.archive.elites.values())
-        return last.best_then != next(iter(board.ranking), None)
-
     def _why(self, board: Board, surface: str) -> str:
-        if any(s.record.surface == surface for s in board.directions.values()):
-            return f"Opened again: the best candidate has changed since {surface} ran dry."
+        if surface in board.directions_on:
+            return f"Opened again: what others found since {surface} was retired may change what helps there."
         predicted = self._surfaces.get(surface)
         gain = f", predicted to gain up to {predicted:g}" if predicted is not None else ""
         return f"The idea library has ideas on {surface}{gain}."
 
 
+def _alive(board: Board) -> dict[str, DirectionState]:
+    """Return the open directions by surface."""
+    latest = {surface: states[-1] for surface, states in board.directions_on.items()}
+    return {surface: state for surface, state in latest.items() if state.retired is None}
+
+
+def _may_open(board: Board, surface: str) -> bool:
+    """Whether the surface was never open, or what made its last direction retire has changed since."""
+    if surface not in board.directions_on:
+        return True
+    last = board.directions_on[surface][-1]
+    if last.retired == EXHAUSTED:
+        return last.elites_then != frozenset(board.archive.elites.values())
+    return last.best_then != next(iter(board.ranking), None)
+
+
+def _dry_ones(board: Board) -> list[str]:
+    """Return the surfaces whose last direction was retired before it was exhausted."""
+    return sorted(surface for surface, states in board.directions_on.items() if states[-1].retired != EXHAUSTED)
+
+
 def _direction(board: Board, surface: str, why: str) -> Direction:
-    number = sum(s.record.surface == surface for s in board.directions.values())
+    number = len(board.directions_on.get(surface, ()))
     return Direction(short_id("d", board.setup.seed, surface, number), surface, why)
-
-
-def _dry(state: DirectionState) -> bool:
-    last = state.yields[-DRY:]
-    return len(last) == DRY and all(gain is None or gain <= 0 for gain, _ in last)
 
 
 def _recent(state: DirectionState, unit_cost: bool) -> list[float]:
     """Return the latest yields, newest first: gain (never negative) per experiment, or per second in arrival mode."""
     rows = state.yields[-MEMORY:][::-1]
     return [max(0.0, gain or 0.0) / (1.0 if unit_cost else max(seconds, 0.1)) for gain, seconds in rows]
-
-
-def _winners(board: Board) -> set[str]:
-    """Return the surfaces on which some hypothesis gained."""
-    return {
-        s.record.surface
-        for s in board.directions.values()
-        if s.record.surface != COMBINATION and any((gain or 0.0) > 0 for gain, _ in s.yields)
-    }

@@ -132,10 +132,26 @@ def merge_text(base: str | None, ours: str | None, theirs: str | None) -> tuple[
 
 
 class _Matcher(difflib.SequenceMatcher[str]):
-    """Matches every line, however common: the default ignores frequent lines in files of 200 lines or more."""
+    """Matches the equal lines at both ends first, then every line between, however common.
+
+    The default ignores frequent lines in files of 200 lines or more, and looks for matches all over the file.
+    """
 
     def __init__(self, isjunk: None, a: Sequence[str], b: Sequence[str]) -> None:
-        super().__init__(isjunk, a, b, autojunk=False)
+        least = min(len(a), len(b))
+        self._head = next((at for at in range(least) if a[at] != b[at]), least)
+        least -= self._head
+        self._tail = next((at for at in range(least) if a[-1 - at] != b[-1 - at]), least)
+        self._sizes = len(a), len(b)
+        head, tail = self._head, self._tail
+        super().__init__(isjunk, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False)
+
+    def get_matching_blocks(self) -> list[difflib.Match]:
+        head, tail, (a, b) = self._head, self._tail, self._sizes
+        inner = [difflib.Match(at + head, bt + head, size) for at, bt, size in super().get_matching_blocks() if size]
+        ends = [difflib.Match(a - tail, b - tail, tail)] if tail else []
+        start = [difflib.Match(0, 0, head)] if head else []
+        return [*start, *inner, *ends, difflib.Match(a, b, 0)]
 
 
 _MATCHER: Any = _Matcher  # merge3's protocol asks for an `autojunk` argument that it never passes

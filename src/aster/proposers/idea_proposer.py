@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from aster.archive import draw_parent
@@ -22,6 +22,9 @@ MOST_OPTIONS = 200
 
 WINS_LOOKED_AT = 200
 
+MOST_WINS = 20
+"""Changes that won apart, the latest, of which pairs and triples are combined: 1,330 of them."""
+
 
 class IdeaProposer:
     """Proposes recipes from a library of ideas. Holds no state: everything that it learns it reads from the board."""
@@ -36,7 +39,7 @@ class IdeaProposer:
     def surfaces(self) -> Mapping[str, float | None]:
         """Return each surface with the largest gain that one of its ideas predicts."""
         best: dict[str, float | None] = {}
-        for idea in self._library.values():
+        for idea in (self._library[name] for name in self._library.ordinary):
             known = best.get(idea.surface)
             if idea.predicts is None:
                 best.setdefault(idea.surface, None)
@@ -46,22 +49,26 @@ class IdeaProposer:
 
     def propose(self, board: Board, surface: str, rng: random.Random) -> Proposed:
         """Return an untried candidate: the best move under one draw of the regression, from the parent drawn."""
-        conflicts: list[MergeConflicted] = []
+        conflicts: dict[tuple[str, ...], MergeConflicted] = {}
         for parent in self._parents(board, rng):
             options = self._options(board, parent, surface, rng)
             if not options:
                 continue
             worth = draw(board, [move.recipe for move in options], rng)
             for _, move in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
+                if _blocked(conflicts, move.recipe):
+                    continue
                 made = compose(self._library, move.recipe)
                 if isinstance(made, Conflict):
-                    conflicts.append(MergeConflicted(made.ideas, made.path))
+                    bare = compose(self._library, [Change(change.idea) for change in move.recipe])
+                    if isinstance(bare, Conflict):  # else it is the knob values that clash, not the ideas
+                        conflicts[bare.ideas] = MergeConflicted(bare.ideas, bare.path)
                     continue
                 files = {path: data for path, data in made.files.items() if path not in self._frozen}
                 if tree_id(files) in board.candidates:
                     continue
-                return Proposed(self._proposal(parent, surface, move, made.recipe, files), tuple(conflicts))
-        return Proposed(None, tuple(conflicts))
+                return Proposed(self._proposal(parent, surface, move, made.recipe, files), (*conflicts.values(),))
+        return Proposed(None, (*conflicts.values(),))
 
     def _parents(self, board: Board, rng: random.Random) -> Iterator[str]:
         """Yield the parent drawn, then every other elite from the best down, then the baseline."""
@@ -79,7 +86,8 @@ class IdeaProposer:
             if surface == COMBINATION
             else moves(self._library, recipe, surface)
         )
-        options = [m for m in found if recipe_key(m.recipe) not in board.recipes and not _blocked(board, m.recipe)]
+        known, conflicts = board.recipes, board.conflicts
+        options = [m for m in found if recipe_key(m.recipe) not in known and not _blocked(conflicts, m.recipe)]
         return rng.sample(options, MOST_OPTIONS) if len(options) > MOST_OPTIONS else options
 
     def _wins(self, board: Board) -> dict[str, Change]:
@@ -91,7 +99,7 @@ class IdeaProposer:
             child = board.candidates[board.experiments[finding.experiment].record.candidate]
             parent = board.candidates[board.hypotheses[finding.hypothesis].parent]
             new = [change for change in child.recipe if change not in parent.recipe]
-            if len(new) == 1:
+            if len(new) == 1 and len(wins) < MOST_WINS:
                 wins.setdefault(new[0].idea, new[0])
         return wins
 
@@ -127,6 +135,6 @@ def _elite_recipes(board: Board) -> Iterator[Recipe]:
         yield board.candidates[elite].recipe
 
 
-def _blocked(board: Board, recipe: Recipe) -> bool:
+def _blocked(conflicts: Collection[tuple[str, ...]], recipe: Recipe) -> bool:
     names = {change.idea for change in recipe}
-    return any(names.issuperset(conflict) for conflict in board.conflicts)
+    return any(names.issuperset(conflict) for conflict in conflicts)

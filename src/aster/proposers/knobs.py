@@ -12,6 +12,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
 from aster.domain.records import Knob
@@ -51,9 +52,10 @@ def parse_python(source: str) -> ast.Module:
 def read_knob(source: str, qualified: str) -> Knob | None:
     """Return the value of the constant `qualified`, such as "N" or "Solver.STEP"; None if there is no such knob."""
     try:
-        return _find(source.removeprefix(_BOM), qualified).value
+        value = _find(source.removeprefix(_BOM), qualified).value
     except KnobError:
         return None
+    return list(value) if isinstance(value, list) else value  # a copy: what was found is cached
 
 
 def set_knob(source: str, qualified: str, value: Knob) -> str:
@@ -96,6 +98,7 @@ def _written(value: Knob, *, as_tuple: bool) -> str:
     return f"({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
 
 
+@lru_cache(maxsize=1024)
 def _find(source: str, qualified: str) -> _Literal:
     try:
         tree = parse_python(source)
@@ -106,7 +109,7 @@ def _find(source: str, qualified: str) -> _Literal:
     bindings = list(_bindings(scope, name))
     if not bindings:
         raise KnobError(f"there is no constant {qualified}")
-    if len(bindings) > 1 or _is_shared(tree, name):
+    if len(bindings) > 1 or _is_shared(tree, source, name):
         raise KnobError(f"{qualified} is bound more than once, so it is not a constant")
     return _literal(source, _assigned(scope, name), qualified)
 
@@ -159,8 +162,10 @@ def _bindings(scope: _Scope, name: str) -> Iterator[ast.AST]:
             yield node
 
 
-def _is_shared(tree: ast.Module, name: str) -> bool:
+def _is_shared(tree: ast.Module, source: str, name: str) -> bool:
     """Whether some function may rebind the name from afar."""
+    if "global" not in source and "nonlocal" not in source:
+        return False
     return any(isinstance(node, ast.Global | ast.Nonlocal) and name in node.names for node in ast.walk(tree))
 
 

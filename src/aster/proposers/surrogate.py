@@ -16,8 +16,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from aster.board import Board
-from aster.domain.records import Change
+from aster.board import Board, ExperimentState
+from aster.domain.records import Cancelled, Change, Measured
 
 TOP, RECENT = 120, 120
 """The regression looks at the best and the latest candidates, so that a decision costs O(1) in the history."""
@@ -49,11 +49,16 @@ def _window(board: Board) -> tuple[list[str], list[str]]:
     chosen.update(dict.fromkeys(c for c in recent if c in ranking))
     ranked = sorted(chosen, key=ranking.position)
     failed = dict.fromkeys(
-        record.candidate
-        for record in (board.experiments[x].record for x in board.seen[-RECENT:])
-        if board.experiments[record.id].metrics is None and record.candidate not in ranking
+        state.record.candidate
+        for state in (board.experiments[x] for x in board.seen[-RECENT:])
+        if _broke(state) and state.record.candidate not in ranking
     )
     return ranked, list(failed)
+
+
+def _broke(state: ExperimentState) -> bool:
+    """Whether the candidate's own fault kept it from measuring; that an attempt was cancelled tells nothing of it."""
+    return state.outcome is not None and not isinstance(state.outcome.result, Measured | Cancelled)
 
 
 def _targets(board: Board, ranked: Sequence[str], failed: int) -> list[float]:
@@ -93,13 +98,15 @@ def draw(board: Board, options: Sequence[Recipe], rng: random.Random) -> list[fl
 
 
 def _columns(recipes: Iterable[Recipe]) -> dict[str, float]:
-    """Return the features in use with their prior sd, at most MOST_FEATURES, those of the options first."""
-    sd: dict[str, float] = {"(level)": 1.0}
+    """Return the features in use with their prior sd: the MOST_FEATURES widest, then those of the first recipes.
+
+    Pairs are the many, and so the ones that are left out; without its idea an option could not be told from others.
+    """
+    sd: dict[str, float] = {"(level)": IDEA_SD}
     for recipe in recipes:
         for name, value in features(recipe).items():
-            if len(sd) < MOST_FEATURES:
-                sd.setdefault(name, value)
-    return sd
+            sd.setdefault(name, value)
+    return dict(sorted(sd.items(), key=lambda item: -item[1])[:MOST_FEATURES])
 
 
 def _matrix(recipes: Sequence[Recipe], column: dict[str, int]) -> NDArray[np.float64]:

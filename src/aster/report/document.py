@@ -11,8 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from aster.domain.records import Knob
-from aster.report.claims_figure import claims
 from aster.report.canvas import svg
+from aster.report.claims_figure import claims
 from aster.report.page import MOST_FINDINGS, Page
 from aster.report.summary import FindingRow
 from aster.report.wording import clean, count, duration, number, percent, signed
@@ -30,18 +30,24 @@ def render(page: Page, figure: bytes) -> str:
     """
     summary = page.summary
     objective = summary.objective
-    intervals = claims(summary.claims, page.names, objective.metric, objective.goal, summary.places) if summary.claims else None
+    intervals = (
+        claims(summary.claims, page.names, objective.metric, objective.goal, summary.places) if summary.claims else None
+    )
     successes = sorted((f for f in summary.findings if f.success), key=lambda f: -(f.gain or 0.0))
     dead_ends = [f for f in reversed(summary.findings) if not f.success]
-    return _environment().get_template("report.html.j2").render(
-        page=page,
-        s=summary,
-        objective=objective,
-        places=summary.places,
-        figure=data_uri("image/svg+xml", figure),
-        intervals=data_uri("image/svg+xml", svg(intervals)) if intervals else None,
-        pictures=[(picture.name, data_uri(picture.mime, picture.data)) for picture in page.pictures],
-        findings=(_shown(successes), _shown(dead_ends)),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page,
+            s=summary,
+            objective=objective,
+            places=summary.places,
+            figure=data_uri("image/svg+xml", figure),
+            intervals=data_uri("image/svg+xml", svg(intervals)) if intervals else None,
+            pictures=[(picture.name, data_uri(picture.mime, picture.data)) for picture in page.pictures],
+            findings=(_shown(successes), _shown(dead_ends)),
+        )
     )
 
 

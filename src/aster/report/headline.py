@@ -37,7 +37,9 @@ def headline(summary: Summary) -> Headline:
     if summary.unconfirmed is not None:
         return _unconfirmed(summary, summary.unconfirmed, tested)
     if tested:
-        words = f"Nothing is proven to be better than the baseline: {count(len(tested), 'claim')} tested, none confirmed."
+        words = (
+            f"Nothing is proven to be better than the baseline: {count(len(tested), 'claim')} tested, none confirmed."
+        )
         return Headline("nothing", words, _state(summary))
     metric = clean(summary.objective.metric, 60)
     level = f" ({metric} {number(summary.baseline.mean, summary.places)})" if summary.baseline else ""

@@ -25,7 +25,14 @@ MOST_FINDINGS = 150
 MOST_DIFF_LINES, MOST_LOG_LINES, MOST_TROUBLES = 1500, 30, 12
 MOST_PICTURES, PICTURE_BYTES = 6, 4_000_000
 
-MIMES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}  # fmt: skip
+MIMES = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
 
 
 class Picture(Struct, frozen=True):
@@ -116,7 +123,7 @@ def gather(board: Board, blobs: Blobs, version: str = "") -> Page:
     lines = _diff_lines(solution.patch) if solution else []
     rows = list(_rows(board))
     traces = {view.id: trace(board, view.id) for view in summary.claims}
-    named = {row.candidate for found in traces.values() for row in found}
+    named = {key for view in summary.claims for key in (view.candidate, view.against)}
     return Page(
         summary=summary,
         headline=headline(summary),

@@ -1,9 +1,9 @@
 """How far the campaign came, and when: the data of the progress figure and of results.tsv.
 
 Time is *experiment time*: the seconds of all attempts up to then, summed whatever their purpose, so that campaigns
-with different numbers of slots can be compared. The best so far is the best *mean* over a candidate's search seeds
-(with one search seed, that one value; for the baseline, the mean of all its runs): the search saw it so, and with
-noise it flatters, which is why a confirmed value stands beside it.
+with different numbers of slots can be compared. The best so far is the best *mean* over the campaign's search seeds,
+which all candidates share (with one search seed, that one value): the search saw it so. With noise it flatters, which
+is why a confirmed value stands beside it. The baseline's own level is the mean of all its runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ from statistics import fmean, stdev
 from msgspec import Struct
 
 from aster.board import Board, ExperimentState
-from aster.domain.records import Cancelled, Failed, Goal, Invalid, Measured, Mode, Outcome, Purpose, Reference, TimedOut
+from aster.domain.ids import search_seed
+from aster.domain.records import (
+    Cancelled,
+    Failed,
+    Goal,
+    Invalid,
+    Measured,
+    Mode,
+    Outcome,
+    Purpose,
+    Reference,
+    Setup,
+    TimedOut,
+)
 from aster.report.claims import ClaimView, claim_views
 from aster.report.wording import places_for
 
@@ -136,6 +149,11 @@ def level(values: list[float]) -> Level | None:
     return Level(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
+def search_seeds(setup: Setup) -> frozenset[int]:
+    """Return the seeds on which candidates are ranked."""
+    return frozenset(search_seed(setup.seed, i) for i in range(setup.search_seeds))
+
+
 def change_of(board: Board, candidate: str) -> str:
     """Return what made the candidate, in a few words: its hypothesis's change, else its label, else its id."""
     record = board.candidates[candidate]
@@ -199,16 +217,16 @@ def _misses(ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[Miss
 
 def _records(board: Board, points: tuple[Point, ...]) -> Iterator[Record]:
     """Yield the improvements, each at the point that completed its candidate's mean; ties improve nothing."""
-    objective = board.setup.objective
-    baseline_runs = sum(p.ranked and p.purpose == "baseline" for p in points)
+    setup, objective = board.setup, board.setup.objective
+    seeds = search_seeds(setup)
     values: dict[str, list[float]] = {}
     best: float | None = None
     for point in points:
-        if not point.ranked:
+        if not point.ranked or board.experiments[point.experiment].record.seed not in seeds:
             continue
         own = values.setdefault(point.candidate, [])
         own.append(point.value)
-        if len(own) != (baseline_runs if point.purpose == "baseline" else board.setup.search_seeds):
+        if len(own) != setup.search_seeds:
             continue
         mean = fmean(own)
         if best is None or objective.better(mean, best):

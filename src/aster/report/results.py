@@ -11,18 +11,19 @@ def results_tsv(board: Board, view: Progress) -> bytes:
     """Return the table: one row per search or baseline experiment that ended, in order of their ends.
 
     Columns: commit (first 7 hex digits of the candidate's id), the metric by its name (in full precision; empty where
-    nothing was measured), memory_gb (peak resident memory in GiB), status and description. Status is "keep" where the
-    best so far improved, "discard" where it did not, "crash" where there is no number. Cancelled ones are left out.
+    nothing was measured), memory_gb (peak resident memory in GiB), status and description. Status is "keep" for all
+    seeds of a candidate that improved the best so far, "discard" for others, "crash" where there is no number.
+    Cancelled experiments are left out.
     """
-    kept = {record.experiment for record in view.records}
-    ends: list[Point | Miss] = sorted([*view.points, *view.misses], key=lambda end: (end.x, end.experiment))
+    kept = {record.candidate for record in view.records}
+    ends: list[Point | Miss] = sorted([*view.points, *view.misses], key=lambda end: end.x)
     lines = [f"commit\t{clean(view.metric, 80)}\tmemory_gb\tstatus\tdescription"]
     for end in ends:
         commit = end.candidate.removeprefix("c-")[:7]
         memory = f"{end.memory_mb / 1024:.1f}"
         words = change_of(board, end.candidate)
         if isinstance(end, Point):
-            status = "keep" if end.experiment in kept else "discard"
+            status = "keep" if end.candidate in kept else "discard"
             lines.append(f"{commit}\t{end.value!r}\t{memory}\t{status}\t{clean(words, 200)}")
         else:
             lines.append(f"{commit}\t\t{memory}\tcrash\t{clean(f'{words} ({end.kind}: {end.reason})', 200)}")

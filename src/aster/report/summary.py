@@ -9,10 +9,10 @@ from typing import Literal
 from msgspec import Struct
 
 from aster.board import Board, DirectionState
-from aster.domain.records import Change, Limits, Objective, Reference
+from aster.domain.records import Change, Limits, Objective, Purpose, Reference
 from aster.evidence.design import t_quantile
 from aster.report.claims import ClaimView, champion_claim, claim_views, status_of
-from aster.report.progress import Level, change_of, level
+from aster.report.progress import Level, change_of, level, search_seeds
 from aster.report.wording import places_for
 
 Standing = Literal["beaten", "reached", "not reached", "not compared"]
@@ -139,7 +139,7 @@ _STATUSES = ("measured", "failed", "timed out", "invalid", "cancelled", "running
 def summarize(board: Board) -> Summary:
     """Return the summary of the campaign so far."""
     setup, claim = board.setup, champion_claim(board)
-    baseline = search_level(board, board.baseline) if board.baseline else None
+    baseline = baseline_level(board)
     champion = _champion(board, claim) if claim else None
     unconfirmed = _unconfirmed(board)
     subject = champion or unconfirmed
@@ -172,16 +172,27 @@ def summarize(board: Board) -> Summary:
     )
 
 
+def baseline_level(board: Board) -> Level | None:
+    """Return the mean over all the baseline's own runs on the current hardware kind, which also tell the noise."""
+    return level([value for _, value in _values(board, board.baseline, "baseline")]) if board.baseline else None
+
+
 def search_level(board: Board, candidate: str) -> Level | None:
-    """Return the candidate's mean over its measured baseline and search experiments on the current hardware kind."""
-    exact, values = board.setup.objective.exact, []
+    """Return the candidate's mean over the search seeds on the current hardware kind, as the search ranks it."""
+    seeds = search_seeds(board.setup)
+    found = [*_values(board, candidate, "baseline"), *_values(board, candidate, "search")]
+    return level([value for seed, value in found if seed in seeds])
+
+
+def _values(board: Board, candidate: str, purpose: Purpose) -> Iterator[tuple[int, float]]:
+    """Yield (seed, value) of the candidate's measured experiments that rankings on the current hardware may use."""
+    objective = board.setup.objective
     for experiment in board.experiments_of.get(candidate, ()):
         state = board.experiments[experiment]
-        if state.metrics is None or state.outcome is None or state.record.purpose == "confirm":
+        if state.metrics is None or state.outcome is None or state.record.purpose != purpose:
             continue
-        if exact or state.outcome.hardware == board.kind:
-            values.append(state.metrics[board.setup.objective.metric])
-    return level(values)
+        if objective.exact or state.outcome.hardware == board.kind:
+            yield state.record.seed, state.metrics[objective.metric]
 
 
 def standing(objective: Objective, champion: Standout | None, reference: Reference) -> Standing:

@@ -171,11 +171,11 @@ class Server:
             pid = os.fork()
             if not pid:
                 self._become_keeper(folder, spec, leases, {alive, *leases.taken.values()})
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             os.pwrite(alive, b"%d" % pid, 0)
             self.keepers.add(pid)
             return pid
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             leases.close()
             os.close(alive)
 

@@ -1,0 +1,23 @@
+"""Surface "moves": ways to disturb a packing, one module each.
+
+A move module has a WEIGHT, its share among the moves, and a function
+``move(packing, rng) -> centres``. Every module in this folder takes part.
+"""
+
+import importlib
+import pkgutil
+
+import numpy as np
+from geometry import Array, Packing
+
+_MOVES = [
+    importlib.import_module(f"{__name__}.{name}")
+    for name in sorted(info.name for info in pkgutil.iter_modules(__path__))
+]
+
+
+def propose(packing: Packing, rng: np.random.Generator) -> Array:
+    """New centres of shape (26, 2) by one of the moves, drawn by weight."""
+    weights = np.array([module.WEIGHT for module in _MOVES], dtype=float)
+    chosen = _MOVES[int(rng.choice(len(_MOVES), p=weights / weights.sum()))]
+    return chosen.move(packing, rng)

@@ -1,0 +1,89 @@
+"""What is said of a campaign once it has ended: in words for people, in one line for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aster.board import Board, ClaimState
+from aster.cli.find import command_for
+from aster.cli.words import clean, labelled, shown_path
+from aster.handle import Campaign
+from aster.report.headline import headline
+from aster.report.summary import summarize
+from aster.report.wording import count, duration
+
+REPORT = "report.html"
+
+
+def closing(campaign: Campaign) -> list[str]:
+    """Return what was proven, what only looks better, and where to look closer; a line each."""
+    view = summarize(campaign.board)
+    said = headline(view)
+    lines = [said.sentence]
+    if view.champion is not None:
+        lines.append(f"The champion is {labelled(view.champion.label, view.champion.candidate)}.")
+    elif not said.sentence.startswith("Nothing"):
+        lines.append("Nothing was proven to beat the baseline.")
+    if view.unconfirmed is not None:
+        lines.append(f"Best, unconfirmed: {labelled(view.unconfirmed.label, view.unconfirmed.candidate)}.")
+    lines += [clean(line, 400) for line in said.more]
+    spent = f"{count(view.costs.experiments, 'experiment')} in {duration(view.costs.wall_s)}"
+    lines.append(f"It took {spent}; {duration(view.costs.attempt_s)} of experiment time.")
+    report = campaign.folder / REPORT
+    if campaign.board.ended is None:
+        lines.append(f"Go on: {command_for('resume', campaign.folder)}")
+    elif report.exists():
+        lines.append(f"Report: {shown_path(report)}")
+    if view.claims:
+        lines.append(f"Every number behind the claim: {command_for('show', campaign.folder)} --claim")
+    else:
+        lines.append(f"Look closer: {command_for('show', campaign.folder)} --findings")
+    return lines
+
+
+def summary_line(campaign: Campaign) -> dict[str, Any]:
+    """Return the summary that programs read.
+
+    Keys: campaign (id); baseline {value, sd, n}; champion and best_unconfirmed {candidate, label, value}; claim {id,
+    verdict, gain, low, high, alpha, pairs, experiments}, the champion's or, without one, the latest; experiments
+    (planned so far); seconds (of the campaign's active wall time). What does not exist (yet) is None; gains are in
+    the metric's units, positive is better; the verdict of a claim under test is "testing".
+    """
+    board = campaign.board
+    score = board.baseline_score
+    best = board.best_unconfirmed()
+    best_score = board.score(best) if best else None
+    return {
+        "campaign": campaign.id,
+        "baseline": {"value": score.mean, "sd": score.sd, "n": score.n} if score else None,
+        "champion": _candidate(board, board.champion, campaign.champion_value),
+        "best_unconfirmed": _candidate(board, best, best_score.mean if best_score else None),
+        "claim": _claim(board),
+        "experiments": board.spend.experiments,
+        "seconds": board.spend.wall_s,
+    }
+
+
+def _candidate(board: Board, candidate: str | None, value: float | None) -> dict[str, Any] | None:
+    if candidate is None:
+        return None
+    return {"candidate": candidate, "label": board.candidates[candidate].label, "value": value}
+
+
+def _claim(board: Board) -> dict[str, Any] | None:
+    states = list(board.claims.values())
+    won = [state for state in states if state.decided is not None and state.decided.verdict == "confirmed"]
+    state: ClaimState | None = (won or states or [None])[-1]
+    if state is None:
+        return None
+    decided = state.decided
+    return {
+        "id": state.record.id,
+        "verdict": decided.verdict if decided else "testing",
+        "gain": decided.gain if decided else None,
+        "low": decided.low if decided else None,
+        "high": decided.high if decided else None,
+        "alpha": state.record.alpha,
+        "pairs": decided.pairs if decided else 0,
+        "experiments": list(state.experiments.values()),
+    }

@@ -1,0 +1,106 @@
+"""`aster run`, `aster resume` and `aster stop`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignArgument, CampaignsOption, JsonOption, ModeName
+
+LEFT = 130
+"""Exit code of a campaign that was left by two interrupts."""
+
+
+def run(
+    problem: Annotated[
+        str, typer.Argument(metavar="PROBLEM", help="A problem folder, or a built-in problem (`aster problems`).")
+    ],
+    wall: Annotated[
+        str | None, typer.Option(metavar="TIME", help='Ceiling of active wall time, such as "2h", "90m" or "45s".')
+    ] = None,
+    experiments: Annotated[
+        int | None, typer.Option(metavar="N", help="Ceiling of experiments, baselines and confirmations included.")
+    ] = None,
+    researcher: Annotated[str, typer.Option(metavar="NAME", help="Who writes the candidates.")] = "ideas",
+    slots: Annotated[
+        int | None, typer.Option(metavar="N", help="Experiments side by side; by default as many as fit this machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed and slots make the same ordered campaign.")] = 0,
+    mode: Annotated[
+        ModeName | None,
+        typer.Option(help="`ordered` repeats exactly; `arrival` never waits. By default ordered without --wall."),
+    ] = None,
+    campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a new campaign on a problem, under a budget (--wall, --experiments or both)."""
+    from aster.app import create
+    from aster.campaign.budget import Budget
+    from aster.problems.problem import load_problem
+
+    folder = create(
+        load_problem(problem),
+        Budget(wall=wall, experiments=experiments),
+        researcher=researcher,
+        slots=slots,
+        seed=seed,
+        mode=None if mode is None else mode.value,
+        campaigns=campaigns,
+    )
+    _carry_out(folder, as_json)
+
+
+def resume(
+    campaign: CampaignArgument, campaigns: CampaignsOption = DEFAULT_CAMPAIGNS, as_json: JsonOption = False
+) -> None:
+    """Go on with a campaign that was stopped, left or cut off."""
+    from aster.cli.find import find_campaign
+
+    _carry_out(find_campaign(campaign, campaigns), as_json)
+
+
+def stop(
+    campaign: CampaignArgument,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "asked to stop",
+    campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
+) -> None:
+    """Ask a running campaign to end cleanly: it plans nothing more and keeps what is running until it is done."""
+    from aster.app import request_stop
+    from aster.cli.find import command_for, find_campaign
+
+    folder = find_campaign(campaign, campaigns)
+    if request_stop(folder, reason):
+        typer.echo(f"Asked {folder.name} to end; it waits for what is running. `{command_for('show', folder)}` tells.")
+    else:
+        typer.echo(f"{folder.name} is not running, so there is nothing to stop.")
+
+
+def _carry_out(folder: Path, as_json: bool) -> None:
+    """Run the campaign in `folder` with a view of it, say how it went, and exit with its code."""
+    from aster import app
+    from aster.cli.ending import closing, summary_line
+    from aster.cli.find import command_for
+    from aster.cli.signals import Interrupts, say
+    from aster.cli.views import choose_view
+    from aster.errors import BaselineError, SystemTrouble
+
+    resume = command_for("resume", folder)
+    interrupts = Interrupts(resume)
+    try:
+        with interrupts, choose_view(as_json) as view:
+            try:
+                done = app.run(folder, observers=[interrupts.note, view.note], interrupted=interrupts.told)
+            except BaselineError:
+                view.finish([], summary_line(app.load_campaign(folder)))
+                raise
+            view.finish(closing(done), summary_line(done))
+    except SystemTrouble as error:
+        error.add_note(f"What was recorded is safe; once this is mended, `{resume}` goes on.")
+        raise
+    except KeyboardInterrupt:  # before the campaign began, while the report was drawn, or for the third time
+        say(f"Left. What was recorded is safe; `{resume}` goes on.")
+        raise typer.Exit(LEFT) from None
+    if done.board.ended is None:
+        raise typer.Exit(LEFT)
