@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aster.board import Board
 from aster.domain.records import Candidate, Claim, Decided
+from aster.errors import StoreError
 from aster.evidence.verdict import champion_value
 
 
@@ -67,12 +68,17 @@ class Campaign:
             The files written.
 
         Raises:
-            StoreError: a blob cannot be read.
-            OSError: a file cannot be written.
+            StoreError: the ledger cannot be read, or a file cannot be written.
         """
         from aster.report.folder import write_report  # imported late: it draws, and drawing takes half a second to load
 
-        return write_report(self.board, self, self.folder)
+        try:
+            return write_report(self.board, self, self.folder)
+        except OSError as error:
+            raise StoreError(
+                f"The report in {self.folder} cannot be written: {error.strerror or error}. The ledger has it all: "
+                f"when there is room again, `aster report {self.id}` writes it."
+            ) from error
 
     def __repr__(self) -> str:
         setup = self.board.setup

@@ -295,7 +295,9 @@ def test_signal_is_named(make: Make, tmp_path: Path) -> None:
 def test_command_that_does_not_exist(make: Make, tmp_path: Path) -> None:
     executor = make(tmp_path, RunPlan((StagePlan("solve", ("no-such-program",), 5),), {}))
     executor.submit(job(HONEST))
-    assert outcome(executor).result == Failed("solve: cannot start no-such-program: No such file or directory")
+    result = outcome(executor).result
+    assert isinstance(result, Failed)
+    assert result.reason.startswith("solve: cannot start no-such-program: ")
 
 
 def test_score_that_is_too_long(make: Make, tmp_path: Path) -> None:
@@ -420,3 +422,10 @@ def test_infeasible_request_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_slot_is_needed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="at least one slot"):
         LocalExecutor(tmp_path, plan(), judge, 0, "test")
+
+
+def test_a_campaign_folder_that_vanished(make: Make, tmp_path: Path) -> None:
+    executor = make(tmp_path, plan())
+    (tmp_path / "spool").rmdir()
+    with pytest.raises(ExecutorError, match="cannot be watched"):
+        executor.poll()

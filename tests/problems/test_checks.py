@@ -198,6 +198,11 @@ def test_an_exact_metric_needs_no_pairs(toml: Toml) -> None:
     assert spec.objective.exact
 
 
+def test_a_name_that_begins_like_the_root_is_not_under_it(toml: Toml) -> None:
+    files = toml('"solution/solve.py"', '"solutions.py"')
+    assert "all that an untrusted stage sees" in str(trouble({**files, "solutions.py": b""}))
+
+
 def test_code_in_a_command_is_not_taken_for_a_placeholder(toml: Toml) -> None:
     read_spec(toml('"python", "solution/solve.py"', '''"python", "-c", "print({'a': 1}, {})"'''), "p")
 

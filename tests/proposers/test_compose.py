@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aster.domain.records import Change
 from aster.problems.problem import builtin_packs, load_problem
-from aster.proposers.compose import Composed, Conflict, compose, merge_text
+from aster.proposers.compose import Composed, Conflict, compose
 from aster.proposers.ideas import load_ideas
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
 
@@ -176,6 +176,12 @@ def test_knobs_are_set_after_the_merge() -> None:
     assert text(made) == changed((3, "v3 = 5\n"), (20, "B = 1\n"))[PATH]
 
 
+def test_all_knobs_of_a_file_are_set() -> None:
+    lib = library(idea("a", knobs=KNOBS[:1]), idea("b", changed((20, "B = 1\n")), knobs=KNOBS[1:]))
+    made = compose(lib, [Change("a", {f"{PATH}::v3": 5}), Change("b", {f"{PATH}::v9": 1})])
+    assert text(made) == changed((3, "v3 = 5\n"), (9, "v9 = 1\n"), (20, "B = 1\n"))[PATH]
+
+
 def test_the_recipe_comes_back_in_one_spelling() -> None:
     lib = library(idea("a", knobs=KNOBS), idea("b", changed((20, "B = 1\n"))))
     made = compose(lib, [Change("b"), Change("a", {f"{PATH}::v9": 1, f"{PATH}::v3": 3})])
@@ -255,45 +261,10 @@ def test_nothing_is_silently_dropped(lib: IdeaLibrary) -> None:
         assert text(made) == changed(*((at, line) for at, (line,) in wanted.items()))[PATH]
 
 
-LINE = st.sampled_from(["a\n", "b\n", "\n", "c\n", "d\r\n"])
-TEXTS = st.builds(lambda lines, cut: "".join(lines)[: -1 if cut else None], st.lists(LINE, max_size=14), st.booleans())
-
-
-@given(TEXTS, TEXTS, TEXTS)
-def test_merging_is_symmetric_and_never_glues_lines(base: str, ours: str, theirs: str) -> None:
-    clash, merged = merge_text(base, ours, theirs)
-    mirrored = merge_text(base, theirs, ours)
-    assert clash == mirrored[0]
-    if clash:
-        assert merged == ours
-    else:
-        assert merged == mirrored[1]
-        assert merged is not None
-        known = {line for version in (base, ours, theirs) for line in version.splitlines()}
-        assert set(merged.splitlines()) <= known
-
-
 @given(st.sets(st.integers(0, 7), min_size=1, max_size=8))
 def test_ideas_that_are_apart_always_merge(places: set[int]) -> None:
     lib = library(*(idea(f"i{n}", changed((3 * n, f"w{n} = 1\n"))) for n in places))
     assert text(together(lib, *lib)) == changed(*((3 * n, f"w{n} = 1\n") for n in places))[PATH]
-
-
-@pytest.mark.parametrize(
-    ("versions", "merged"),
-    [
-        (("a\nb", "x\na\nb", "a\nb\nc"), "x\na\nb\nc"),
-        (("a\nb", "a\nx", "a\nb\nc"), None),
-        (("a\nb\n", "x\na\nb\n", "a\nb\nc"), "x\na\nb\nc"),
-        (("a\nb\nc", "a\nb\nc\n", "x\nb\nc"), "x\nb\nc\n"),
-        (("a\r\nb\r\n", "x\r\nb\r\n", "a\r\nb\r\nc\r\n"), "x\r\nb\r\nc\r\n"),
-        (("", "a\n", "b\n"), None),
-    ],
-)
-def test_line_ends(versions: tuple[str, str, str], merged: str | None) -> None:
-    clash, text = merge_text(*versions)
-    assert clash == (merged is None)
-    assert clash or text == merged
 
 
 # --- the built-in problems ---------------------------------------------------------------------------------

@@ -210,6 +210,19 @@ def test_a_resolution_of_ideas_that_need_each_other_is_refused(page: Page, edit:
         load(files, solution)
 
 
+def test_a_resolution_builds_on_what_its_parts_require_only(page: Page, edit: Edit, solution: Solution) -> None:
+    files = {
+        "a": page("a", edit("STEPS = 10", "STEPS = 20"), 'requires = ["n"]'),
+        "b": page("b", edit("STEPS = 10", "STEPS = 30")),
+        "n": page("n", front=STEPS + "[10, 11]"),
+        "a+b": page("a+b", edit("STEPS = 10", "STEPS = 50"), 'resolves = ["a", "b"]\nrequires = ["n"]'),
+    }
+    assert load(files, solution)["a+b"].requires == ("n",)
+    files["a"] = files["a"].replace('requires = ["n"]', "")
+    with pytest.raises(ProblemError, match="none requires n"):
+        load(files, solution)
+
+
 def test_resolutions_are_named_by_their_parts_only(page: Page, edit: Edit, solution: Solution) -> None:
     files = {
         "a": page("a", edit("STEPS = 10", "STEPS = 20")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -114,7 +115,7 @@ class Story:
         seconds: float = 10.0,
         hardware: str = CPU,
         see: bool = True,
-        **more: object,
+        **more: Any,
     ) -> str:
         """Record the outcome of an experiment's attempt; `see` lets decisions use it."""
         if not isinstance(result, float | int):
@@ -125,17 +126,17 @@ class Story:
         self.clock += seconds
         outcome = Outcome(
             f"{experiment}.1", experiment, counted, hardware, usage, self.clock - seconds, self.clock, **more
-        )  # type: ignore[arg-type]
+        )
         self.say(ev.OutcomeRecorded(outcome))
         if see:
             self.say(ev.DecisionTaken(self.n + 1, None, self.clock - 1_000.0))
         return experiment
 
-    def run(self, candidate: str, result: Result | float, seed: int = 0, **more: object) -> str:
+    def run(self, candidate: str, result: Result | float, seed: int = 0, **more: Any) -> str:
         """Plan and end a search experiment on search seed number `seed`; for the baseline, one of its own runs."""
         purpose: Purpose = "baseline" if candidate == self.baseline else "search"
         number = search_seed(self.board.setup.seed, seed)
-        return self.end(self.plan(candidate, number, purpose), result, **more)  # type: ignore[arg-type]
+        return self.end(self.plan(candidate, number, purpose), result, **more)
 
     def learn(self, experiment: str, gain: float | None, text: str = "") -> None:
         hypothesis = self.board.experiments[experiment].record.hypothesis
@@ -143,13 +144,13 @@ class Story:
         success = gain is not None and gain > 0
         self.say(ev.FindingRecorded(Finding(hypothesis, experiment, text or f"gain {gain}", success, gain)))
 
-    def claim(self, candidate: str, against: str, seeds: tuple[int, ...], alpha: float = 0.03, **more: object) -> str:
+    def claim(self, candidate: str, against: str, seeds: tuple[int, ...], alpha: float = 0.03, **more: Any) -> str:
         exact = self.board.setup.objective.exact
         number = len(self.board.claims) + 1
-        fields: dict[str, object] = {"least": 0.0, "seen": 0.1, "sd": 0.0, "power": None if exact else 0.8} | more
+        fields: dict[str, Any] = {"least": 0.0, "seen": 0.1, "sd": 0.0, "power": None if exact else 0.8} | more
         record = Claim(
             f"m-{number}", number, candidate, against, alpha=alpha, seeds=seeds, paired=not exact, exact=exact, **fields
-        )  # type: ignore[arg-type]
+        )
         self.say(ev.ClaimOpened(record))
         return record.id
 
@@ -171,9 +172,9 @@ class Story:
         self.say(ev.ClaimDecided(Decided(claim, verdict, gain, low, high, pairs, note)))
 
 
-def exact_setup(goal: Goal = "maximize", **more: object) -> Setup:
+def exact_setup(goal: Goal = "maximize", **more: Any) -> Setup:
     """A campaign on an exact metric with two references, one under the same conditions."""
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "problem": "circle-packing",
         "title": "Pack 26 circles in the unit square",
         "objective": Objective("sum_of_radii", goal, resolution=1e-9, exact=True),
@@ -186,12 +187,12 @@ def exact_setup(goal: Goal = "maximize", **more: object) -> Setup:
             Reference("best known", 2.6359, "Packomania", same=False, conditions="any method, any budget"),
         ),
     }
-    return Setup(**(fields | more))  # type: ignore[arg-type]
+    return Setup(**(fields | more))
 
 
-def noisy_setup(goal: Goal = "minimize", **more: object) -> Setup:
+def noisy_setup(goal: Goal = "minimize", **more: Any) -> Setup:
     """A campaign on a noisy metric."""
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "problem": "tiny-lm",
         "title": "A small language model in 60 seconds",
         "objective": Objective("val_bpb", goal),
@@ -201,10 +202,10 @@ def noisy_setup(goal: Goal = "minimize", **more: object) -> Setup:
         "seed": 7,
         "references": (Reference("autoresearch", 1.19, "its log", conditions="one H100, 300 s"),),
     }
-    return Setup(**(fields | more))  # type: ignore[arg-type]
+    return Setup(**(fields | more))
 
 
-def packing_story(size: int = 60, records: int = 9, seed: int = 3, **setup: object) -> Story:
+def packing_story(size: int = 60, records: int = 9, seed: int = 3, **setup: Any) -> Story:
     """An exact campaign that climbs fast and then by ever smaller steps, as packings do, up to a confirmed claim."""
     rng, story = random.Random(seed), Story(exact_setup(**setup))
     surfaces = ["layout", "optimizer", "restarts", "polish"]
@@ -239,10 +240,11 @@ def packing_story(size: int = 60, records: int = 9, seed: int = 3, **setup: obje
 
 
 def _trouble(rng: random.Random) -> Result:
-    return rng.choice([Failed("exit 1"), TimedOut("solve", 60.0), Invalid("circles 3 and 7 overlap by 2e-7")])
+    kinds: list[Result] = [Failed("exit 1"), TimedOut("solve", 60.0), Invalid("circles 3 and 7 overlap by 2e-7")]
+    return rng.choice(kinds)
 
 
-def noisy_story(size: int = 40, verdict: bool = True, seed: int = 5, **setup: object) -> Story:
+def noisy_story(size: int = 40, verdict: bool = True, seed: int = 5, **setup: Any) -> Story:
     """A noisy campaign that goes down in steps, with five baseline runs, up to a claim on six pairs."""
     rng, story = random.Random(seed), Story(noisy_setup(**setup))
     where = story.direction("embeddings")

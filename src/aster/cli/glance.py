@@ -18,7 +18,7 @@ from aster.domain import events as ev
 from aster.domain.records import Finding
 from aster.evidence.verdict import champion_value
 
-FINDINGS = 12
+FINDINGS = 6
 """Findings that are kept, the latest."""
 
 
@@ -95,14 +95,15 @@ class Watch:
         self._surfaces: dict[str, Surface] = {}
         self._findings: deque[tuple[bool, str]] = deque(maxlen=FINDINGS)
         self._best: tuple[str, int, str | None] | None = None
-        self._noted = monotonic()
+        self._wall = 0.0, monotonic()
+        """The wall time that the ledger told last, and when it did; it goes on from there."""
 
     def look(self, most_surfaces: int) -> Glance:
         """Return what is known now, with at most so many surfaces: the open ones first, then the best yields."""
         with self._lock:
             rows = sorted(self._surfaces.values(), key=lambda s: (s.state != "open", -s.per_experiment))
             now = self._now
-            since = 0.0 if now.ended else monotonic() - self._noted
+            since = 0.0 if now.ended else monotonic() - self._wall[1]
             return replace(
                 now,
                 wall_s=now.wall_s + since,
@@ -123,6 +124,7 @@ class Watch:
     def _prime(self, board: Board) -> None:
         """Start from a board that may hold a long history."""
         self._primed = True
+        self._wall = board.spend.wall_s, monotonic()
         setup = board.setup
         self._now = Glance(
             title=clean(setup.title, 100),
@@ -135,7 +137,7 @@ class Watch:
         for key, state in board.directions.items():
             row = self._surface(board, key)
             row.experiments += state.experiments
-            row.state = "open" if state.retired is None else clean(state.retired, 60)
+            row.state = "open" if state.retired is None else _short(state.retired)
         for finding in board.findings:
             self._learn(board, finding)
         for claim in board.claims.values():
@@ -147,7 +149,7 @@ class Watch:
             case ev.DirectionOpened(direction=direction):
                 self._surface(board, direction.id).state = "open"
             case ev.DirectionRetired(direction=key, reason=reason):
-                self._surface(board, key).state = clean(reason, 60)
+                self._surface(board, key).state = _short(reason)
             case ev.ExperimentPlanned(experiment=experiment):
                 state = board.direction_of(experiment)
                 if state is not None:
@@ -187,11 +189,8 @@ class Watch:
     def _count(self, board: Board) -> None:
         """Note what may change with any event. O(1), but for the pairs of a claim under test."""
         spend, done = board.spend, sum(board.tally.values())
-        now = monotonic()
-        elapsed = max(spend.wall_s, self._now.wall_s + now - self._noted)
-        if not self._now.campaign or spend.wall_s > elapsed or self._now.wall_s == 0.0:
-            elapsed = spend.wall_s
-        self._noted = now
+        if spend.wall_s != self._wall[0]:
+            self._wall = spend.wall_s, monotonic()
         claim = board.open_claim()
         self._now = replace(
             self._now,
@@ -199,7 +198,7 @@ class Watch:
             running=len(board.running),
             lost=board.lost,
             planned=spend.experiments,
-            wall_s=elapsed,
+            wall_s=spend.wall_s,
             attempt_s=spend.attempt_s / done if done else None,
             claim=claim_text(board, claim.record) if claim else "",
             pairs_done=_pairs_done(board, claim) if claim else 0,
@@ -224,6 +223,11 @@ class Watch:
             best_name=name_of(board, best),
             best_proven=best == board.champion,
         )
+
+
+def _short(reason: str) -> str:
+    """Return the word that a reason for retiring begins with, such as "exhausted"."""
+    return clean(reason.partition(":")[0], 30)
 
 
 def _pairs_done(board: Board, claim: ClaimState) -> int:

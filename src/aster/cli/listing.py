@@ -91,7 +91,10 @@ def _verdict(board: Board) -> str:
 
 
 def report(campaign: CampaignArgument, campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
-    """Write a campaign's report again from its ledger, and print where it is. It may be running meanwhile."""
+    """Write a campaign's report again from its ledger.
+
+    Prints the paths written. The campaign may be running meanwhile.
+    """
     from aster.app import load_campaign
     from aster.cli.find import find_campaign
     from aster.cli.words import shown_path

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -20,7 +19,7 @@ from aster.errors import AsterError, UserError
 class Guarded(TyperGroup):
     """Turns the errors that Aster raises on purpose into a paragraph on stderr. A bug keeps its traceback."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: typer.Context) -> object:
         try:
             return super().invoke(ctx)
         except AsterError as error:
@@ -34,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # typer's rich help takes twice the time of everything else to load
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(running.run)

@@ -35,7 +35,11 @@ def run(
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a new campaign on a problem, under a budget (--wall, --experiments or both)."""
+    """Run a new campaign on a problem, under a budget.
+
+    The budget is --wall, --experiments or both. Ctrl-C ends the campaign cleanly, a second one leaves it at once;
+    either way `aster resume` goes on.
+    """
     from aster.app import create
     from aster.campaign.budget import Budget
     from aster.problems.problem import load_problem
@@ -66,7 +70,10 @@ def stop(
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "asked to stop",
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
 ) -> None:
-    """Ask a running campaign to end cleanly: it plans nothing more and keeps what is running until it is done."""
+    """Ask a running campaign to end cleanly.
+
+    It plans nothing more and waits for what is running.
+    """
     from aster.app import request_stop
     from aster.cli.find import command_for, find_campaign
 

@@ -115,8 +115,7 @@ class LocalExecutor:
         """Take over attempts of an earlier process; whatever else lies in the folder is killed and removed."""
         self._running.update(attempts)
         self._looked = 0.0
-        found = {entry.name for entry in os.scandir(self._folder / "attempts")}
-        found |= {entry.name[:-5] for entry in os.scandir(self._folder / "spool") if entry.name.endswith(".json")}
+        found = set(self._names("attempts")) | self._finished()
         self._unwanted |= found - self._running - self._told
         for attempt in self._unwanted:
             self.cancel(attempt, "nobody waits for it")
@@ -136,7 +135,11 @@ class LocalExecutor:
             os.kill(keeper, signal.SIGTERM)
 
     def poll(self) -> list[Arrival]:
-        """Return what has ended since the last call."""
+        """Return what has ended since the last call.
+
+        Raises:
+            ExecutorError: the campaign's folder cannot be read.
+        """
         arrivals = self._collect()
         now = time.monotonic()
         if now - self._looked >= _LIVENESS_S:
@@ -178,11 +181,19 @@ class LocalExecutor:
             self._store_trusted()
             self._client.launch(place.path)
 
+    def _names(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self._folder / folder) as entries:
+                return [entry.name for entry in entries]
+        except OSError as error:
+            raise ExecutorError(f"attempts cannot be watched: {error}") from error
+
+    def _finished(self) -> set[str]:
+        return {name.removesuffix(".json") for name in self._names("spool") if name.endswith(".json")}
+
     def _collect(self) -> list[Arrival]:
-        with os.scandir(self._folder / "spool") as entries:
-            done = [entry.name[:-5] for entry in entries if entry.name.endswith(".json")]
         arrivals = []
-        for attempt in sorted(self._running.intersection(done)):
+        for attempt in sorted(self._running & self._finished()):
             arrivals.append(self._read(attempt))
             self._running.discard(attempt)
             self._told.add(attempt)

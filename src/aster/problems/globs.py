@@ -36,5 +36,5 @@ def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
     if not pattern:
         return not names
     if pattern[0] == "**":
-        return any(_matches(names[skip:], pattern[1:]) for skip in range(len(names) + 1))
+        return any(_matches(names[skip:], pattern[1:]) for skip in range(len(names)))
     return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])

@@ -221,6 +221,10 @@ def _relations(page: _Page, pages: Mapping[str, _Page], known: Container[str]) -
         )
     if "+" in front.name and not parts:
         yield "name", 'a "+" stands in names of resolutions only; add `resolves`, or choose another name'
+    if parts and (
+        extra := set(front.requires).difference(*(_foundations(part, pages) for part in parts if part in pages))
+    ):
+        yield "requires", f"a resolution builds on what its parts require, and none requires {', '.join(sorted(extra))}"
     if parts and not page.changes:
         yield "resolves", "a resolution needs a diff that holds all the ideas that it resolves"
 

@@ -24,7 +24,7 @@ from aster.report.results import results_tsv
 from aster.report.trees import Blobs
 
 
-def write_report(board: Board, blobs: Blobs, folder: Path, *, version: str = "") -> list[Path]:
+def write_report(board: Board, blobs: Blobs, folder: Path) -> list[Path]:
     """Write the results of a campaign into `folder` and return what was written.
 
     report.html, progress.svg, progress.png and results.tsv always. With a champion: best/, best.patch and
@@ -35,12 +35,11 @@ def write_report(board: Board, blobs: Blobs, folder: Path, *, version: str = "")
         board: the campaign so far; it needs at least its CampaignOpened event.
         blobs: where its blobs are.
         folder: made if it is missing.
-        version: of Aster, for the page's foot.
 
     Raises:
         StoreError: a blob is missing or damaged, or the folder cannot be written.
     """
-    page = gather(board, blobs, version)
+    page = gather(board, blobs)
     view = progress_view(board)
     figure = progress(view)
     drawn = svg(figure)

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from aster._version import VERSION
 from aster.board import Board, ExperimentState
 from aster.domain.records import Setup
 from aster.report.claims import TraceRow, status_of, trace
@@ -112,7 +113,7 @@ class Page(Struct, frozen=True):
     version: str
 
 
-def gather(board: Board, blobs: Blobs, version: str = "") -> Page:
+def gather(board: Board, blobs: Blobs) -> Page:
     """Return the page for a campaign at any state.
 
     Raises:
@@ -138,7 +139,7 @@ def gather(board: Board, blobs: Blobs, version: str = "") -> Page:
         troubles=tuple(_troubles(board, blobs)),
         solution=solution,
         commands=tuple(_commands(board, solution)),
-        version=version,
+        version=VERSION,
     )
 
 

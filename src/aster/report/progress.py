@@ -244,5 +244,5 @@ def _marks(board: Board, times: dict[str, float]) -> Iterator[Mark]:
             continue
         old = fmean(pair.old for pair in view.pairs)
         low, high = sorted((old + sign * view.low, old + sign * view.high))
-        x = max(times[pair.experiment] for pair in view.pairs)
+        x = max(times[end] for pair in view.pairs for end in (pair.experiment, pair.other))
         yield Mark(x, fmean(p.new for p in view.pairs), low, high, view, view is confirmed[-1])

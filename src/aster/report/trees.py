@@ -16,8 +16,8 @@ from aster.errors import StoreError
 class Blobs(Protocol):
     """Where the bytes are."""
 
-    def get_blob(self, id: str) -> bytes:
-        """Return the bytes whose content address is `id`.
+    def get_blob(self, blob: str, /) -> bytes:
+        """Return the bytes whose content address is `blob`.
 
         Raises:
             StoreError: it is not there or cannot be read.

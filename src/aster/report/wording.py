@@ -75,7 +75,7 @@ def clean(text: str, limit: int) -> str:
 
 def clean_block(text: str, lines: int, width: int = 400) -> str:
     """Return the last `lines` lines of foreign text, each cleaned like `clean` but with its indentation."""
-    kept = text[-lines * width :].split("\n")[-lines:]
+    kept = text.rsplit("\n", lines)[-lines:]
     return "\n".join(clean_line(line, width) for line in kept)
 
 

@@ -76,8 +76,9 @@ class AttemptFolder:
         return None
 
     def remove(self) -> None:
-        """Delete the attempt, its outcome included. Missing parts are no error."""
-        self.outcome.unlink(missing_ok=True)
+        """Delete the attempt, its outcome included; what cannot be deleted stays."""
+        with suppress(OSError):
+            self.outcome.unlink()
         remove_tree(self.path)
 
 

@@ -17,7 +17,9 @@ _MOVES = [
 
 
 def propose(packing: Packing, rng: np.random.Generator) -> Array:
-    """New centres of shape (26, 2) by one of the moves, drawn by weight."""
+    """New centres of shape (26, 2) by one of the moves, drawn by weight; the old ones if none has any."""
     weights = np.array([module.WEIGHT for module in _MOVES], dtype=float)
+    if weights.sum() <= 0:
+        return packing.centres
     chosen = _MOVES[int(rng.choice(len(_MOVES), p=weights / weights.sum()))]
     return chosen.move(packing, rng)

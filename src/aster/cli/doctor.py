@@ -1,0 +1,149 @@
+"""`aster doctor`: what this machine has, what holds and what does not, and what is broken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import typer
+
+from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignsOption
+
+DEPENDENCIES = (
+    "anyio",
+    "jinja2",
+    "matplotlib",
+    "merge3",
+    "msgspec",
+    "numpy",
+    "nvidia-ml-py",
+    "pydantic",
+    "rich",
+    "scipy",
+    "typer",
+    "whatthepatch",
+)
+
+HOLDS = (
+    "Each attempt runs in a session of its own under a keeper that kills its processes at the end of each stage.",
+    "Wall-clock limits, and limits on memory, CPU time and file size for each process, hold.",
+    "The environment is scrubbed: no keys and tokens of yours reach candidate code through it.",
+    "Frozen and trusted files are hashed, so that a changed one makes the attempt invalid; output is bounded.",
+)
+"""What the plain sandbox does do; `aster.sandbox.plain.LIMITS` says what it does not."""
+
+LITTLE_SPACE = 1 << 30
+"""Bytes of free space below which a campaign may well run out."""
+
+
+def doctor(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
+    """Say what this machine has, and whether anything is broken.
+
+    Also what the sandbox stops and what it does not. Exits with 1 if anything that is needed is broken.
+    """
+    broken = _versions() + _machine() + _folder(campaigns)
+    if not _missing_imports():
+        _sandbox()
+    if broken:
+        typer.echo("\nBroken:")
+        for trouble in broken:
+            typer.echo(f"  - {trouble}")
+        raise typer.Exit(1)
+    typer.echo("\nNothing that is needed is broken.")
+
+
+def _row(name: str, value: str) -> None:
+    typer.echo(f"{name:<12} {value}")
+
+
+def _versions() -> list[str]:
+    import sqlite3
+
+    from aster._version import VERSION
+
+    _row("aster", VERSION)
+    _row("python", f"{platform.python_version()} ({sys.executable})")
+    _row("SQLite", sqlite3.sqlite_version)
+    found = {name: _version(name) for name in DEPENDENCIES}
+    _row("packages", ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.items()))
+    missing = [name for name, version in found.items() if version is None]
+    return [f"{name} is not installed: pip install {name}" for name in missing]
+
+
+def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _missing_imports() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("msgspec") is None
+
+
+def _machine() -> list[str]:
+    _row("platform", platform.platform())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    _row("cores", str(cores))
+    _row("memory", f"{memory:.1f} GiB")
+    if _missing_imports():
+        return []
+    from aster.execution.hardware import cpu_kind, gpu_kind, list_gpus
+
+    gpus = list_gpus()
+    _row("GPUs", ", ".join(gpu.name for gpu in gpus) if gpus else "none (as NVML and CUDA_VISIBLE_DEVICES show)")
+    _row("hardware", "; ".join([cpu_kind(), *([gpu_kind(gpus)[0]] if gpus else [])]))
+    return []
+
+
+def _folder(campaigns: Path) -> list[str]:
+    """Try everything that a campaign needs of its folder, in a temporary folder beside the campaigns."""
+    if _missing_imports():
+        return []
+    from aster.errors import SystemTrouble
+    from aster.ledger.lock import CampaignLock
+    from aster.ledger.sqlite import LEDGER_FILE, SqliteStore
+
+    place = _nearest(campaigns)
+    free = shutil.disk_usage(place).free
+    try:
+        with tempfile.TemporaryDirectory(prefix=".aster-doctor-", dir=place) as name:
+            with CampaignLock(Path(name)):
+                SqliteStore(Path(name) / LEDGER_FILE, create=True).close()
+    except OSError as error:
+        _row("campaigns", f"{campaigns}: cannot be written")
+        return [f"{campaigns} cannot be written ({error.strerror}): choose another with --campaigns DIR."]
+    except SystemTrouble as error:
+        _row("campaigns", f"{campaigns}: cannot hold a ledger")
+        return [f"{campaigns} cannot hold a ledger: {error} Choose a local disk with --campaigns DIR."]
+    short = " (little: a campaign may run out of it)" if free < LITTLE_SPACE else ""
+    _row("campaigns", f"{campaigns}: writable, ledger and lock work, {free / (1 << 30):.1f} GiB free{short}")
+    return []
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    here = folder.absolute()
+    while not here.is_dir():
+        here = here.parent
+    return here
+
+
+def _sandbox() -> None:
+    from aster.sandbox.plain import LIMITS
+
+    typer.echo("\nSandbox: plain processes. What holds:")
+    for line in HOLDS:
+        typer.echo(f"  + {line}")
+    typer.echo("What it does not stop:")
+    for line in LIMITS:
+        typer.echo(f"  - {line}")

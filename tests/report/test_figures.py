@@ -1,0 +1,144 @@
+from itertools import combinations
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from aster.domain.records import Failed
+from aster.report.canvas import drawable, png, svg
+from aster.report.claims import claim_views
+from aster.report.claims_figure import claims
+from aster.report.figures import progress
+from aster.report.progress import progress_view
+from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
+
+HOSTILE = '<script>alert(1)</script> $\\frac{ & "$^{ 日本 \u202e\x00'
+
+
+def boxes(figure: Figure, gid: str) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """Return (text, left, bottom, right, top) of the labels of one kind, as drawn."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    found = [t for t in figure.findobj(Text) if t.get_gid() == gid]
+    return [(t.get_text(), tuple(t.get_window_extent(renderer).extents)) for t in found]  # type: ignore[union-attr]
+
+
+def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+HARD = {
+    "25 records": lambda: packing_story(60, 25),
+    "all at once": lambda: packing_story(32, 30),
+    "lower is better": lambda: noisy_story(search_seeds=2, verdict=False),
+    "five": lambda: packing_story(5, 2),
+    "confirmed": noisy_story,
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_no_label_lies_on_another_or_outside(case: str) -> None:
+    figure = progress(progress_view(HARD[case]().board))
+    figure.canvas.draw()
+    found = boxes(figure, "record") + boxes(figure, "side")
+    assert len(found) >= 4
+    width, height = figure.bbox.size
+    for text, box in found:
+        assert box[0] >= 0, text
+        assert box[2] <= width, text
+        assert box[1] >= 0, text
+        assert box[3] <= height, text
+    for (one, a), (other, b) in combinations(found, 2):
+        assert not overlap(a, b), (one, other)
+
+
+@pytest.mark.parametrize("case", ["25 records", "lower is better", "confirmed"])
+def test_no_label_lies_on_the_line_or_a_dot(case: str) -> None:
+    view = progress_view(HARD[case]().board)
+    figure = progress(view)
+    figure.canvas.draw()
+    panel = figure.axes[0]
+    shown = [(p.x, p.value) for p in view.points] + [(r.x, r.value) for r in view.records]
+    low, high = panel.get_ylim()
+    dots = [panel.transData.transform(dot) for dot in shown if low <= dot[1] <= high]
+    for text, box in boxes(figure, "record"):
+        assert not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in dots), text
+
+
+def test_the_last_record_is_named_and_what_is_not_named_is_counted() -> None:
+    view = progress_view(packing_story(400, 60).board)
+    figure = progress(view)
+    names = [text for text, _ in boxes(figure, "record")]
+    assert view.records[-1].change in names
+    left_out = len(view.records) - 1 - len(names)
+    assert left_out > 0
+    assert any(f"+{left_out} records not named" in t.get_text() for t in figure.findobj(Text))  # type: ignore[union-attr]
+
+
+def test_a_campaign_without_numbers_can_be_drawn() -> None:
+    story = Story(exact_setup())
+    assert png(progress(progress_view(story.board)), dpi=50).startswith(b"\x89PNG")
+    story.run(story.baseline, Failed("exit 1"))
+    assert svg(progress(progress_view(story.board)))
+
+
+def test_a_single_value_and_no_time_can_be_drawn() -> None:
+    story = Story(noisy_setup(references=()))
+    story.run(story.baseline, 0.0, seconds=0.0)
+    assert svg(progress(progress_view(story.board)))
+
+
+@pytest.mark.parametrize("values", [[9e9, 4e4, 3.0], [1e-12, 2e-12], [-5.0, -7.0], [5e300, 1e300]])
+def test_any_magnitude_can_be_drawn(values: list[float]) -> None:
+    story = Story(exact_setup("minimize", references=()))
+    for n, value in enumerate(values):
+        key = story.baseline if n == 0 else story.candidate({"solution/solve.py": b"%d" % n}, parent=story.baseline)
+        story.run(key, value)
+    assert svg(progress(progress_view(story.board)))
+
+
+def test_the_same_campaign_gives_the_same_bytes() -> None:
+    story = packing_story(30, 5)
+    one, two = (progress(progress_view(story.board)) for _ in range(2))
+    assert svg(one) == svg(two)
+    assert png(one, dpi=60) == png(two, dpi=60)
+    assert b"<dc:date>" not in svg(one)
+
+
+def test_hostile_names_are_drawn_as_text() -> None:
+    story = Story(exact_setup(title=HOSTILE))
+    story.run(story.baseline, 1.0)
+    new = story.candidate({"solution/solve.py": b"n = 1\n"}, HOSTILE, story.baseline, story.direction("layout"))
+    story.run(new, 2.0)
+    drawn = svg(progress(progress_view(story.board)))
+    assert b"<script" not in drawn
+    ElementTree.fromstring(drawn)
+
+
+def test_characters_that_the_font_lacks_become_question_marks() -> None:
+    assert drawable("a日b→", 10) == "a?b→"
+
+
+def test_claims_with_and_without_interval_are_drawn() -> None:
+    story = noisy_story()
+    champion = story.board.champion
+    assert champion is not None
+    spoilt = story.claim(story.baseline, champion, (201, 202))
+    story.decide(spoilt, "undecided", None, None, None, "too few complete pairs")
+    story.claim(story.baseline, champion, (301, 302))
+    views = claim_views(story.board)
+    names = {story.baseline: "baseline", champion: HOSTILE}
+    figure = claims(views, names, "val_bpb", "minimize", 4)
+    words = " ".join(t.get_text() for t in figure.findobj(Text))  # type: ignore[union-attr]
+    assert "confirmed +0.0177" in words
+    assert "undecided, without an interval" in words
+    assert "being tested" in words
+    assert len(figure.axes) == 2  # the second shows the seeds
+    assert svg(figure)
+
+
+def test_exact_claims_have_no_seeds_to_draw() -> None:
+    story = packing_story(10, 2)
+    views = claim_views(story.board)
+    names = {view: "x" for claim in views for view in (claim.candidate, claim.against)}
+    assert len(claims(views, names, "sum_of_radii", "maximize", 6).axes) == 1
