@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 
 import pytest
+from tests.boards import BASELINE, Book
 
 from aster.domain.events import EliteNamed, MergeConflicted
 from aster.domain.ids import recipe_key, tree_id
@@ -13,8 +14,6 @@ from aster.domain.records import COMBINATION, Change
 from aster.proposers.idea_proposer import MOST_OPTIONS, MOST_WINS, IdeaProposer, describe
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
 from aster.testing.proposers import Field, ProposerContract
-
-from tests.boards import BASELINE, Book
 
 SOLUTION = {"solution/a.py": "A = 0\nB = 0\n", "solution/c.py": "C = 0\nD = 0\n", "solution/frozen.py": "Z = 0\n"}
 FILES = {path: text.encode() for path, text in SOLUTION.items()}
@@ -195,7 +194,7 @@ def test_options_are_bounded_however_many_ideas_won(count: int, monkeypatch: pyt
 
 def test_a_recipe_in_a_few_words() -> None:
     assert describe(()) == "baseline"
-    assert describe((Change("a"), Change("b", {"f.py::S.N": 3, "f.py::M": "x"}))) == "a + b(M=x, N=3)"
+    assert describe((Change("a"), Change("b", {"f.py::S.N": 3, "f.py::M": "x"}))) == "a + b(M=x, S.N=3)"
 
 
 def test_a_field_that_grows_keeps_its_books() -> None:

@@ -1,10 +1,10 @@
 import pytest
+from tests.report.boards import CPU, Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 from aster.domain.records import Failed
 from aster.errors import UserError
 from aster.evidence.verdict import complete_pairs
 from aster.report.claims import champion_claim, claim_view, trace
-from tests.report.boards import CPU, Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 
 def test_the_trace_names_every_attempt_pair_by_pair() -> None:

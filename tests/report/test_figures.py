@@ -1,33 +1,38 @@
+from collections.abc import Callable
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
-from aster.domain.records import Failed
+from aster.domain.records import Failed, Reference
 from aster.report.canvas import drawable, png, svg
 from aster.report.claims import claim_views
 from aster.report.claims_figure import claims
 from aster.report.figures import progress
 from aster.report.progress import progress_view
-from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 HOSTILE = '<script>alert(1)</script> $\\frac{ & "$^{ 日本 \u202e\x00'
 
 
-def boxes(figure: Figure, gid: str) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """Return (text, left, bottom, right, top) of the labels of one kind, as drawn."""
+def texts(figure: Figure) -> list[Text]:
+    return [artist for artist in figure.findobj(Text) if isinstance(artist, Text)]
+
+
+def boxes(figure: Figure, gid: str) -> list[tuple[str, tuple[float, ...]]]:
+    """Return (text, (left, bottom, right, top)) of the labels of one kind, as drawn."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    found = [t for t in figure.findobj(Text) if t.get_gid() == gid]
-    return [(t.get_text(), tuple(t.get_window_extent(renderer).extents)) for t in found]  # type: ignore[union-attr]
+    found = [text for text in texts(figure) if text.get_gid() == gid]
+    return [(text.get_text(), tuple(text.get_window_extent(renderer).extents)) for text in found]
 
 
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-HARD = {
+HARD: dict[str, Callable[[], Story]] = {
     "25 records": lambda: packing_story(60, 25),
     "all at once": lambda: packing_story(32, 30),
     "lower is better": lambda: noisy_story(search_seeds=2, verdict=False),
@@ -72,7 +77,18 @@ def test_the_last_record_is_named_and_what_is_not_named_is_counted() -> None:
     assert view.records[-1].change in names
     left_out = len(view.records) - 1 - len(names)
     assert left_out > 0
-    assert any(f"+{left_out} records not named" in t.get_text() for t in figure.findobj(Text))  # type: ignore[union-attr]
+    assert any(f"+{left_out} records not named" in t.get_text() for t in texts(figure))
+
+
+def test_long_names_of_levels_stay_on_the_paper_with_their_values() -> None:
+    wide = Reference("W" * 200, 1.25, "source", conditions="M" * 300)
+    story = Story(exact_setup(references=(wide,)))
+    story.run(story.baseline, 1.0)
+    story.run(story.candidate({"solution/solve.py": b"n"}, parent=story.baseline), 2.0)
+    figure = progress(progress_view(story.board))
+    found = boxes(figure, "side")
+    assert max(box[2] for _, box in found) <= figure.bbox.width
+    assert any(text.startswith("WW") and text.endswith("1.25") for text, _ in found)
 
 
 def test_a_campaign_without_numbers_can_be_drawn() -> None:
@@ -129,7 +145,7 @@ def test_claims_with_and_without_interval_are_drawn() -> None:
     views = claim_views(story.board)
     names = {story.baseline: "baseline", champion: HOSTILE}
     figure = claims(views, names, "val_bpb", "minimize", 4)
-    words = " ".join(t.get_text() for t in figure.findobj(Text))  # type: ignore[union-attr]
+    words = " ".join(t.get_text() for t in texts(figure))
     assert "confirmed +0.0177" in words
     assert "undecided, without an interval" in words
     assert "being tested" in words

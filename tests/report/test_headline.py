@@ -1,8 +1,9 @@
+from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
+
 from aster.domain.events import CampaignEnded
 from aster.domain.records import Reference
 from aster.report.headline import Headline, headline
 from aster.report.summary import summarize
-from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 
 def words(story: Story) -> Headline:
@@ -47,13 +48,13 @@ def test_undecided_says_what_would_decide_it() -> None:
 
 def test_only_references_under_the_same_conditions_are_said_to_be_beaten() -> None:
     references = (
-        Reference("Same", 2.6, "a", same=True),
+        Reference("Same", 2.601, "a", same=True),
         Reference("Other", 1.0, "b", conditions="8 GPUs"),
         Reference("Higher", 2.9, "c", same=True),
     )
     told = words(packing_story(references=references))
     beats = [sentence for sentence in told.more if "beats" in sentence]
-    assert beats == ["It beats Same (2.6), reached under the same conditions."]
+    assert beats == ["It beats Same (2.601), reached under the same conditions."]
     assert "It does not reach Higher (2.9, same conditions)." in told.more
     assert not any("Other" in sentence for sentence in (told.sentence, *told.more))
 

@@ -20,7 +20,7 @@ def test_no_text_lies_on_another_or_leaves_the_room(found: list[Anchor]) -> None
     boxes = []
     for place, spot in spots.items():
         width = found[kept[place]].width
-        assert LEFT <= spot.left
+        assert spot.left >= LEFT
         assert spot.left + width <= RIGHT
         assert spot.left <= spot.foot <= spot.left + width
         boxes.append((spot.left, spot.left + width, spot.middle))

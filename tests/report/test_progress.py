@@ -1,9 +1,9 @@
 import pytest
+from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
-from aster.domain.records import Cancelled, Failed, Invalid, Reference, TimedOut
+from aster.domain.records import Cancelled, Failed, Invalid, Reference, Result, TimedOut
 from aster.report.progress import progress_view
 from aster.report.scale import choose_scale
-from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 
 def named(story: Story, n: int, change: str = "") -> str:
@@ -91,16 +91,21 @@ def test_outcomes_that_no_decision_has_seen_are_shown() -> None:
 
 def test_every_kind_of_trouble_is_a_miss_except_cancellation() -> None:
     story = Story(exact_setup())
-    for n, result in enumerate([Failed("a"), TimedOut("solve", 60.0), Invalid("b"), Cancelled("c")]):
+    results: list[Result] = [Failed("a"), TimedOut("solve", 60.0), Invalid("b"), Cancelled("c")]
+    for n, result in enumerate(results):
         story.run(named(story, n), result)
     misses = progress_view(story.board).misses
     assert [m.kind for m in misses] == ["failed", "timed out", "invalid"]
     assert misses[1].reason == "stage solve ran past its limit of 60 s"
 
 
-@pytest.mark.parametrize(("goal", "new", "old", "ends"), [
-    ("maximize", [5.0, 6.0, 7.0], [1.0, 2.0, 3.0], (5.0, 7.0)), ("minimize", [1.0, 2.0, 3.0], [5.0, 6.0, 7.0], (1.0, 3.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("goal", "new", "old", "ends"),
+    [
+        ("maximize", [5.0, 6.0, 7.0], [1.0, 2.0, 3.0], (5.0, 7.0)),
+        ("minimize", [1.0, 2.0, 3.0], [5.0, 6.0, 7.0], (1.0, 3.0)),
+    ],
+)
 def test_a_confirmed_claim_is_marked_with_its_interval(
     goal: str, new: list[float], old: list[float], ends: tuple[float, float]
 ) -> None:

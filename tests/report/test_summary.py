@@ -1,9 +1,9 @@
 import pytest
+from tests.report.boards import CPU, Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 from aster.domain.events import AttemptLost, DirectionRetired
 from aster.domain.records import Change, Failed, Reference
 from aster.report.summary import standing, summarize
-from tests.report.boards import CPU, Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 
 def small(goal: str = "maximize") -> Story:

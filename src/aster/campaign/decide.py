@@ -214,19 +214,27 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
 
 
 def _search(step: Step, minds: Minds) -> bool:
-    """Plan the experiment of a new hypothesis; False if no open direction has one."""
+    """Plan the experiment of a new hypothesis; False if no open direction has one.
+
+    Directions are asked in the order of their funding; the first with a promising proposal has it, else the first
+    with any.
+    """
     board = step.board
     rng = seeded(board.setup.seed, board.decision)
     step.take(*minds.planner.plan(board))
+    chosen: tuple[str, Proposal] | None = None
     for direction in minds.planner.fund(board, rng):
         proposed = minds.proposer.propose(board, board.directions[direction].record.surface, rng)
         step.take(*proposed.conflicts)
         if proposed.proposal is None:
             step.take(ev.DirectionRetired(direction, EXHAUSTED))
-            continue
-        _adopt(step, minds, direction, proposed.proposal)
-        return True
-    return False
+        elif proposed.promising or chosen is None:
+            chosen = direction, proposed.proposal
+            if proposed.promising:
+                break
+    if chosen is not None:
+        _adopt(step, minds, *chosen)
+    return chosen is not None
 
 
 def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None:

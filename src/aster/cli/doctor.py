@@ -131,9 +131,9 @@ def _folder(campaigns: Path) -> list[str]:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
+    """Return the folder, or the nearest thing above it that exists."""
     here = folder.absolute()
-    while not here.is_dir():
+    while not here.exists():
         here = here.parent
     return here
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aster.board import Board, ClaimState
+from aster.board import Board
 from aster.cli.find import command_for
 from aster.cli.words import clean, labelled, shown_path
 from aster.handle import Campaign
@@ -73,9 +73,9 @@ def _candidate(board: Board, candidate: str | None, value: float | None) -> dict
 def _claim(board: Board) -> dict[str, Any] | None:
     states = list(board.claims.values())
     won = [state for state in states if state.decided is not None and state.decided.verdict == "confirmed"]
-    state: ClaimState | None = (won or states or [None])[-1]
-    if state is None:
+    if not states:
         return None
+    state = (won or states)[-1]
     decided = state.decided
     return {
         "id": state.record.id,

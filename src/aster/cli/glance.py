@@ -103,10 +103,9 @@ class Watch:
         with self._lock:
             rows = sorted(self._surfaces.values(), key=lambda s: (s.state != "open", -s.per_experiment))
             now = self._now
-            since = 0.0 if now.ended else monotonic() - self._wall[1]
             return replace(
                 now,
-                wall_s=now.wall_s + since,
+                wall_s=self._wall[0] if now.ended else self._elapsed(),
                 surfaces=tuple(replace(row) for row in rows[:most_surfaces]),
                 findings=tuple(self._findings),
             )
@@ -161,6 +160,9 @@ class Watch:
             case _:
                 return
 
+    def _elapsed(self) -> float:
+        return self._wall[0] + monotonic() - self._wall[1]
+
     def _surface(self, board: Board, direction: str) -> Surface:
         name = board.directions[direction].record.surface
         return self._surfaces.setdefault(name, Surface(clean(name, 40)))
@@ -189,8 +191,8 @@ class Watch:
     def _count(self, board: Board) -> None:
         """Note what may change with any event. O(1), but for the pairs of a claim under test."""
         spend, done = board.spend, sum(board.tally.values())
-        if spend.wall_s != self._wall[0]:
-            self._wall = spend.wall_s, monotonic()
+        if spend.wall_s > self._elapsed() or board.ended is not None:
+            self._wall = max(spend.wall_s, self._elapsed()), monotonic()
         claim = board.open_claim()
         self._now = replace(
             self._now,
@@ -198,7 +200,6 @@ class Watch:
             running=len(board.running),
             lost=board.lost,
             planned=spend.experiments,
-            wall_s=spend.wall_s,
             attempt_s=spend.attempt_s / done if done else None,
             claim=claim_text(board, claim.record) if claim else "",
             pairs_done=_pairs_done(board, claim) if claim else 0,

@@ -12,8 +12,10 @@ from typing import Any, Self, TextIO
 import msgspec
 
 from aster.board import Board
+from aster.cli.ending import closing, summary_line
 from aster.cli.words import claim_text, clean, name_of, noise_text, number, places, verdict_text
 from aster.domain import events as ev
+from aster.handle import Campaign
 from aster.report.wording import duration
 
 STATUS_EVERY = 10
@@ -90,9 +92,9 @@ class JsonLines(_Lines):
             fields = msgspec.to_builtins(event)
             self._put({"event": fields.pop("type"), **fields})
 
-    def finish(self, closing: Sequence[str], summary: dict[str, Any]) -> None:
+    def finish(self, campaign: Campaign) -> None:
         """Print the summary, in one line."""
-        self._put(summary)
+        self._put(summary_line(campaign))
 
     def _put(self, record: dict[str, Any]) -> None:
         self._writer.put(msgspec.json.encode(record).decode())  # numbers that JSON does not know become null
@@ -122,10 +124,10 @@ class PlainLines(_Lines):
         self._note_best(board)
         self._note_status(board)
 
-    def finish(self, closing: Sequence[str], summary: dict[str, Any]) -> None:
+    def finish(self, campaign: Campaign) -> None:
         """Print the closing words."""
         self._writer.put("")
-        for line in closing:
+        for line in closing(campaign):
             self._writer.put(line)
 
     def _line(self, board: Board, event: ev.Event) -> str:
@@ -133,8 +135,8 @@ class PlainLines(_Lines):
             case ev.TermStarted():
                 self._best = next(iter(board.ranking), None)
                 self._reported = _ended(board) // STATUS_EVERY
-                verb = "resumed" if board.decision else "started"
-                return f"{verb} {board.campaign}: {clean(board.setup.title)}, {board.setup.slots} slots, {event.hardware}"
+                title, verb = clean(board.setup.title), "resumed" if board.decision else "started"
+                return f"{verb} {board.campaign}: {title}, {board.setup.slots} slots, {event.hardware}"
             case ev.DirectionOpened(direction=direction):
                 return f"direction opened: {clean(direction.surface)}: {clean(direction.rationale)}"
             case ev.DirectionRetired(direction=key, reason=reason):

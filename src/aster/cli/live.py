@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -15,15 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from aster.board import Board
+from aster.cli.ending import closing
 from aster.cli.glance import Glance, Surface, Watch
 from aster.cli.words import console
 from aster.domain.events import Event
-from aster.report.wording import duration
+from aster.handle import Campaign
+from aster.report.wording import count, duration
 
 REFRESH_S = 0.25
 """From one drawing to the next."""
 
-FIXED_LINES = 15
+FIXED_LINES = 18
 """Lines of the view without its directions and findings."""
 
 NARROWEST_NAME = 14
@@ -35,8 +37,9 @@ class LiveView:
     def __init__(self, out: Console | None = None) -> None:
         self._console = out or console()
         self._watch = Watch()
+        self._picture = Picture(self._watch)
         self._live = Live(
-            Picture(self._watch), console=self._console, auto_refresh=False, vertical_overflow="crop", transient=False
+            self._picture, console=self._console, auto_refresh=False, vertical_overflow="crop", transient=False
         )
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="aster-live", daemon=True)
@@ -45,12 +48,12 @@ class LiveView:
         """Take in what happened; drawing is the other thread's business."""
         self._watch.note(board, events)
 
-    def finish(self, closing: Sequence[str], summary: dict[str, Any]) -> None:
+    def finish(self, campaign: Campaign) -> None:
         """Leave the last picture standing and print the closing words below it."""
         self._stop()
         with suppress(OSError):
             self._console.print()
-            for line in closing:
+            for line in closing(campaign):
                 self._console.print(line, soft_wrap=True)
 
     def __enter__(self) -> Self:
@@ -69,6 +72,7 @@ class LiveView:
             return
         self._done.set()
         self._thread.join()
+        self._picture.closed = True
         with suppress(OSError):
             self._live.refresh()
             self._live.stop()
@@ -86,31 +90,35 @@ class Picture:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
+        self.closed = False
 
     def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
         room = max(4, (options.size.height or 24) - FIXED_LINES)
-        yield picture(self._watch.look(most_surfaces=max(2, room * 3 // 5)), options.max_width, room)
+        now = self._watch.look(most_surfaces=max(2, room * 3 // 5))
+        yield picture(now, options.max_width, room, closed=self.closed)
 
 
-def picture(now: Glance, width: int, room: int) -> RenderableType:
+def picture(now: Glance, width: int, room: int, *, closed: bool = False) -> RenderableType:
     """Return the drawing of a glance.
 
     Args:
         width: columns.
         room: lines for directions and findings together.
+        closed: it is the last drawing, and nothing is done any more.
     """
     rows = len(now.surfaces)
     findings = now.findings[-max(1, room - rows) :] if now.findings else ()
     return Group(
         *_title(now, width),
+        Text(),
         _standing(now),
         Text(),
-        *([_directions(now.surfaces, now.metric, width)] if rows else [_dim("no direction is open yet")]),
+        *([_directions(now.surfaces, width)] if rows else [_dim("no direction is open yet")]),
         Text(),
         _spending(now, width),
         *_under_test(now),
         *_learnt(findings),
-        *_ending(now),
+        *_ending(now, closed),
     )
 
 
@@ -152,11 +160,11 @@ def _counts(now: Glance) -> Text:
         if now.counts.get(kind):
             said.append(f", {now.counts[kind]} {kind.replace('_', ' ')}")
     if now.lost:
-        said.append(f", {now.lost} attempts lost")
+        said.append(f", {count(now.lost, 'attempt')} lost")
     return said
 
 
-def _directions(surfaces: Sequence[Surface], metric: str, width: int) -> Table:
+def _directions(surfaces: Sequence[Surface], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     table.add_column("direction", no_wrap=True, overflow="ellipsis", min_width=NARROWEST_NAME, max_width=width // 3)
     for name in ("experiments", "helped", "gain/exp."):
@@ -172,7 +180,7 @@ def _directions(surfaces: Sequence[Surface], metric: str, width: int) -> Table:
 def _spending(now: Glance, width: int) -> Table:
     """Spend against each ceiling, and about how much time is left."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=len("best so far"))
     table.add_column(width=max(10, width // 3))
     table.add_column(no_wrap=True)
     left = "" if now.ended or now.left_s is None else f"   about {duration(now.left_s)} left"
@@ -206,12 +214,12 @@ def _learnt(findings: Sequence[tuple[bool, str]]) -> Iterator[Text]:
     if findings:
         yield Text()
     for success, text in reversed(findings):
-        yield _line("+ " + text, "green") if success else _line("- " + text, "dim")
+        yield _line("* " + text, "green") if success else _line("- " + text, "dim")
 
 
-def _ending(now: Glance) -> Iterator[Text]:
+def _ending(now: Glance, closed: bool) -> Iterator[Text]:
     if now.ended:
-        yield _line(f"ended: {now.ended}", "bold")
+        yield _line(f"ended: {now.ended}{'; writing the report' if not closed else ''}", "bold")
     elif now.ending:
         yield _line(f"ending: {now.ending}", "bold yellow")
 

@@ -7,7 +7,7 @@ Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback); 2 somet
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,7 +19,7 @@ from aster.errors import AsterError, UserError
 class Guarded(TyperGroup):
     """Turns the errors that Aster raises on purpose into a paragraph on stderr. A bug keeps its traceback."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:  # typer's own context; where it lives depends on typer's version
         try:
             return super().invoke(ctx)
         except AsterError as error:

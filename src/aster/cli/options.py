@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ DEFAULT_CAMPAIGNS = Path("campaigns")
 CAMPAIGNS_VARIABLE = "ASTER_CAMPAIGNS"
 
 
-class ModeName(str, Enum):
+class ModeName(StrEnum):
     """How decisions see outcomes; the same words as `domain.records.Mode`."""
 
     ordered = "ordered"

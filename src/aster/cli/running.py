@@ -87,7 +87,6 @@ def stop(
 def _carry_out(folder: Path, as_json: bool) -> None:
     """Run the campaign in `folder` with a view of it, say how it went, and exit with its code."""
     from aster import app
-    from aster.cli.ending import closing, summary_line
     from aster.cli.find import command_for
     from aster.cli.signals import Interrupts, say
     from aster.cli.views import choose_view
@@ -100,9 +99,9 @@ def _carry_out(folder: Path, as_json: bool) -> None:
             try:
                 done = app.run(folder, observers=[interrupts.note, view.note], interrupted=interrupts.told)
             except BaselineError:
-                view.finish([], summary_line(app.load_campaign(folder)))
+                view.finish(app.load_campaign(folder))
                 raise
-            view.finish(closing(done), summary_line(done))
+            view.finish(done)
     except SystemTrouble as error:
         error.add_note(f"What was recorded is safe; once this is mended, `{resume}` goes on.")
         raise

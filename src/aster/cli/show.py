@@ -181,7 +181,7 @@ def _print_findings(campaign: Campaign, latest: int | None = None) -> None:
 
     findings = campaign.board.findings
     for finding in findings[-latest:] if latest else findings:
-        typer.echo(f"{'+' if finding.success else '-'} {clean(finding.text)}")
+        typer.echo(f"{'*' if finding.success else '-'} {clean(finding.text)}")
 
 
 def _print_experiments(campaign: Campaign) -> None:

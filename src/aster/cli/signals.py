@@ -31,7 +31,7 @@ class Interrupts:
         self._running = 0
         self._before: dict[int, Any] = {}
 
-    def note(self, board: Board, events: Sequence[Event]) -> None:
+    def note(self, board: Board, _events: Sequence[Event]) -> None:
         """Observe the campaign, to know how much is running."""
         self._running = len(board.running)
 
@@ -41,7 +41,7 @@ class Interrupts:
         if times == 1:
             what = f"{self._running} running experiment" + ("s" if self._running != 1 else "")
             say(f"Ending: waiting for {what} (Ctrl-C again to leave at once).")
-        elif times == 2:
+        elif times == 2 and self._running:
             say(f"Leaving: running experiments are stopped; `{self._resume}` runs them again.")
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
         if self.times == 0:
             raise KeyboardInterrupt
 

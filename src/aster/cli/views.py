@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from aster.board import Board
 from aster.domain.events import Event
+from aster.handle import Campaign
 
 
 class View(Protocol):
@@ -19,8 +20,8 @@ class View(Protocol):
         """Take in new events, in the campaign's thread: quick, and never raises because nobody reads."""
         ...
 
-    def finish(self, closing: Sequence[str], summary: dict[str, Any]) -> None:
-        """Say how it went: `closing` in words, `summary` for programs."""
+    def finish(self, campaign: Campaign) -> None:
+        """Say how it went."""
         ...
 
     def __enter__(self) -> Self: ...

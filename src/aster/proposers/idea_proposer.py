@@ -17,6 +17,9 @@ from aster.proposers.moves import Move, Recipe, moves, unions
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.surrogate import draw
 
+MARGIN = 0.05
+"""A proposal is promising if its draw beats its parent's, in the same draw, by this much in normal scores."""
+
 MOST_OPTIONS = 200
 """Moves weighed in one decision; a larger set is sampled."""
 
@@ -54,8 +57,8 @@ class IdeaProposer:
             options = self._options(board, parent, surface, rng)
             if not options:
                 continue
-            worth = draw(board, [move.recipe for move in options], rng)
-            for _, move in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
+            own, *worth = draw(board, [board.candidates[parent].recipe, *(move.recipe for move in options)], rng)
+            for value, move in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
                 if _blocked(conflicts, move.recipe):
                     continue
                 made = compose(self._library, move.recipe)
@@ -67,7 +70,8 @@ class IdeaProposer:
                 files = {path: data for path, data in made.files.items() if path not in self._frozen}
                 if tree_id(files) in board.candidates:
                     continue
-                return Proposed(self._proposal(parent, surface, move, made.recipe, files), (*conflicts.values(),))
+                proposal = self._proposal(parent, surface, move, made.recipe, files)
+                return Proposed(proposal, (*conflicts.values(),), promising=value > own + MARGIN)
         return Proposed(None, (*conflicts.values(),))
 
     def _parents(self, board: Board, rng: random.Random) -> Iterator[str]:

@@ -35,10 +35,14 @@ class Proposal(Struct, frozen=True):
 
 
 class Proposed(Struct, frozen=True):
-    """A proposal, or None if the surface has nothing untried; and the conflicts met on the way."""
+    """A proposal, or None if the surface has nothing untried; and the conflicts met on the way.
+
+    `promising`: the proposer believes that it beats its parent; if not, another direction's proposal comes first.
+    """
 
     proposal: Proposal | None
     conflicts: tuple[MergeConflicted, ...] = ()
+    promising: bool = True
 
 
 class Proposer(Protocol):

@@ -94,3 +94,12 @@ def text_width(figure: Figure, text: str, **font: Any) -> float:
     width = artist.get_window_extent(figure.canvas.get_renderer()).width  # type: ignore[attr-defined]
     artist.remove()
     return float(width)
+
+
+def fitted(figure: Figure, text: str, width: float, **font: Any) -> str:
+    """Return the text, shortened in its middle until it is at most `width` pixels wide."""
+    short, kept = text, len(text)
+    while text_width(figure, short, **font) > width:
+        kept -= 2
+        short = f"{text[: kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
+    return short

@@ -54,7 +54,7 @@ def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headli
     first = len([c for c in summary.claims if c.verdict == "confirmed"]) == 1
     beaten = "the baseline" if first else "the champion before it"
     if claim.exact:
-        how = f"by {gain}, an exact metric whose artifacts were scored again"
+        how = f"by {gain} (exact: both artifacts were scored again)"
     else:
         assert claim.low is not None
         assert claim.high is not None

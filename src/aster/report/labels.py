@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from aster.report.canvas import DPI, FAINT, INK, LINE, SOFT, STAR, drawable, text_width
+from aster.report.canvas import DPI, FAINT, INK, LINE, SOFT, STAR, drawable, fitted, text_width
 from aster.report.ladder import Anchor, Spot, most_that_fit, place_all, spread
 from aster.report.panels import EDGE, ROW, STRIP, WIDTH, frame
 from aster.report.progress import Mark, Progress, Record
@@ -168,7 +168,7 @@ def _write_sides(figure: Figure, panel: Axes, values: tuple[float, float], sides
 
     if not sides:
         return
-    line, flip = 11.5, figure.transFigure.inverted()
+    line, flip = 12.5, figure.transFigure.inverted()
     ys = [float(panel.transData.transform((0, side.value))[1]) for side in sides]
     heights = [line * len(side.lines) + 4.0 for side in sides]
     low, high = (float(panel.transData.transform((0, v))[1]) for v in values)
@@ -181,4 +181,6 @@ def _write_sides(figure: Figure, panel: Axes, values: tuple[float, float], sides
             x, at = flip.transform((text, top - k * line))
             weight = "bold" if bold else "normal"
             size = 8.5 if k == 0 else 7.5
-            figure.text(x, at, words, color=colour, fontsize=size, weight=weight, va="center_baseline", gid="side")
+            font: dict[str, Any] = {"fontsize": size, "weight": weight}
+            words = fitted(figure, words, WIDTH * DPI - text - 4.0, **font)
+            figure.text(x, at, words, color=colour, va="center_baseline", gid="side", **font)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 10.0, 5.6
 """Of the progress figure, in inches."""
-LEFT, RIGHT, TOP, BOTTOM = 0.075, 0.775, 0.835, 0.145
+LEFT, RIGHT, TOP, BOTTOM = 0.075, 0.79, 0.835, 0.145
 ROW = 14.0
 """Pixels from one row of record labels to the next."""
 STRIP = 13.0

@@ -106,7 +106,11 @@ class Field:
 
     def grow(self, rounds: int) -> bool:
         """Take up a proposal for each surface, `rounds` times over; False once there was none for any."""
-        return all(any([self._turn(surface, number) for surface in self.surfaces]) for number in range(rounds))
+        for number in range(rounds):
+            turns = [self._turn(surface, number) for surface in self.surfaces]
+            if not any(turns):
+                return False
+        return True
 
     def _turn(self, surface: str, number: int) -> bool:
         proposed = self.ask(surface, number)

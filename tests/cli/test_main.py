@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from aster._version import VERSION
+from aster.cli.main import app
+from aster.errors import StoreError
+from tests.cli.conftest import Aster
+from tests.toys import toy_problem
+
+LISTS_MODULES = """\
+import sys
+from aster.cli.main import main
+try:
+    main()
+finally:
+    print("LOADED", *sys.modules)
+"""
+HEAVY = {
+    "anyio", "jinja2", "matplotlib", "merge3", "msgspec", "numpy", "pydantic", "pynvml", "rich.live",
+    "scipy", "sqlite3", "whatthepatch", "aster.app", "aster.board", "aster.domain", "aster.report", "aster._version",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "typers_own"),
+    [
+        (["--help"], set()),
+        (["run", "--help"], {"pydantic"}),  # newer versions of typer look at a command's types through it
+    ],
+)
+def test_help_loads_nothing_heavy(words: list[str], typers_own: set[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", LISTS_MODULES, *words], capture_output=True, text=True, check=True)
+    help_text, _, loaded = done.stdout.partition("LOADED ")
+    assert "Usage:" in help_text
+    assert "typer" in loaded.split()  # the list is what it says it is
+    assert (HEAVY - typers_own).intersection(loaded.split()) == set()
+
+
+def test_help_names_every_command_in_full() -> None:
+    text = CliRunner().invoke(app, ["--help"]).output
+    for command in ("run", "resume", "stop", "campaigns", "show", "report", "doctor", "problems"):
+        assert f"\n  {command} " in text
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"aster {VERSION}\n"
+
+
+def test_problems_lists_built_in_problems_with_titles(aster: Aster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy_problem(tmp_path / "packs" / "some_toy")
+    (tmp_path / "packs" / "wrong").mkdir()
+    (tmp_path / "packs" / "wrong" / "problem.toml").write_text("problem = 1")
+    packs = {"some-toy": tmp_path / "packs" / "some_toy", "wrong": tmp_path / "packs" / "wrong"}
+    monkeypatch.setattr("aster.problems.problem._packs", lambda: packs)
+    lines = aster("problems").output.splitlines()
+    assert lines[0] == "some-toy  A toy with [bold]marks[/bold]"
+    assert lines[1].startswith("wrong     broken: ")
+
+
+def test_an_unknown_command_is_a_usage_error(aster: Aster) -> None:
+    result = aster("walk")
+    assert result.exit_code == 2
+    assert "No such command 'walk'" in result.stderr
+
+
+def test_trouble_with_the_machine_says_what_is_safe(aster: Aster, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise StoreError("ledger.db cannot be written because the disk is full\x1b[2J.")
+
+    monkeypatch.setattr("aster.app.run", fail)
+    result = aster("run", toy, "--experiments", 30)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ledger.db cannot be written because the disk is full[2J. What was recorded")
+    assert "`aster resume toy-" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_bug_keeps_its_traceback(aster: Aster, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("aster.app.run", fail)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        aster("run", toy, "--experiments", 30)

@@ -1,0 +1,139 @@
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+from tests.report.boards import PICTURE, Story, exact_setup, noisy_story, packing_story
+
+from aster.domain.records import Change, Failed, Measured, Reference
+from aster.report import page as pages
+from aster.report.canvas import svg
+from aster.report.document import render
+from aster.report.figures import progress
+from aster.report.page import gather
+from aster.report.progress import progress_view
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}&amp;]]>-->"
+
+
+class Tags(HTMLParser):
+    """Collects tags, their attributes, and the text of a page."""
+
+    VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def read(story: Story) -> tuple[str, Tags]:
+    html = render(gather(story.board, story), svg(progress(progress_view(story.board))))
+    tags = Tags(html)
+    assert not tags.open
+    return html, tags
+
+
+def hostile_story() -> Story:
+    """A campaign in which every text that anybody but Aster writes is an attack."""
+    story = Story(exact_setup(title=EVIL, problem=EVIL, references=(Reference(EVIL, 1.0, EVIL, conditions=EVIL),)))
+    where = story.direction(EVIL, EVIL)
+    story.run(story.baseline, 1.0)
+    log = story.put(f"\x1b[2J{EVIL}\n</pre>\u202e\n".encode() + b"\xff\xfe\x00")
+    recipe = (Change(EVIL, {EVIL: EVIL}),)
+    new = story.candidate(
+        {"solution/solve.py": EVIL.encode()}, EVIL, story.baseline, where, EVIL, recipe, label=EVIL, text=EVIL
+    )
+    pictures = {f"a{EVIL}.svg": story.put(b"<svg onload='alert(3)'/>"), "run.js": story.put(b"alert(4)")}
+    metrics = Measured({"sum_of_radii": 2.0, EVIL: 1.0})
+    story.learn(story.run(new, metrics, pictures=pictures, log=log, hardware=EVIL), 1.0, EVIL)
+    bad = story.candidate({"solution/solve.py": b"bad"}, EVIL, story.baseline, where, label=EVIL)
+    story.learn(story.run(bad, Failed(EVIL), log=log), None, EVIL)
+    claim = story.claim(new, story.baseline, (0,))
+    story.test(claim, [2.0], [1.0])
+    story.decide(claim, "undecided", None, None, None, EVIL)
+    return story
+
+
+def test_nothing_that_others_wrote_becomes_markup() -> None:
+    html, tags = read(hostile_story())
+    assert "script" not in {tag for tag, _ in tags.tags}
+    assert not [name for _, attrs in tags.tags for name in attrs if name.startswith("on")]
+    assert "{{" in tags.words()  # text stays text, it is not evaluated
+    assert "49" not in re.findall(r"\b49\b", tags.words())
+    assert "\u202e" not in html
+    assert "\x1b" not in html
+    assert "alert(4)" not in html  # not a picture
+
+
+def test_the_page_needs_nothing_but_itself() -> None:
+    for story in (hostile_story(), packing_story(20, 4), noisy_story(10)):
+        html, tags = read(story)
+        for tag, attrs in tags.tags:
+            assert tag not in ("script", "link", "iframe", "object", "base", "form", "svg")
+            for name in ("src", "href"):
+                assert (attrs.get(name) or "data:").startswith("data:image/") or name not in attrs
+        assert "url(" not in html
+        assert "@import" not in html
+        policy = next(attrs["content"] for tag, attrs in tags.tags if attrs.get("http-equiv"))
+        assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_pictures_of_the_champion_are_images_and_never_markup() -> None:
+    html, tags = read(packing_story(20, 4))
+    sources = [attrs["src"] for tag, attrs in tags.tags if tag == "img"]
+    assert f"data:image/svg+xml;base64,{base64.b64encode(PICTURE).decode()}" in sources
+    assert "<circle" not in html
+
+
+def test_an_empty_campaign_has_a_page() -> None:
+    words = read(Story(exact_setup()))[1].words()
+    assert "Nothing has been measured yet" in words
+    assert "No claim has been tested" in words
+
+
+def test_claims_recipe_diff_and_failures_are_told() -> None:
+    story = packing_story()
+    html, tags = read(story)
+    words = tags.words()
+    for row in ("x-61.1", "x-62.1", "scored artifact", "polish", "STEPS = 1200"):
+        assert row in words
+    assert 'class="add">+n = ' in html
+    assert 'class="del">-print(1)' in html
+    assert re.search(r"\d × (failed|invalid|timed out): ", words)
+    assert "It reaches AlphaEvolve (2.635 as published, same conditions)" in words
+    assert "aster run circle-packing --slots 2 --seed 1 --experiments 400 --wall 7200s" in words
+
+
+def test_the_log_of_a_failure_is_shown_as_text() -> None:
+    story = Story(exact_setup())
+    story.run(story.baseline, Failed("exit 1"), log=story.put(b"Traceback\n  <b>ValueError</b>\n"))
+    html, tags = read(story)
+    assert "&lt;b&gt;ValueError&lt;/b&gt;" in html
+    assert "as the candidate wrote it" in tags.words()
+
+
+def test_long_tables_are_bounded_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MOST_ROWS", 10)
+    monkeypatch.setattr(pages, "MOST_DIFF_LINES", 3)
+    story = packing_story(30, 4)
+    html, tags = read(story)
+    assert "The last 10 experiments of 32; finished ones are all in results.tsv" in tags.words()
+    assert html.count("<td>search</td>") <= 10
+    assert "4 more lines in best.patch" in tags.words()
