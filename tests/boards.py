@@ -136,7 +136,7 @@ class Book:
 
     def end(
         self, experiment: str, result: Result | float, *, attempt: str | None = None, hardware: str | None = None,
-        seconds: float = 1.0, **metrics: float,
+        seconds: float = 1.0, **metrics: Any,
     ) -> None:  # fmt: skip
         """Start an attempt (unless one is given) and record what it came to; a number is a measured score."""
         attempt = attempt or self.start(experiment)
@@ -148,7 +148,7 @@ class Book:
 
     def run(
         self, candidate: str, *results: Result | float, purpose: Purpose = "search", seconds: float = 1.0,
-        hardware: str | None = None, **metrics: float,
+        hardware: str | None = None, **metrics: Any,
     ) -> str:  # fmt: skip
         """Run one experiment a search seed and have them all seen; returns the last."""
         for seed, result in enumerate(results):
@@ -157,7 +157,7 @@ class Book:
         self.decide()
         return experiment
 
-    def baseline(self, *values: float, **metrics: float) -> str:
+    def baseline(self, *values: float, **metrics: Any) -> str:
         return self.run(BASELINE, *values, purpose="baseline", **metrics)
 
     def learn(self, experiment: str, gain: float | None, success: bool | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +16,9 @@ from aster.domain.events import ArchiveReclustered, EliteNamed
 from aster.domain.records import Failed, Goal
 
 
-def grown(
-    points: list[tuple[float, ...]], goal: Goal = "maximize", values: list[float] | None = None, **more: Any
-) -> Book:
+def grown(points: list[tuple[float, ...]], goal: Goal = "maximize", values: list[float] | None = None) -> Book:
     """Return a board with a candidate at each point; the later, the better, unless `values` says otherwise."""
-    book = Book(setup(goal, **more))
+    book = Book(setup(goal))
     for number, point in enumerate(points):
         name = book.candidate(f"c-{number:03}", traits=point)
         book.run(name, values[number] if values else float(number))

@@ -41,7 +41,7 @@ def test_files_beyond_the_first_count_in_all_alone() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_order_of_files_does_not_matter(order: int) -> None:
-    base, new = ({path: data for path, data in list(t.items())[::order]} for t in (BASE, {**BASE, "a.py": b"one\n"}))
+    base, new = (dict(list(t.items())[::order]) for t in (BASE, {**BASE, "a.py": b"one\n"}))
     assert traits(base, new) == traits(BASE, {**BASE, "a.py": b"one\n"})
 
 

@@ -10,13 +10,16 @@ from tests.boards import BASELINE, Book, recipe, setup
 
 from aster.board import Board
 from aster.domain import events as ev
-from aster.domain.records import Cancelled, Decided, Failed, Invalid, Result, TimedOut
+from aster.domain.records import Cancelled, Decided, Failed, Invalid, Knob, Result, TimedOut, Verdict
 from aster.testing.proposers import deep
 
 RESULTS: st.SearchStrategy[Result | float] = st.one_of(
     st.floats(-10, 10),
     st.sampled_from([Failed("é\n"), TimedOut("solve", 1.5), Invalid("rule"), Cancelled("late")]),
 )
+
+KNOBS: list[Knob] = [1, 2.5, "x", True, [1, 2]]
+VERDICTS: list[Verdict] = ["confirmed", "refuted", "undecided"]
 
 Step = Callable[[Book, st.DataObject], None]
 
@@ -51,14 +54,16 @@ def add(book: Book, data: st.DataObject) -> None:
     open_ones = [d for d, state in book.board.directions.items() if state.retired is None]
     direction = data.draw(st.sampled_from([*open_ones, None]))
     parent = data.draw(st.sampled_from(list(book.board.candidates)))
-    made_of = recipe("a", b={"f.py::N": data.draw(st.sampled_from([1, 2.5, "x", True, [1, 2]]))})
+    value: Knob = data.draw(st.sampled_from(KNOBS))
+    made_of = recipe("a", b={"f.py::N": value})
     book.candidate(f"c-{len(book.board.candidates)}", direction, parent, made_of, (data.draw(st.floats(0, 5)),))
 
 
 def direct(book: Book, data: st.DataObject) -> None:
     open_ones = [d for d, state in book.board.directions.items() if state.retired is None]
-    if open_ones and data.draw(st.booleans()):
-        book.retire(data.draw(st.sampled_from(open_ones)), "dry")
+    chosen = data.draw(st.sampled_from([*open_ones, None]))
+    if chosen is not None:
+        book.retire(chosen, "dry")
     else:
         book.direction(data.draw(st.sampled_from(["a", "b"])))
 
@@ -85,29 +90,27 @@ def claim(book: Book, data: st.DataObject) -> None:
     elif data.draw(st.booleans()):
         book.plan(opened.record.candidate, 101, "confirm", claim=opened.record.id)
     else:
-        verdict = data.draw(st.sampled_from(["confirmed", "refuted", "undecided"]))
+        verdict = data.draw(st.sampled_from(VERDICTS))
         book.say(ev.ClaimDecided(Decided(opened.record.id, verdict, 1 / 3, None, 2.0, 1)))
 
 
+STEERING: list[ev.Event] = [
+    ev.StopRequested("1.0", "enough"),
+    ev.CampaignEnded("stopped"),
+    ev.TermStarted(2, "gpu: other", "host", 2, "0"),
+    ev.Heartbeat(1, 0.1 + 0.2),
+    ev.MergeConflicted(("a", "b"), "f.py"),
+]
+
+
 def steer(book: Book, data: st.DataObject) -> None:
-    event = data.draw(
-        st.sampled_from(
-            [
-                ev.StopRequested("1.0", "enough"),
-                ev.CampaignEnded("stopped"),
-                ev.TermStarted(2, "gpu: other", "host", 2, "0"),
-                ev.Heartbeat(1, 0.1 + 0.2),
-                ev.MergeConflicted(("a", "b"), "f.py"),
-            ]
-        )
-    )
-    book.say(event)
+    book.say(data.draw(st.sampled_from(STEERING)))
 
 
 STEPS: list[Step] = [plan, start, end, lose, decide, add, direct, learn, archive, claim, steer]
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(
     data=st.data(), steps=st.lists(st.sampled_from([*STEPS, plan, start, end, end, decide]), min_size=5, max_size=60)
 )

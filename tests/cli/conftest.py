@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.toys import toy_problem
 from typer.testing import CliRunner, Result
 
 from aster.app import load_campaign
 from aster.cli.main import app
 from aster.handle import Campaign
-from tests.toys import toy_problem
 
 Aster = Callable[..., Result]
 Launch = Callable[..., "subprocess.Popen[str]"]

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Aster
+from tests.toys import toy_problem
 from typer.testing import CliRunner
 
 from aster._version import VERSION
 from aster.cli.main import app
 from aster.errors import StoreError
-from tests.cli.conftest import Aster
-from tests.toys import toy_problem
 
 LISTS_MODULES = """\
 import sys
@@ -53,7 +53,9 @@ def test_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"aster {VERSION}\n"
 
 
-def test_problems_lists_built_in_problems_with_titles(aster: Aster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_lists_built_in_problems_with_titles(
+    aster: Aster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     toy_problem(tmp_path / "packs" / "some_toy")
     (tmp_path / "packs" / "wrong").mkdir()
     (tmp_path / "packs" / "wrong" / "problem.toml").write_text("problem = 1")

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
 import pytest
-
-from aster.app import load_campaign
 from tests.cli.conftest import Aster, Launch, only, parse_lines, started_attempts
 from tests.toys import toy_problem
+
+from aster.app import load_campaign
 
 SUMMARY = ["campaign", "baseline", "champion", "best_unconfirmed", "claim", "experiments", "seconds"]
 
@@ -38,14 +39,15 @@ def test_json_is_every_event_and_last_the_summary(aster: Aster, toy: Path, campa
     assert summary["experiments"] == board.spend.experiments
 
 
-def test_an_exact_problem_and_what_is_said_of_it(aster: Aster, tmp_path: Path) -> None:
+def test_an_exact_problem_under_a_wall_budget(aster: Aster, tmp_path: Path, campaigns: Path) -> None:
     exact = toy_problem(tmp_path / "exact", exact=True)
-    result = aster("run", exact, "--experiments", 20, "--slots", 2)
+    result = aster("run", exact, "--wall", "2m", "--slots", 2)
+    setup = only(campaigns).board.setup
     assert result.exit_code == 0
-    assert "Confirmed: loss 1.000000, better than the baseline by 13.000" in result.stdout
+    assert (setup.limits.wall_s, setup.limits.experiments, setup.mode) == (120.0, None, "arrival")
+    assert "\nConfirmed: loss 1.000000, better than " in result.stdout
     assert "baseline: loss 14.00000 (n 1)" in result.stdout
-    claimed = [line for line in result.stdout.splitlines() if "artifacts scored again" in line]
-    assert claimed[0].split("  ")[1].startswith("claim 1: ")
+    assert "by more than 0.001: artifacts scored again\n" in result.stdout
 
 
 def test_plain_lines_tell_what_is_notable(aster: Aster, toy: Path) -> None:
@@ -58,17 +60,16 @@ def test_plain_lines_tell_what_is_notable(aster: Aster, toy: Path) -> None:
         "finding: + more-",
         "new best: loss ",
         ", unconfirmed",
-        "status: 10 measured",
         "of 30 experiments planned",
         "claim 1: ",
         "pairs of fresh seeds",
         "claim 1 confirmed: gain +1",
         "ended: ",
         "A toy with [bold]marks[/bold]",
-        "Report: ",
         " --claim",
     ):
-        assert words in text or words == "Report: ", words
+        assert words in text, words
+    assert re.search(r"status: 1[01] measured, \d running, 1\d of 30 experiments planned", text)
     assert text.index("claim 1 confirmed") < text.index("\nConfirmed: loss ")
     assert result.stderr == ""
 
@@ -83,7 +84,9 @@ def test_resume_of_an_ended_campaign_spends_nothing(aster: Aster, toy: Path, cam
 
 
 def test_nothing_proven_is_said(aster: Aster, tmp_path: Path) -> None:
-    flat = "import json, random, sys\nrandom.seed(sys.argv[2])\njson.dump(5 + random.random(), open(sys.argv[1], 'w'))\n"
+    flat = (
+        "import json, random, sys\nrandom.seed(sys.argv[2])\njson.dump(5 + random.random(), open(sys.argv[1], 'w'))\n"
+    )
     problem = toy_problem(tmp_path / "flat", files={"solution/solve.py": flat})
     result = aster("run", problem, "--experiments", 13, "--slots", 2)
     assert result.exit_code == 0
@@ -153,7 +156,7 @@ def test_a_file_where_the_campaigns_should_be(aster: Aster, toy: Path, campaigns
 # --- being asked to end --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_one_interrupt_ends_cleanly(
     aster: Aster, launch: Launch, tmp_path: Path, campaigns: Path, asked: signal.Signals
 ) -> None:

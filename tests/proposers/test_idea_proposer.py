@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
 import pytest
-from tests.boards import BASELINE, Book
+from tests.boards import BASELINE, Book, recipe
 
+from aster.board import Board
 from aster.domain.events import EliteNamed, MergeConflicted
 from aster.domain.ids import recipe_key, tree_id
 from aster.domain.records import COMBINATION, Change
 from aster.proposers.idea_proposer import MOST_OPTIONS, MOST_WINS, IdeaProposer, describe
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
+from aster.proposers.moves import Move, Recipe, unions
+from aster.proposers.protocol import Proposal
 from aster.testing.proposers import Field, ProposerContract
 
-SOLUTION = {"solution/a.py": "A = 0\nB = 0\n", "solution/c.py": "C = 0\nD = 0\n", "solution/frozen.py": "Z = 0\n"}
+SOLUTION = {
+    "solution/a.py": "A = 0\n\n\nB = 0\n",
+    "solution/c.py": "C = 0\n\n\nD = 0\n",
+    "solution/frozen.py": "Z = 0\n",
+}
 FILES = {path: text.encode() for path, text in SOLUTION.items()}
 EDITABLE = {path: data for path, data in FILES.items() if path != "solution/frozen.py"}
 
@@ -36,7 +45,7 @@ def library(*more: Idea) -> IdeaLibrary:
         FILES,
         [
             idea("a-up", "a", "solution/a.py", "A = 0", "A = 1", predicts=0.5),
-            idea("rival", "a", "solution/a.py", "A = 0\nB = 0", "A = 7\nB = 7", predicts=2.0),
+            idea("rival", "a", "solution/a.py", "A = 0\n\n\nB = 0", "A = 7\n\n\nB = 7", predicts=2.0),
             idea("c-up", "c", "solution/c.py", "C = 0", "C = 1", knobs=(knob("solution/c.py", "C", 1, 2, 3),)),
             *more,
         ],
@@ -47,9 +56,18 @@ def proposer(*more: Idea) -> IdeaProposer:
     return IdeaProposer(library(*more), frozenset({"solution/frozen.py"}))
 
 
+def rich() -> IdeaProposer:
+    """Return a proposer of some hundred candidates."""
+    return proposer(
+        idea("b-up", "a", "solution/a.py", "B = 0", "B = 1", knobs=(knob("solution/a.py", "B", 1, 2, 3, 4),)),
+        idea("d-up", "c", "solution/c.py", "D = 0", "D = 1", knobs=(knob("solution/c.py", "D", 1, 2, 3),)),
+        idea("c-alone", "c", "solution/c.py", "C = 0", "C = 9", conflicts=("d-up",)),
+    )
+
+
 class TestIdeaProposerKeepsTheContract(ProposerContract):
     def make(self) -> IdeaProposer:
-        return proposer()
+        return rich()
 
     def baseline(self) -> dict[str, bytes]:
         return EDITABLE
@@ -86,7 +104,7 @@ def test_a_proposal_says_what_it_changes_and_never_holds_frozen_files() -> None:
     assert (proposal.parent, proposal.change, proposal.label) == (BASELINE, "+ c-up", "c-up")
     assert proposal.text == "c-up!. c-up may help."
     assert proposal.recipe == (Change("c-up"),)
-    assert proposal.files == {**EDITABLE, "solution/c.py": b"C = 1\nD = 0\n"}
+    assert proposal.files == {**EDITABLE, "solution/c.py": b"C = 1\n\n\nD = 0\n"}
 
 
 def test_only_an_idea_that_is_added_predicts_its_gain() -> None:
@@ -100,7 +118,7 @@ def test_only_an_idea_that_is_added_predicts_its_gain() -> None:
 def test_what_is_known_by_another_recipe_is_not_proposed_again() -> None:
     """A tree counts, not how it was made: another author may have written the same files."""
     written = book()
-    files = {**EDITABLE, "solution/c.py": b"C = 1\nD = 0\n"}
+    files = {**EDITABLE, "solution/c.py": b"C = 1\n\n\nD = 0\n"}
     written.candidate(tree_id(files))
     assert proposer().propose(written.board, "c", random.Random(0)).proposal is None
 
@@ -156,8 +174,8 @@ def test_changes_that_won_apart_are_combined() -> None:
     won(written, direction, "w-2", (Change("c-up", {"solution/c.py::C": 3}),))
     proposal = proposer().propose(written.board, COMBINATION, random.Random(0)).proposal
     assert proposal is not None
-    assert proposal.files["solution/a.py"] == b"A = 1\nB = 0\n"
-    assert proposal.files["solution/c.py"] == b"C = 3\nD = 0\n"
+    assert proposal.files["solution/a.py"] == b"A = 1\n\n\nB = 0\n"
+    assert proposal.files["solution/c.py"] == b"C = 3\n\n\nD = 0\n"
     assert proposal.change == "combine with a-up + c-up"
     assert "add up" in proposal.text
     assert proposal.predicts is None
@@ -171,25 +189,47 @@ def test_what_only_looked_better_within_the_noise_is_not_combined() -> None:
     assert proposer().propose(written.board, COMBINATION, random.Random(0)).proposal is None
 
 
-@pytest.mark.parametrize("count", [60])
-def test_options_are_bounded_however_many_ideas_won(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    import aster.proposers.idea_proposer as module
-
-    ideas = [idea(f"i-{n:02}", f"s-{n}", "solution/a.py", "A = 0", f"A = {n}") for n in range(count)]
+def test_options_are_bounded_however_many_ideas_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    ideas = [idea(f"i-{n:02}", f"s-{n}", "solution/a.py", "A = 0", f"A = {n}") for n in range(60)]
     written = book()
     direction = written.direction("s-0")
-    for n in range(count):
-        won(written, direction, f"w-{n}", (Change(f"i-{n:02}"),))
-    met, weighed = [], []
-    union = module.unions
-    monkeypatch.setattr(module, "unions", lambda *args: met.append(list(union(*args))) or met[-1])
-    monkeypatch.setattr(
-        module, "draw", lambda board, options, rng: weighed.append(len(options)) or [0.0] * len(options)
-    )
-    maker = IdeaProposer(IdeaLibrary(FILES, ideas), frozenset())
-    maker.propose(written.board, COMBINATION, random.Random(0))
-    assert all(len(found) <= MOST_WINS * (MOST_WINS - 1) * (MOST_WINS + 1) // 6 for found in met)
-    assert max(weighed) == MOST_OPTIONS
+    for each in ideas:
+        won(written, direction, f"w-{each.name}", (Change(each.name),))
+    met: list[int] = []
+    weighed: list[int] = []
+
+    def counted(*args: Any) -> Iterator[Move]:
+        for move in unions(*args):
+            met.append(len(met))
+            yield move
+
+    def drawn(board: Board, options: Sequence[Recipe], rng: random.Random) -> list[float]:
+        weighed.append(len(options))
+        return [0.0] * len(options)
+
+    monkeypatch.setattr("aster.proposers.idea_proposer.unions", counted)
+    monkeypatch.setattr("aster.proposers.idea_proposer.draw", drawn)
+    IdeaProposer(IdeaLibrary(FILES, ideas), frozenset()).propose(written.board, COMBINATION, random.Random(0))
+    assert len(met) == MOST_WINS * (MOST_WINS - 1) * (MOST_WINS + 1) // 6
+    assert weighed == [MOST_OPTIONS]
+
+
+def proposals(of: Book, surface: str, count: int) -> list[Proposal]:
+    found = [proposer().propose(of.board, surface, random.Random(seed)).proposal for seed in range(count)]
+    return [proposal for proposal in found if proposal is not None]
+
+
+def worth_of_c_up(value: float) -> float:
+    """Return what "c-up" alone is drawn to be worth, on average, after it measured `value` on top of other ideas."""
+    of = book()
+    for number, rest in enumerate([("a-up",), ("rival",)]):
+        of.run(of.candidate(f"without-{number}", made_of=recipe(*rest)), 0.1)
+        of.run(of.candidate(f"with-{number}", made_of=recipe("c-up", *rest)), value)
+    return fmean(proposal.worth for proposal in proposals(of, "c", 40))
+
+
+def test_a_proposal_is_worth_what_was_learnt() -> None:
+    assert worth_of_c_up(9.0) > worth_of_c_up(-9.0) + 0.5
 
 
 def test_a_recipe_in_a_few_words() -> None:
@@ -199,7 +239,7 @@ def test_a_recipe_in_a_few_words() -> None:
 
 def test_a_field_that_grows_keeps_its_books() -> None:
     """The contract's own board is one that decisions could have made."""
-    field = Field(proposer(), EDITABLE)
+    field = Field(rich(), EDITABLE)
     assert field.grow(3)
     assert field.board.findings
     assert field.board.archive.centroids

@@ -117,7 +117,7 @@ def test_claims_recipe_diff_and_failures_are_told() -> None:
     assert 'class="add">+n = ' in html
     assert 'class="del">-print(1)' in html
     assert re.search(r"\d × (failed|invalid|timed out): ", words)
-    assert "It reaches AlphaEvolve (2.635 as published, same conditions)" in words
+    assert "It reaches AlphaEvolve (2.635), as published" in words
     assert "aster run circle-packing --slots 2 --seed 1 --experiments 400 --wall 7200s" in words
 
 

@@ -54,8 +54,8 @@ def test_only_references_under_the_same_conditions_are_said_to_be_beaten() -> No
     )
     told = words(packing_story(references=references))
     beats = [sentence for sentence in told.more if "beats" in sentence]
-    assert beats == ["It beats Same (2.601), reached under the same conditions."]
-    assert "It does not reach Higher (2.9, same conditions)." in told.more
+    assert beats == ["It beats Same (2.601), under the same conditions."]
+    assert "It does not reach Higher (2.9), under the same conditions." in told.more
     assert not any("Other" in sentence for sentence in (told.sentence, *told.more))
 
 
@@ -72,7 +72,7 @@ def test_a_second_champion_is_compared_with_the_one_before_it() -> None:
         best = new
     told = words(story)
     assert "better than the champion before it by 1" in told.sentence
-    assert "1 confirmed claim led up to this one" in told.more[0]
+    assert told.more[0] == "1 confirmed claim led up to this one; the baseline stood at 3.000000."
 
 
 def test_it_says_whether_the_campaign_ended_and_what_is_unseen() -> None:

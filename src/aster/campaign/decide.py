@@ -25,6 +25,9 @@ from aster.evidence.verdict import decide_claim, finished
 from aster.planning.protocol import Planner
 from aster.proposers.protocol import Proposal, Proposer
 
+RIVALS = 4
+"""Directions that compete for one search experiment, the best-funded first."""
+
 
 class Minds(Struct, frozen=True):
     """The policies that decisions consult, all pure. `baseline`: the unchanged editable files, for diffs."""
@@ -216,25 +219,24 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
 def _search(step: Step, minds: Minds) -> bool:
     """Plan the experiment of a new hypothesis; False if no open direction has one.
 
-    Directions are asked in the order of their funding; the first with a promising proposal has it, else the first
-    with any.
+    The best-funded directions compete with one proposal each; the one believed best is tested.
     """
     board = step.board
     rng = seeded(board.setup.seed, board.decision)
     step.take(*minds.planner.plan(board))
-    chosen: tuple[str, Proposal] | None = None
+    rivals: list[tuple[str, Proposal]] = []
     for direction in minds.planner.fund(board, rng):
         proposed = minds.proposer.propose(board, board.directions[direction].record.surface, rng)
         step.take(*proposed.conflicts)
         if proposed.proposal is None:
             step.take(ev.DirectionRetired(direction, EXHAUSTED))
-        elif proposed.promising or chosen is None:
-            chosen = direction, proposed.proposal
-            if proposed.promising:
-                break
-    if chosen is not None:
-        _adopt(step, minds, *chosen)
-    return chosen is not None
+            continue
+        rivals.append((direction, proposed.proposal))
+        if len(rivals) == RIVALS:
+            break
+    if rivals:
+        _adopt(step, minds, *max(rivals, key=lambda rival: rival[1].worth))
+    return bool(rivals)
 
 
 def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None:

@@ -18,15 +18,17 @@ def drive(make_loop: Callable[[], Loop], interrupted: Callable[[int], None]) -> 
     with start_blocking_portal() as portal:
         loop = portal.call(make_loop)
         future = portal.start_task_soon(loop.run)
-        times = 0
+        times = acted = 0
         while True:
             try:
+                while acted < times:  # in here too the next interrupt may come
+                    acted += 1
+                    interrupted(acted)
+                    if acted == 1:
+                        portal.call(loop.stop, "interrupted by the user")
+                    else:
+                        portal.call(loop.leave)
                 future.result()
                 return
             except KeyboardInterrupt:
                 times += 1
-                interrupted(times)
-                if times == 1:
-                    portal.call(loop.stop, "interrupted by the user")
-                else:
-                    portal.call(loop.leave)

@@ -25,7 +25,6 @@ DEPENDENCIES = (
     "rich",
     "scipy",
     "typer",
-    "whatthepatch",
 )
 
 HOLDS = (

@@ -66,6 +66,7 @@ class Glance:
     wall_limit_s: float | None = None
     attempt_s: float | None = None
     surfaces: tuple[Surface, ...] = ()
+    surfaces_hidden: int = 0
     findings: tuple[tuple[bool, str], ...] = ()
     claim: str = ""
     pairs_done: int = 0
@@ -107,6 +108,7 @@ class Watch:
                 now,
                 wall_s=self._wall[0] if now.ended else self._elapsed(),
                 surfaces=tuple(replace(row) for row in rows[:most_surfaces]),
+                surfaces_hidden=max(0, len(rows) - most_surfaces),
                 findings=tuple(self._findings),
             )
 
@@ -181,11 +183,12 @@ class Watch:
         self._now = replace(self._now, verdict=words)
         if decided.verdict == "confirmed":
             value = champion_value(board)
+            gain = gain_text(record, decided, decimals) + (", exact" if record.exact else "")
             self._now = replace(
                 self._now,
                 champion="" if value is None else number(value, decimals),
                 champion_name=name_of(board, record.candidate),
-                champion_gain=f"{gain_text(record, decided, decimals)}, over {name_of(board, record.against)}",
+                champion_gain=f"{gain}, over {name_of(board, record.against)}",
             )
 
     def _count(self, board: Board) -> None:

@@ -145,7 +145,7 @@ class PlainLines(_Lines):
                 return f"finding: {clean(finding.text)}"
             case ev.ClaimOpened(claim=claim):
                 design = "artifacts scored again" if claim.exact else f"{len(claim.seeds)} pairs of fresh seeds"
-                return f"{claim_text(board, claim)}? {design}"
+                return f"testing {claim_text(board, claim)}: {design}"
             case ev.ClaimDecided(decided=decided):
                 claim = board.claims[decided.claim].record
                 return f"claim {claim.number} {verdict_text(claim, decided, places(board))}"

@@ -114,6 +114,7 @@ def picture(now: Glance, width: int, room: int, *, closed: bool = False) -> Rend
         _standing(now),
         Text(),
         *([_directions(now.surfaces, width)] if rows else [_dim("no direction is open yet")]),
+        *([_dim(f"and {now.surfaces_hidden} more")] if now.surfaces_hidden else []),
         Text(),
         _spending(now, width),
         *_under_test(now),

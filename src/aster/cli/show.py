@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from aster.report.claims import ClaimView
 
 
+ON_ONE_SCREEN = 6
+"""Directions and findings in the overview, the latest."""
+
+
 def show(
     campaign: CampaignArgument,
     which: Annotated[
@@ -97,10 +101,10 @@ def _print_overview(campaign: Campaign) -> None:
         out.print(line, soft_wrap=True)
     if board.directions:
         out.print()
-        _print_directions(campaign)
+        _print_directions(campaign, latest=ON_ONE_SCREEN)
     if board.findings:
         out.print("\nLatest findings", style="bold")
-        _print_findings(campaign, latest=5)
+        _print_findings(campaign, latest=ON_ONE_SCREEN)
 
 
 def _tally(board: Board) -> str:
@@ -158,7 +162,7 @@ def _claim_lines(board: Board, claim: ClaimView) -> Iterable[str]:
         yield f"Mean {number(new, decimals)} against {number(old, decimals)} over {len(claim.pairs)} complete pairs."
 
 
-def _print_directions(campaign: Campaign) -> None:
+def _print_directions(campaign: Campaign, latest: int | None = None) -> None:
     from rich.table import Table
 
     from aster.cli.words import clean, console
@@ -168,12 +172,18 @@ def _print_directions(campaign: Campaign) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("direction", "experiments", "helped", "best gain", "time", "state"):
         table.add_column(name, justify="left" if name in ("direction", "state") else "right")
-    for row in summarize(campaign.board).directions:
+    rows = summarize(campaign.board).directions
+    hidden = max(0, len(rows) - latest) if latest is not None else 0
+    for row in rows[hidden:]:
         helped = f"{row.successes}/{row.findings}"
         best = "" if row.best is None else f"{row.best:.4g}"
         state = "open" if row.retired is None else clean(row.retired, 60)
+        if latest is not None:
+            state = state.partition(":")[0]
         table.add_row(clean(row.surface, 40), str(row.experiments), helped, best, duration(row.seconds), state)
     console().print(table)
+    if hidden:
+        typer.echo(f"and {hidden} before them (--directions)")
 
 
 def _print_findings(campaign: Campaign, latest: int | None = None) -> None:

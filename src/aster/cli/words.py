@@ -83,7 +83,7 @@ def gain_text(claim: Claim, decided: Decided, decimals: int) -> str:
     if decided.gain is None or decided.low is None or decided.high is None:
         return ""
     if claim.exact:
-        return f"gain {signed(decided.gain, decimals)}, exact"
+        return f"gain {signed(decided.gain, decimals)}"
     low, high = signed(decided.low, decimals), signed(decided.high, decimals)
     return f"gain {signed(decided.gain, decimals)} [{low}, {high}] at {level_text(claim.alpha)}, {decided.pairs} pairs"
 

@@ -17,8 +17,8 @@ from aster.proposers.moves import Move, Recipe, moves, unions
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.surrogate import draw
 
-MARGIN = 0.05
-"""A proposal is promising if its draw beats its parent's, in the same draw, by this much in normal scores."""
+PARENTS = 3
+"""Parents drawn for one proposal; the best move from any of them is proposed."""
 
 MOST_OPTIONS = 200
 """Moves weighed in one decision; a larger set is sampled."""
@@ -51,14 +51,12 @@ class IdeaProposer:
         return best
 
     def propose(self, board: Board, surface: str, rng: random.Random) -> Proposed:
-        """Return an untried candidate: the best move under one draw of the regression, from the parent drawn."""
+        """Return an untried candidate: the best move from the parents drawn, under one draw of the regression."""
         conflicts: dict[tuple[str, ...], MergeConflicted] = {}
-        for parent in self._parents(board, rng):
-            options = self._options(board, parent, surface, rng)
-            if not options:
-                continue
-            own, *worth = draw(board, [board.candidates[parent].recipe, *(move.recipe for move in options)], rng)
-            for value, move in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
+        for parents in self._parents(board, rng):
+            options = [(parent, move) for parent in parents for move in self._options(board, parent, surface, rng)]
+            worth = draw(board, [move.recipe for _, move in options], rng) if options else []
+            for value, (parent, move) in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
                 if _blocked(conflicts, move.recipe):
                     continue
                 made = compose(self._library, move.recipe)
@@ -70,18 +68,18 @@ class IdeaProposer:
                 files = {path: data for path, data in made.files.items() if path not in self._frozen}
                 if tree_id(files) in board.candidates:
                     continue
-                proposal = self._proposal(parent, surface, move, made.recipe, files)
-                return Proposed(proposal, (*conflicts.values(),), promising=value > own + MARGIN)
+                proposal = self._proposal(parent, surface, move, made.recipe, files, value)
+                return Proposed(proposal, (*conflicts.values(),))
         return Proposed(None, (*conflicts.values(),))
 
-    def _parents(self, board: Board, rng: random.Random) -> Iterator[str]:
-        """Yield the parent drawn, then every other elite from the best down, then the baseline."""
-        first = draw_parent(board, rng)
-        yield first
+    def _parents(self, board: Board, rng: random.Random) -> Iterator[list[str]]:
+        """Yield the parents drawn, then every other elite by itself, from the best down, then the baseline."""
+        drawn = list(dict.fromkeys(draw_parent(board, rng) for _ in range(PARENTS)))
+        yield drawn
         ranking = board.ranking
         elites = sorted({e for e in board.archive.elites.values() if e in ranking}, key=ranking.position)
         assert board.baseline is not None
-        yield from (e for e in dict.fromkeys([*elites, board.baseline]) if e != first)
+        yield from ([e] for e in dict.fromkeys([*elites, board.baseline]) if e not in drawn)
 
     def _options(self, board: Board, parent: str, surface: str, rng: random.Random) -> list[Move]:
         recipe = board.candidates[parent].recipe
@@ -107,7 +105,9 @@ class IdeaProposer:
                 wins.setdefault(new[0].idea, new[0])
         return wins
 
-    def _proposal(self, parent: str, surface: str, move: Move, recipe: Recipe, files: dict[str, bytes]) -> Proposal:
+    def _proposal(
+        self, parent: str, surface: str, move: Move, recipe: Recipe, files: dict[str, bytes], worth: float
+    ) -> Proposal:
         idea = self._library[move.idea]
         if surface == COMBINATION:
             text = f"Changes that won apart may add up: {move.change}."
@@ -122,6 +122,7 @@ class IdeaProposer:
             label=describe(recipe),
             files=files,
             recipe=recipe,
+            worth=worth,
         )
 
 

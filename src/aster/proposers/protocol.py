@@ -22,6 +22,8 @@ class Proposal(Struct, frozen=True):
         text: the hypothesis in prose.
         files: the candidate's editable files, path -> content.
         recipe: the ideas that make it up, sorted by name.
+        worth: how good the proposer believes the candidate to be, as drawn with its uncertainty; higher is better, and
+            only proposals of one proposer in one decision compare.
     """
 
     author: str
@@ -32,17 +34,14 @@ class Proposal(Struct, frozen=True):
     label: str
     files: dict[str, bytes]
     recipe: tuple[Change, ...] = ()
+    worth: float = 0.0
 
 
 class Proposed(Struct, frozen=True):
-    """A proposal, or None if the surface has nothing untried; and the conflicts met on the way.
-
-    `promising`: the proposer believes that it beats its parent; if not, another direction's proposal comes first.
-    """
+    """A proposal, or None if the surface has nothing untried; and the conflicts met on the way."""
 
     proposal: Proposal | None
     conflicts: tuple[MergeConflicted, ...] = ()
-    promising: bool = True
 
 
 class Proposer(Protocol):

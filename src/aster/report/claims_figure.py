@@ -24,7 +24,7 @@ def claims(views: Sequence[ClaimView], names: dict[str, str], metric: str, goal:
 
     Args:
         views: all claims, oldest first, at least one.
-        names: what to call a candidate, by its id.
+        names: what to call a candidate in a few words, by its id.
         metric: the objective's name.
         goal: its goal.
         places: decimals worth printing.

@@ -31,7 +31,9 @@ def render(page: Page, figure: bytes) -> str:
     summary = page.summary
     objective = summary.objective
     intervals = (
-        claims(summary.claims, page.names, objective.metric, objective.goal, summary.places) if summary.claims else None
+        claims(summary.claims, page.changes, objective.metric, objective.goal, summary.places)
+        if summary.claims
+        else None
     )
     successes = sorted((f for f in summary.findings if f.success), key=lambda f: -(f.gain or 0.0))
     dead_ends = [f for f in reversed(summary.findings) if not f.success]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN = LEFT - 0.055
-RASTER_FROM = 3000
+RASTER_FROM = 1500
 """From so many dots on, the cloud is a picture inside the SVG, which would weigh megabytes otherwise."""
 
 
@@ -63,7 +63,8 @@ def _draw_line(panel: Axes, view: Progress) -> None:
     xs = [r.x for r in view.records] + [max(view.seconds, view.records[-1].x)]
     ys = [r.value for r in view.records] + [view.records[-1].value]
     panel.plot(xs, ys, color=LINE, lw=2.0, drawstyle="steps-post", zorder=3, solid_joinstyle="miter")
-    panel.plot(xs[:-1], ys[:-1], "o", color=LINE, ms=5.5, mec="white", mew=0.9, zorder=5, clip_on=True, ls="none")
+    size = 5.5 if len(view.records) < 40 else 3.5
+    panel.plot(xs[:-1], ys[:-1], "o", color=LINE, ms=size, mec="white", mew=0.9, zorder=5, ls="none")
 
 
 def _draw_marks(panel: Axes, view: Progress) -> None:

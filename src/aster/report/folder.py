@@ -6,6 +6,7 @@ file, and each folder of files, is replaced at once, so that a reader sees the o
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -115,21 +116,24 @@ def _replace_folder(path: Path, files: Mapping[str, bytes]) -> Path:
             try:
                 fresh.rename(path)
                 return path
-            except OSError:
-                if not path.exists():  # not another writer's folder in the way, but a real trouble
+            except OSError as trouble:
+                if trouble.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was faster: swap again
                     raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _remove_folder(path: Path) -> None:
-    """Take a folder away in one step, then delete its files."""
+    """Take a folder (or whatever has its name) away in one step, then delete its files."""
     old = _beside(path)
     try:
         path.rename(old)
     except FileNotFoundError:
         return
-    shutil.rmtree(old)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink()
 
 
 def _beside(path: Path) -> Path:

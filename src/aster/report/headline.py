@@ -6,6 +6,7 @@ may appear in a sentence that says "beats".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -48,45 +49,37 @@ def headline(summary: Summary) -> Headline:
 
 def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headline:
     metric, places = clean(summary.objective.metric, 60), summary.places
-    value = number(champion.level.mean, places)
     assert claim.gain is not None
     gain = number(claim.gain, places)
-    first = len([c for c in summary.claims if c.verdict == "confirmed"]) == 1
-    beaten = "the baseline" if first else "the champion before it"
     if claim.exact:
         how = f"by {gain} (exact: both artifacts were scored again)"
     else:
         assert claim.low is not None
         assert claim.high is not None
-        pairs = f"{count(len(claim.pairs), 'fresh seed')}"
         ends = f"{number(claim.low, places)} to {number(claim.high, places)}"
-        how = f"by {gain} ({percent(claim.level)} interval {ends}; {pairs} each)"
-    more = [*_references(summary)]
-    if not first and summary.baseline is not None:
-        old = number(summary.baseline.mean, places)
-        more.append(f"The baseline stood at {old}; {_claims_before(summary)} led up to this one.")
+        how = f"by {gain} ({percent(claim.level)} interval {ends}; {count(len(claim.pairs), 'fresh seed')} each)"
+    more = list(_references(summary))
+    before = sum(c.verdict == "confirmed" for c in summary.claims) - 1
+    if before:
+        old = f"; the baseline stood at {number(summary.baseline.mean, places)}" if summary.baseline else ""
+        more.append(f"{count(before, 'confirmed claim')} led up to this one{old}.")
     if summary.unconfirmed is not None:
         best = number(summary.unconfirmed.level.mean, places)
         more.append(f"The search has since seen {metric} {best}, which no claim has confirmed.")
-    sentence = f"Confirmed: {metric} {value}, better than {beaten} {how}."
+    sentence = f"Confirmed: {metric} {number(champion.level.mean, places)}, better than {summary.beaten} {how}."
     return Headline("confirmed", sentence, (*more, *_state(summary)))
 
 
-def _claims_before(summary: Summary) -> str:
-    return count(sum(c.verdict == "confirmed" for c in summary.claims) - 1, "confirmed claim")
-
-
-def _references(summary: Summary) -> list[str]:
-    sentences = []
-    for row in summary.references:
-        name, value = clean(row.reference.name, 60), row.reference.value
-        if row.standing == "beaten":
-            sentences.append(f"It beats {name} ({value}), reached under the same conditions.")
-        elif row.standing == "reached":
-            sentences.append(f"It reaches {name} ({value} as published, same conditions); no more can be told.")
-        elif row.standing == "not reached":
-            sentences.append(f"It does not reach {name} ({value}, same conditions).")
-    return sentences
+def _references(summary: Summary) -> Iterator[str]:
+    """Say where the champion stands to the references under the same conditions, in at most three sentences."""
+    for standing, words in (
+        ("beaten", "It beats {}, under the same conditions."),
+        ("reached", "It reaches {}, as published, under the same conditions; no more can be told."),
+        ("not reached", "It does not reach {}, under the same conditions."),
+    ):
+        rows = [row.reference for row in summary.references if row.standing == standing]
+        if rows:
+            yield words.format(", ".join(f"{clean(r.name, 60)} ({r.value})" for r in rows))
 
 
 def _undecided(summary: Summary, claim: ClaimView) -> Headline:

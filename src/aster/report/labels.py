@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_ROWS, MOST_LABELS = 8, 18
+MOST_ROWS, MOST_LABELS = 7, 18
 
 
 class Side(Struct, frozen=True):

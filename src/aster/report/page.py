@@ -95,7 +95,10 @@ class Solution(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """The whole document, typed. `hidden_*` count what the bounds left out."""
+    """The whole document, typed. `hidden_*` count what the bounds left out.
+
+    `names` and `changes` say, for the candidates of claims, what to call them and what made them.
+    """
 
     summary: Summary
     headline: Headline
@@ -103,6 +106,7 @@ class Page(Struct, frozen=True):
     pictures: tuple[Picture, ...]
     traces: dict[str, list[TraceRow]]
     names: dict[str, str]
+    changes: dict[str, str]
     diff: tuple[DiffLine, ...]
     hidden_diff: int
     rows: tuple[ExperimentRow, ...]
@@ -132,6 +136,7 @@ def gather(board: Board, blobs: Blobs) -> Page:
         pictures=tuple(_pictures(board, blobs, solution)),
         traces=traces,
         names={key: title_of(board, key) for key in named},
+        changes={key: clean(change_of(board, key), 60) for key in named},
         diff=tuple(lines[:MOST_DIFF_LINES]),
         hidden_diff=max(0, len(lines) - MOST_DIFF_LINES),
         rows=tuple(rows[-MOST_ROWS:]),

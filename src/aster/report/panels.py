@@ -98,7 +98,11 @@ def _time_axis(panel: Axes, seconds: float, labelled: bool) -> None:
     )  # fmt: skip
     end = seconds or 1.0
     panel.set_xlim(-0.012 * end, 1.02 * end)
-    ticks = [t * size for t in MaxNLocator(8).tick_values(0, end / size) if t * size <= 1.02 * end and t >= 0]
+    ticks = [
+        t * size
+        for t in MaxNLocator(8, steps=[1, 2, 3, 5, 6, 10]).tick_values(0, end / size)
+        if t * size <= 1.02 * end and t >= 0
+    ]
     panel.set_xticks(ticks)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / size:g}"))
     if labelled:

@@ -128,6 +128,12 @@ class Summary(Struct, frozen=True):
     places: int
 
     @property
+    def beaten(self) -> str:
+        """What the champion's claim beat, in words."""
+        confirmed = sum(claim.verdict == "confirmed" for claim in self.claims)
+        return "the baseline" if confirmed < 2 else "the champion before it"
+
+    @property
     def subject(self) -> Standout | None:
         """The candidate that the report shows: the champion, else the best unconfirmed."""
         return self.champion or self.unconfirmed
@@ -283,7 +289,14 @@ def _findings(board: Board) -> Iterator[FindingRow]:
         hypothesis = board.hypotheses[finding.hypothesis]
         direction = board.directions.get(hypothesis.direction)
         surface = direction.record.surface if direction else hypothesis.direction
-        yield FindingRow(surface, hypothesis.change, finding.text, finding.success, finding.gain, finding.experiment)
+        yield FindingRow(
+            surface,
+            hypothesis.change,
+            finding.text.removeprefix(f"{hypothesis.change}: "),
+            finding.success,
+            finding.gain,
+            finding.experiment,
+        )
 
 
 def _steps(board: Board, candidate: str) -> list[Step]:
