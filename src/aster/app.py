@@ -176,7 +176,7 @@ def run(
             campaign.write_report()
         if board.ended is not None and board.ended.startswith("baseline "):
             raise BaselineError(_baseline_help(board, folder))
-        return campaign
+    return Campaign(folder, board, SqliteStore(folder / LEDGER, read_only=True).get_blob)  # the other store is closed
 
 
 def _begin_term(store: Store, board: Board, hardware: str, clock: Clock) -> ev.TermStarted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,9 +152,19 @@ def test_without_its_descriptors_a_candidate_has_no_place() -> None:
     book.baseline(1.0)
     assert descriptor(book.board, BASELINE) is None
     assert place(book.board, BASELINE) is None
-    for number in range(5):
-        book.run(book.candidate(f"c-{number}"), 1.0)
+
+
+def test_while_too_few_have_a_place_it_is_not_looked_for_again_and_again() -> None:
+    book = Book(setup(descriptors=("size",)))
+    for number in range(6):
+        sizes: dict[str, Any] = {"size": 1.0} if number < 2 else {}
+        book.run(book.candidate(f"c-{number}"), float(number), **sizes)
+    event = recluster(book.board)
+    assert event == ArchiveReclustered(6, (), (), (), ("c-1", "c-0"))
+    book.say(event)
     assert recluster(book.board) is None
+    book.run(book.candidate("new"), 0.0, size=5.0)
+    assert place(book.board, "new") == EliteNamed(2, "new")
 
 
 def test_place_and_recluster_leave_the_board_alone() -> None:

@@ -192,3 +192,5 @@ def test_a_terminal_that_goes_away_stops_the_drawing_only(entries: list[Entry], 
             board.apply(entry.event)
             view.note(board, [entry.event])
         view.finish(finished)
+    assert view._watch.look(1).ended == board.ended
+    assert not view._thread.is_alive()

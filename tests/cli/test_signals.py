@@ -57,4 +57,6 @@ def test_a_terminal_that_is_gone_is_no_reason_to_stop(monkeypatch: pytest.Monkey
             raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("sys.stderr", Gone())
-    Interrupts("aster resume toy-1").told(1)
+    interrupts = Interrupts("aster resume toy-1")
+    interrupts.told(1)
+    assert interrupts.times == 1

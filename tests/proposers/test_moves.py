@@ -56,6 +56,9 @@ def test_what_others_need_is_neither_dropped_nor_swapped() -> None:
     found = changes(moves(LIBRARY, recipe("base", "builder"), "s"))
     assert "- builder" in found
     assert not {"- base", "base -> builder", "builder -> base"} & set(found)
+    rivals = changes(moves({**LIBRARY, "plain": idea("plain", "s")}, recipe("base", "builder"), "s"))
+    assert "builder -> plain" in rivals
+    assert "base -> plain" not in rivals
 
 
 def test_a_declared_conflict_is_not_added_but_may_be_swapped_in() -> None:

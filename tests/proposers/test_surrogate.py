@@ -133,7 +133,7 @@ def test_the_same_generator_draws_the_same_and_another_does_not() -> None:
 
 def test_draws_have_the_posterior_mean_and_spread() -> None:
     """Against the textbook formula: mean and covariance of a regression with a normal prior."""
-    book, options = learned(subsets(1)), subsets(2)[:4]
+    book, options = learned([*subsets(1), *subsets(2)[3:6]]), [*subsets(2)[:3], *subsets(3)[:2]]
     ranked, failed = surrogate._window(book.board)
     recipes = [book.board.candidates[c].recipe for c in ranked]
     targets = np.asarray(surrogate._targets(book.board, ranked, len(failed)))

@@ -64,8 +64,8 @@ def recluster(board: Board) -> ArchiveReclustered | None:
     from scipy.cluster.vq import kmeans2  # imported late: a quarter of a second that most commands never need
 
     points = [(c, p) for c in board.ranking if (p := descriptor(board, c)) is not None]
-    if len(points) < FIRST_SIZE:
-        return None
+    if len(points) < FIRST_SIZE:  # too few have what places them: they stay elites, and the next look waits
+        return ArchiveReclustered(len(board.ranking), (), (), (), tuple(candidate for candidate, _ in points))
     data: NDArray[np.float64] = np.asarray([p for _, p in points], dtype=np.float64)
     shift, scale = data.mean(axis=0), data.std(axis=0)
     scale[scale == 0.0] = 1.0
