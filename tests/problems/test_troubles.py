@@ -7,7 +7,9 @@ from aster.problems.troubles import Trouble, nearest, raise_troubles
 
 
 def test_no_trouble_raises_nothing() -> None:
-    raise_troubles([])
+    troubles: list[Trouble] = []
+    raise_troubles(troubles)
+    assert not troubles  # and here we are
 
 
 def test_one_trouble_keeps_its_key() -> None:

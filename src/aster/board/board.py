@@ -301,6 +301,7 @@ class Board:
 
     def _ended(self, event: ev.CampaignEnded) -> None:
         self.ended = event.reason
+        self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
 
 
 def _planned_at(state: ExperimentState) -> tuple[int, str]:

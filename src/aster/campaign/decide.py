@@ -82,7 +82,7 @@ def conclude(board: Board, elapsed: float, reason: str) -> Step:
     step = Step(board, [], {})
     if board.setup.mode == "arrival":
         _begin(step, elapsed)
-    step.take(ev.CampaignEnded(reason))
+    step.take(ev.CampaignEnded(reason, elapsed))
     return step
 
 

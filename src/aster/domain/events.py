@@ -120,7 +120,10 @@ class ClaimDecided(Struct, frozen=True, tag=True):
 
 
 class CampaignEnded(Struct, frozen=True, tag=True):
+    """Nothing more will be done in this term; `elapsed` as in DecisionTaken."""
+
     reason: str
+    elapsed: float = 0.0
 
 
 # --- facts -----------------------------------------------------------------------------------------------

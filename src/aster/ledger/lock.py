@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,9 @@ from typing import Self
 from aster.errors import CampaignBusy, StoreError
 
 LOCK_FILE = "lock"
+
+LOOK_S = 0.05
+"""How long a lock may be held by somebody who only looks."""
 
 _held: set[int] = set()
 
@@ -44,7 +48,7 @@ class CampaignLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, without waiting.
+        """Take the lock; waits a moment for somebody who only looks whether it is held.
 
         Raises:
             CampaignBusy: another process (or another lock in this one) holds it.
@@ -56,7 +60,7 @@ class CampaignLock:
         except OSError as error:
             raise StoreError(f"{path} cannot be opened: {error.strerror}.") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
             note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, note, 0)
@@ -94,6 +98,19 @@ class CampaignLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _lock(descriptor: int) -> None:
+    """Lock exclusively, or raise BlockingIOError once it has been held for LOOK_S: a look takes microseconds."""
+    deadline = time.monotonic() + LOOK_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(LOOK_S / 10)
 
 
 def _holder(descriptor: int) -> str:
