@@ -187,9 +187,22 @@ def test_an_exhausted_surface_opens_again_when_the_archive_has_changed() -> None
     better = book.attempt(opened(book, "b"), 0.5)
     assert planner.plan(book.board) == []
     book.say(EliteNamed(0, better))
+    for _ in range(DRY - 2):
+        book.attempt(opened(book, "b"), 0.5)
+        assert planner.plan(book.board) == []
+    book.attempt(opened(book, "b"), 0.5)
     (change,) = planner.plan(book.board)
     assert isinstance(change, DirectionOpened)
     assert change.direction.surface == "a"
+
+
+def test_an_exhausted_surface_need_not_wait_when_nothing_else_is_left() -> None:
+    planner, book = started("a")
+    book.retire(opened(book, "a"), EXHAUSTED)
+    assert planner.plan(book.board) == []
+    book.say(EliteNamed(0, "c-1"))
+    (change,) = planner.plan(book.board)
+    assert isinstance(change, DirectionOpened)
 
 
 def test_dry_surfaces_open_again_when_nothing_else_is_left() -> None:
@@ -261,4 +274,7 @@ def test_an_exhausted_combination_opens_again_with_new_elites() -> None:
     book.retire(opened(book, COMBINATION), EXHAUSTED)
     assert planner.plan(book.board) == []
     book.say(EliteNamed(0, "c-1"))
+    assert planner.plan(book.board) == [], "new elites alone are not enough: it waits for a few outcomes"
+    for _ in range(DRY):
+        book.attempt(opened(book, "a"), 0.5)
     assert [e.direction.surface for e in planner.plan(book.board) if isinstance(e, DirectionOpened)] == [COMBINATION]

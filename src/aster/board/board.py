@@ -75,6 +75,8 @@ class Board:
         """Experiments whose outcome has arrived and that no decision has seen, in order of arrival."""
         self.seen: list[str] = []
         """Experiments in the order in which decisions saw them."""
+        self.seen_at: dict[str, int] = {}
+        """Candidate -> how many experiments had been seen when its latest was."""
         self.fresh: list[str] = []
         """Those that the current decision is the first to see."""
         self.tally: dict[str, int] = {}
@@ -168,6 +170,7 @@ class Board:
         del self.unseen[record.id]
         state.seen = True
         self.seen.append(record.id)
+        self.seen_at[record.candidate] = len(self.seen)
         self.fresh.append(record.id)
         direction = self.direction_of(record)
         if direction is not None:
@@ -202,6 +205,7 @@ class Board:
         state.retired = event.reason
         state.best_then = next(iter(self.ranking), None)
         state.elites_then = frozenset(self.archive.elites.values())
+        state.seen_then = len(self.seen)
 
     def _hypothesis(self, event: ev.HypothesisProposed) -> None:
         self.hypotheses[event.hypothesis.id] = event.hypothesis

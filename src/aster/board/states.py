@@ -97,14 +97,25 @@ class ExperimentState:
 class DirectionState:
     """A direction with its yield: one (gain, cost in seconds) a finding; None where nothing was measured."""
 
-    __slots__ = ("best_then", "dry", "elites_then", "experiments", "record", "retired", "seconds", "yields")
+    __slots__ = (
+        "best_then",
+        "dry",
+        "elites_then",
+        "experiments",
+        "record",
+        "retired",
+        "seconds",
+        "seen_then",
+        "yields",
+    )
 
     def __init__(self, record: Direction) -> None:
         self.record = record
         self.retired: str | None = None
         self.best_then: str | None = None
         self.elites_then: frozenset[str] = frozenset()
-        """The best candidate and the archive's elites when it was retired."""
+        self.seen_then = 0
+        """The best candidate, the archive's elites and how many experiments had been seen when it was retired."""
         self.experiments = 0
         self.seconds = 0.0
         self.yields: list[tuple[float | None, float]] = []

@@ -51,7 +51,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
     else:
         if affordable < MIN_PAIRS:
             return None
-        pairs, power = pairs_needed(seen, sd, alpha, setup.paired, affordable)
+        pairs, power = pairs_needed(seen - objective.resolution, sd, alpha, setup.paired, affordable)
         seeds = tuple(seed_number(setup.seed, "confirm", number, pair) for pair in range(pairs))
     return Claim(
         id=short_id("k", candidate, standing, number),
@@ -72,8 +72,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
 def _has_stood(board: Board, candidate: str) -> bool:
     """Whether enough outcomes were seen since the candidate's own."""
     patience = max(2 * board.setup.slots, math.ceil(PATIENCE * len(board.seen)))
-    own = set(board.experiments_of[candidate])
-    return not own.intersection(board.seen[-patience:])
+    return len(board.seen) - board.seen_at[candidate] >= patience
 
 
 def _leaves_one(board: Board, claim: Claim) -> bool:

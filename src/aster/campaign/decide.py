@@ -7,6 +7,7 @@ executor; randomness comes from H(campaign seed, decision number).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from aster.campaign.budget import may_search
 from aster.campaign.claims import artifact_of, next_claim, next_experiment
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
-from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
+from aster.domain.records import EXHAUSTED, Cancelled, Candidate, Experiment, Hypothesis, Purpose
 from aster.domain.trees import pack_tree
 from aster.evidence.design import baseline_runs
 from aster.evidence.findings import finding_of
@@ -141,6 +142,8 @@ def _broken_baseline(board: Board) -> str | None:
         state = board.experiments[name]
         if state.record.purpose == "baseline" and state.seen and state.metrics is None and state.outcome is not None:
             result = state.outcome.result
+            if isinstance(result, Cancelled):
+                continue
             why = getattr(result, "reason", None) or getattr(result, "rule", None) or "it ran past its time limit"
             return f"baseline {type(result).__name__.lower()}: {why}"
     return None
@@ -223,7 +226,21 @@ def _search(step: Step, minds: Minds) -> bool:
     """
     board = step.board
     rng = seeded(board.setup.seed, board.decision)
-    step.take(*minds.planner.plan(board))
+    rivals: list[tuple[str, Proposal]] = []
+    while not rivals:
+        changes = minds.planner.plan(board)
+        step.take(*changes)
+        rivals = _rivals(step, minds, rng)
+        if not changes:
+            break  # the planner has seen every exhausted direction retired, and opens no more
+    if rivals:
+        _adopt(step, minds, *max(rivals, key=lambda rival: rival[1].worth))
+    return bool(rivals)
+
+
+def _rivals(step: Step, minds: Minds, rng: random.Random) -> list[tuple[str, Proposal]]:
+    """Return proposals of the best-funded directions that have one; those that have none are retired."""
+    board = step.board
     rivals: list[tuple[str, Proposal]] = []
     for direction in minds.planner.fund(board, rng):
         proposed = minds.proposer.propose(board, board.directions[direction].record.surface, rng)
@@ -234,9 +251,7 @@ def _search(step: Step, minds: Minds) -> bool:
         rivals.append((direction, proposed.proposal))
         if len(rivals) == RIVALS:
             break
-    if rivals:
-        _adopt(step, minds, *max(rivals, key=lambda rival: rival[1].worth))
-    return bool(rivals)
+    return rivals
 
 
 def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None:

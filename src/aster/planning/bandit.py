@@ -51,7 +51,7 @@ class BanditPlanner:
             why = f"Changes won apart on {', '.join(apart)}; do they add up?"
             changes.append(DirectionOpened(_direction(board, COMBINATION, why)))
         if not alive and not changes:
-            changes += [DirectionOpened(_direction(board, s, "Nothing else is left.")) for s in _dry_ones(board)]
+            changes += [DirectionOpened(_direction(board, s, "Nothing else is left.")) for s in _left_over(board)]
         return changes
 
     def fund(self, board: Board, rng: random.Random) -> list[str]:
@@ -97,13 +97,18 @@ def _may_open(board: Board, surface: str) -> bool:
         return True
     last = board.directions_on[surface][-1]
     if last.retired == EXHAUSTED:
-        return last.elites_then != frozenset(board.archive.elites.values())
+        return len(board.seen) >= last.seen_then + DRY and _elites_changed(board, last)
     return last.best_then != next(iter(board.ranking), None)
 
 
-def _dry_ones(board: Board) -> list[str]:
-    """Return the surfaces whose last direction was retired before it was exhausted."""
-    return sorted(surface for surface, states in board.directions_on.items() if states[-1].retired != EXHAUSTED)
+def _elites_changed(board: Board, last: DirectionState) -> bool:
+    return last.elites_then != frozenset(board.archive.elites.values())
+
+
+def _left_over(board: Board) -> list[str]:
+    """Return surfaces that may have something untried: not exhausted, or exhausted before the elites changed."""
+    latest = {surface: states[-1] for surface, states in board.directions_on.items()}
+    return sorted(s for s, last in latest.items() if last.retired != EXHAUSTED or _elites_changed(board, last))
 
 
 def _direction(board: Board, surface: str, why: str) -> Direction:

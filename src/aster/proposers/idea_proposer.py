@@ -21,7 +21,7 @@ PARENTS = 3
 """Parents drawn for one proposal; the best move from any of them is proposed."""
 
 MOST_OPTIONS = 200
-"""Moves weighed in one decision; a larger set is sampled."""
+"""Moves weighed from one parent; a larger set is sampled."""
 
 WINS_LOOKED_AT = 200
 
