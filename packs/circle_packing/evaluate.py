@@ -87,9 +87,7 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def parse(data: bytes) -> list[Circle]:
     """The 26 circles in strict JSON text, checked for shape and for plain finite numbers."""
     try:
-        document = json.loads(
-            data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs
-        )
+        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
     except RecursionError:
         raise Invalid("The output is nested too deeply.") from None
     except ValueError:  # bad UTF-8, bad JSON, or an integer with thousands of digits
@@ -187,11 +185,7 @@ def wall_gaps(circle: Circle) -> list[float]:
 
 def touching_pairs(circles: list[Circle]) -> list[tuple[Circle, Circle]]:
     """The pairs with a gap below CONTACT_GAP."""
-    return [
-        (a, b)
-        for a, b in combinations(circles, 2)
-        if math.hypot(a.x - b.x, a.y - b.y) - a.r - b.r < CONTACT_GAP
-    ]
+    return [(a, b) for a, b in combinations(circles, 2) if math.hypot(a.x - b.x, a.y - b.y) - a.r - b.r < CONTACT_GAP]
 
 
 def describe(circles: list[Circle]) -> dict[str, float]:
@@ -282,9 +276,7 @@ def _svg_contacts(circles: list[Circle]) -> list[str]:
         feet = ((0.0, c.y), (1.0, c.y), (c.x, 0.0), (c.x, 1.0))
         near = zip(wall_gaps(c), feet, strict=True)
         lines += [((c.x, c.y), foot) for gap, foot in near if gap < CONTACT_GAP]
-    path = " ".join(
-        "M{:.1f} {:.1f}L{:.1f} {:.1f}".format(*_at(*start), *_at(*end)) for start, end in lines
-    )
+    path = " ".join("M{:.1f} {:.1f}L{:.1f} {:.1f}".format(*_at(*start), *_at(*end)) for start, end in lines)
     dots = " ".join("M{:.1f} {:.1f}h0".format(*_at(c.x, c.y)) for c in circles)
     return [
         f'<path d="{path}" stroke="#ffffff" stroke-opacity="0.6" stroke-width="1.1" fill="none"/>',

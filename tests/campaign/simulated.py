@@ -65,7 +65,7 @@ def setup(
 
 def values(candidate: Candidate) -> dict[str, int]:
     """Return what a candidate sets A, B and C to, read from its label."""
-    found = {name: 0 for name in "abc"}
+    found = dict.fromkeys("abc", 0)
     for name in found:
         if f"more-{name}" in candidate.label:
             knob = re.search(rf"more-{name}\({name.upper()}=(\d)\)", candidate.label)
@@ -74,7 +74,7 @@ def values(candidate: Candidate) -> dict[str, int]:
 
 
 def bowl(noise: float) -> Callable[[Candidate, Experiment], Result]:
-    """Return measurements of (a-3)^2 + (b-2)^2 + (c-4)^2 + 1 with normal noise, the same for the same seed and candidate."""
+    """Return measurements of (a-3)^2 + (b-2)^2 + (c-4)^2 + 1 with normal noise, fixed by seed and candidate."""
 
     def measure(candidate: Candidate, experiment: Experiment) -> Result:
         v = values(candidate)

@@ -10,7 +10,9 @@ from aster.testing.simulation import begin, simulate
 from .simulated import bowl, minds, setup
 
 
-@pytest.mark.parametrize(("wall", "seconds"), [("2h", 7200.0), ("90m", 5400.0), ("45s", 45.0), (30, 30.0), (None, None)])
+@pytest.mark.parametrize(
+    ("wall", "seconds"), [("2h", 7200.0), ("90m", 5400.0), ("45s", 45.0), (30, 30.0), (None, None)]
+)
 def test_durations(wall: str | float | None, seconds: float | None) -> None:
     assert Budget(wall=wall).limits == Limits(seconds, None)
 

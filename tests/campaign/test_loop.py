@@ -48,7 +48,9 @@ class Lab:
         self.store.append(opening, time=0.0, blobs=blobs)
         self.board = Board()
 
-    def loop(self, executor: FakeExecutor, observers: Sequence[Callable[[Board, Sequence[ev.Event]], None]] = ()) -> Loop:
+    def loop(
+        self, executor: FakeExecutor, observers: Sequence[Callable[[Board, Sequence[ev.Event]], None]] = ()
+    ) -> Loop:
         """Return a new term's loop, over a board folded from the ledger."""
         term = self.store.begin_term(0.0)
         self.store.append([ev.TermStarted(term, executor.hardware, "h", 1, "0")], term=term, time=0.0)
