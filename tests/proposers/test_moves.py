@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from tests.boards import recipe
 
 from aster.domain.records import Change
-from aster.proposers.library import Idea, KnobSpec
+from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
 from aster.proposers.moves import Move, Recipe, moves, ordered, unions
 
 STEPS, RATE = "f.py::STEPS", "f.py::Solver.RATE"
 
 
 def idea(name: str, surface: str, *knobs: KnobSpec, **more: tuple[str, ...]) -> Idea:
-    return Idea(name, surface, name, name, {}, {}, knobs, **more)  # type: ignore[arg-type]
+    return Idea(name, surface, name, name, {"f.py": "0"}, {"f.py": name}, knobs, **more)  # type: ignore[arg-type]
 
 
 LIBRARY: Mapping[str, Idea] = {
@@ -197,3 +197,14 @@ def test_every_pair_and_triple_of_wins_is_a_combination(count: int) -> None:
     found = [m.recipe for m in unions(library, (), iter(()), won(*library))]
     expected = [recipe(*names) for size in (2, 3) for names in combinations(library, size)]
     assert found == expected
+
+
+def test_an_idea_without_a_diff_starts_with_a_knob_turned() -> None:
+    """As it is it would be its parent again."""
+    knobs_only = Idea("wider", "layout", "Wider", "", {}, {}, (KnobSpec("solution/a.py::WIDTH", (1, 2, 3), 1),))
+    library = IdeaLibrary({"solution/a.py": b"WIDTH = 1\n"}, [knobs_only])
+    found = [(move.change, move.recipe) for move in moves(library, (), "layout")]
+    assert found == [
+        ("+ wider (WIDTH 1 -> 2)", (Change("wider", {"solution/a.py::WIDTH": 2}),)),
+        ("+ wider (WIDTH 1 -> 3)", (Change("wider", {"solution/a.py::WIDTH": 3}),)),
+    ]

@@ -297,7 +297,7 @@ def _applied(
         except DiffError as error:
             found.append(("diff", str(error)))
     knobs = []
-    for place, knob in enumerate(page.knobs):
+    for place, knob in enumerate(() if found else page.knobs):  # a knob is judged by what the diff made of its file
         try:
             knobs.append(_knob(knob, library, {**ground.texts, **patched}, editable))
         except (DiffError, KnobError) as error:

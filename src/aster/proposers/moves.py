@@ -41,15 +41,29 @@ def moves(library: Mapping[str, Idea], recipe: Recipe, surface: str) -> Iterator
 
 def _additions(library: Mapping[str, Idea], held: Mapping[str, Change], idea: Idea) -> Iterator[Move]:
     """Yield `idea` added to what is held, and in the stead of each held idea of its surface."""
+    starts = list(_starts(idea))
     if _admits(library, held, idea):
-        yield Move(f"+ {idea.name}", ordered({**held, idea.name: Change(idea.name)}), idea.name)
+        for words, change in starts:
+            yield Move(f"+ {words}", ordered({**held, idea.name: change}), idea.name)
     for rival in held:
         if library[rival].surface != idea.surface or _needed(library, held, rival):
             continue
         rest = {k: v for k, v in held.items() if k != rival}
         if _admits(library, rest, idea):
-            recipe = ordered({**rest, idea.name: Change(idea.name)})
-            yield Move(f"{rival} -> {idea.name}", recipe, idea.name)
+            for words, change in starts:
+                yield Move(f"{rival} -> {words}", ordered({**rest, idea.name: change}), idea.name)
+
+
+def _starts(idea: Idea) -> Iterator[tuple[str, Change]]:
+    """Yield the forms in which an idea is first tried, in words: as it is, or each knob turned if it has no diff."""
+    if idea.paths:
+        yield idea.name, Change(idea.name)
+        return
+    for spec in idea.knobs:
+        short = spec.name.rpartition("::")[2]
+        for value in spec.values:
+            if value != spec.own:
+                yield f"{idea.name} ({short} {spec.own} -> {value})", Change(idea.name, {spec.name: value})
 
 
 def _turns(idea: Idea, held: Mapping[str, Change]) -> Iterator[Move]:
