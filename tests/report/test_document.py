@@ -12,6 +12,7 @@ from aster.report.document import render
 from aster.report.figures import progress
 from aster.report.page import gather
 from aster.report.progress import progress_view
+from aster.report.wording import signed
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}&amp;]]>-->"
 
@@ -119,6 +120,22 @@ def test_claims_recipe_diff_and_failures_are_told() -> None:
     assert re.search(r"\d × (failed|invalid|timed out): ", words)
     assert "It reaches AlphaEvolve (2.635), as published" in words
     assert "aster run circle-packing --slots 2 --seed 1 --experiments 400 --wall 7200s" in words
+
+
+def test_the_table_of_records_is_complete() -> None:
+    story = packing_story(200, 45)
+    records = progress_view(story.board).records
+    html, tags = read(story)
+    assert len(records) == 46
+    assert "46 records, each with the change that made it" in tags.words()
+    table = html[html.index("<h2>Records</h2>") : html.index("<h2>Claims</h2>")]
+    rows = re.findall(r"<tr><td.*?</tr>", table)
+    assert len(rows) == 46
+    for number, (record, row) in enumerate(zip(records, rows, strict=True), start=1):
+        gain = "–" if record.gain is None else signed(record.gain, 6)
+        for cell in (number, record.change, f"{record.value:.6f}", gain, record.candidate, record.experiment):
+            assert f">{cell}<" in row
+        assert f'title="{record.x:.1f} s"' in row
 
 
 def test_the_log_of_a_failure_is_shown_as_text() -> None:

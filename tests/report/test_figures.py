@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
-from aster.domain.records import Failed, Reference
+from aster.domain.records import Failed, Goal, Reference
 from aster.report.canvas import drawable, png, svg
 from aster.report.claims import claim_views
 from aster.report.claims_figure import claims
 from aster.report.figures import progress
+from aster.report.key import important
 from aster.report.progress import progress_view
 
 HOSTILE = '<script>alert(1)</script> $\\frac{ & "$^{ 日本 \u202e\x00'
@@ -21,15 +22,51 @@ def texts(figure: Figure) -> list[Text]:
     return [artist for artist in figure.findobj(Text) if isinstance(artist, Text)]
 
 
-def boxes(figure: Figure, gid: str) -> list[tuple[str, tuple[float, ...]]]:
-    """Return (text, (left, bottom, right, top)) of the labels of one kind, as drawn."""
+def boxes(figure: Figure, *gids: str) -> list[tuple[str, tuple[float, ...]]]:
+    """Return (text, (left, bottom, right, top)) of all texts as drawn, or of those of some kinds.
+
+    Digits have no descenders: the box of a numeral is that of its ink, from its baseline.
+    """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    found = [text for text in texts(figure) if text.get_gid() == gid]
-    return [(text.get_text(), tuple(text.get_window_extent(renderer).extents)) for text in found]
+    found = []
+    for text in texts(figure):
+        left, bottom, right, top = text.get_window_extent(renderer).extents
+        if text.get_gid() == "numeral":
+            bottom = text.get_transform().transform(text.get_position())[1]
+            top = bottom + 0.73 * text.get_fontsize() * figure.dpi / 72
+        if text.get_text() and text.get_visible() and (not gids or text.get_gid() in gids):
+            found.append((text.get_text(), (left, bottom, right, top)))
+    return found
 
 
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def crowd(n: int, share: float, goal: Goal = "maximize", shrink: float = 1.0) -> Story:
+    """`n` records in the first `share` of the time, each step `shrink` times the one before, then 30 that lose."""
+    sign, value = (1.0 if goal == "maximize" else -1.0), 5.0
+    story = Story(exact_setup(goal, references=()))
+    where = story.direction("layout")
+    story.run(story.baseline, value, seconds=1.0)
+    for i in range(n - 1 + 30):
+        value += sign * 0.02 * shrink**i if i < n - 1 else 0.0
+        change = f"+ {'shake-neighbours' if i % 3 else 'swap'} SIZE={i}"
+        key = story.candidate({"solution/solve.py": b"n = %d" % i}, change, story.baseline, where)
+        won = i < n - 1
+        story.run(
+            key, value if won else value - sign * 0.01 * (i % 7), seconds=1.0 if won else n * (1 / share - 1) / 30
+        )
+    return story
+
+
+def numbered(figure: Figure) -> list[int]:
+    """Return the numbers of the records that numerals stand for, in order."""
+    found: list[int] = []
+    for text, _ in boxes(figure, "numeral"):
+        first, _, last = text.partition("–")
+        found.extend(range(int(first), int(last or first) + 1))
+    return sorted(found)
 
 
 HARD: dict[str, Callable[[], Story]] = {
@@ -38,6 +75,12 @@ HARD: dict[str, Callable[[], Story]] = {
     "lower is better": lambda: noisy_story(search_seeds=2, verdict=False),
     "five": lambda: packing_story(5, 2),
     "confirmed": noisy_story,
+    "three": lambda: packing_story(30, 2),
+    "60 records": lambda: packing_story(400, 60),
+    "60 records, lower": lambda: crowd(60, 0.8, "minimize"),
+    "25 records in 5%": lambda: crowd(25, 0.05),
+    "25 ever smaller records in 5%": lambda: crowd(25, 0.05, shrink=0.8),
+    "30 noisy records": lambda: noisy_story(170, search_seeds=2),
 }
 
 
@@ -45,8 +88,8 @@ HARD: dict[str, Callable[[], Story]] = {
 def test_no_label_lies_on_another_or_outside(case: str) -> None:
     figure = progress(progress_view(HARD[case]().board))
     figure.canvas.draw()
-    found = boxes(figure, "record") + boxes(figure, "side")
-    assert len(found) >= 4
+    found = boxes(figure)
+    assert len(found) >= 12
     width, height = figure.bbox.size
     for text, box in found:
         assert box[0] >= 0, text
@@ -70,14 +113,72 @@ def test_no_label_lies_on_the_line_or_a_dot(case: str) -> None:
         assert not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in dots), text
 
 
-def test_the_last_record_is_named_and_what_is_not_named_is_counted() -> None:
+@pytest.mark.parametrize("case", HARD)
+def test_every_record_is_named_or_numbered(case: str) -> None:
+    view = progress_view(HARD[case]().board)
+    figure = progress(view)
+    if boxes(figure, "numeral"):
+        assert numbered(figure) == list(range(1, len(view.records) + 1))
+    else:
+        names = [text for text, _ in boxes(figure, "record")]
+        assert sorted(names) == sorted(r.change for r in view.records[1:])  # the first is named as the baseline
+
+
+@pytest.mark.parametrize("case", ["60 records, lower", "25 records in 5%", "30 noisy records"])
+def test_no_numeral_lies_on_a_marker(case: str) -> None:
+    view = progress_view(HARD[case]().board)
+    figure = progress(view)
+    figure.canvas.draw()
+    panel = figure.axes[0]
+    middles = [panel.transData.transform((r.x, r.value)) for r in view.records]
+    for text, box in boxes(figure, "numeral"):
+        assert not any(overlap(box, (x - 3, y - 3, x + 3, y + 3)) for x, y in middles), text
+
+
+def test_a_few_records_are_named_in_the_panel_and_need_no_key() -> None:
+    figure = progress(progress_view(packing_story(30, 5).board))
+    assert not boxes(figure, "numeral", "key")
+    assert figure.bbox.height == 560
+
+
+def test_the_key_names_every_record_and_the_figure_grows_with_it() -> None:
+    view = progress_view(packing_story(120, 30).board)
+    figure = progress(view)
+    words = [text for text, _ in boxes(figure, "key")]
+    for number, record in enumerate(view.records, start=1):
+        assert str(number) in words
+        assert f"{record.value:.6f}" in words
+    assert {r.change for r in view.records} <= set(words)
+    assert figure.bbox.height > 560 + 15 * len(view.records) / 4
+
+
+def test_a_long_key_keeps_the_first_the_newest_and_the_largest_and_counts_the_others() -> None:
     view = progress_view(packing_story(400, 60).board)
     figure = progress(view)
-    names = [text for text, _ in boxes(figure, "record")]
-    assert view.records[-1].change in names
-    left_out = len(view.records) - 1 - len(names)
-    assert left_out > 0
-    assert any(f"+{left_out} records not named" in t.get_text() for t in texts(figure))
+    kept = [i + 1 for i in important(view)]
+    words = [text for text, _ in boxes(figure, "key")]
+    assert [int(word) for word in words if word.isdigit()] == kept
+    assert kept == [*range(1, 31), *range(52, 62)]  # the gains shrink all the way
+    assert "21 records of smaller gain not named here: see the table of records in report.html" in words
+
+
+def test_long_changes_are_shortened_in_the_key() -> None:
+    story = Story(exact_setup(references=()))
+    where = story.direction("layout")
+    story.run(story.baseline, 1.0, seconds=0.1)
+    for i in range(30):
+        change = f"+ {'a very long change that replaces everything ' * 2}{i}"
+        story.run(story.candidate({"solution/solve.py": b"%d" % i}, change, story.baseline, where), 1.1 + i)
+    figure = progress(progress_view(story.board))
+    key = boxes(figure, "key")
+    assert sum("…" in text for text, _ in key) == 30
+    for (one, a), (other, b) in combinations(key, 2):
+        assert not overlap(a, b), (one, other)
+
+
+def test_the_time_axis_says_what_it_counts() -> None:
+    figure = progress(progress_view(packing_story(30, 5).board))
+    assert figure.axes[-1].get_xlabel() == "cumulative run time of experiments (minutes)"
 
 
 def test_long_names_of_levels_stay_on_the_paper_with_their_values() -> None:

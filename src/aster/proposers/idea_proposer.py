@@ -17,6 +17,9 @@ from aster.proposers.moves import Move, Recipe, moves, unions
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.surrogate import draw
 
+PREDICTED = 0.5
+"""Prior mean of the weight of the idea that predicts the most, in normal scores; the others' in proportion."""
+
 PARENTS = 3
 """Parents drawn for one proposal; the best move from any of them is proposed."""
 
@@ -38,6 +41,10 @@ class IdeaProposer:
         frozen: paths of the solution tree that no candidate may change.
         """
         self._library, self._frozen = library, frozen
+        top = max((idea.predicts or 0.0 for idea in library.values()), default=0.0)
+        self._predicted = {
+            idea.name: PREDICTED * idea.predicts / top for idea in library.values() if idea.predicts and top > 0
+        }
 
     def surfaces(self) -> Mapping[str, float | None]:
         """Return each surface with the largest gain that one of its ideas predicts."""
@@ -55,7 +62,8 @@ class IdeaProposer:
         conflicts: dict[tuple[str, ...], MergeConflicted] = {}
         for parents in self._parents(board, rng):
             options = [(parent, move) for parent in parents for move in self._options(board, parent, surface, rng)]
-            worth = draw(board, [move.recipe for _, move in options], rng) if options else []
+            recipes = [move.recipe for _, move in options]
+            worth = draw(board, recipes, rng, self._predicted) if options else []
             for value, (parent, move) in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
                 if _blocked(conflicts, move.recipe):
                     continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 
 from msgspec import Struct
 
@@ -99,7 +99,10 @@ def _admits(library: Mapping[str, Idea], held: Mapping[str, Change], idea: Idea)
 def unions(
     library: Mapping[str, Idea], recipe: Recipe, others: Iterator[Recipe], wins: Mapping[str, Change]
 ) -> Iterator[Move]:
-    """Yield combinations on top of `recipe`: with other recipes whole, and with two or three changes that won apart.
+    """Yield combinations on top of `recipe`.
+
+    With other recipes whole, with two or three changes that won apart, and with one such change and one new idea: a
+    pair may gain where neither does alone, as a longer search does only with a good optimizer.
 
     Args:
         recipe: the parent's; where both hold an idea, its knob values stand.
@@ -116,6 +119,11 @@ def unions(
         for chosen in combinations(missing, count):
             if len({library[c.idea].surface for c in chosen}) == count:
                 yield from _union(library, held, {c.idea: c for c in chosen})
+    new = [idea for idea in library.values() if not idea.resolves and idea.name not in held and idea.name not in wins]
+    for change, idea in product(missing, new):
+        if library[change.idea].surface != idea.surface:
+            for _, start in _starts(idea):
+                yield from _union(library, held, {change.idea: change, idea.name: start})
 
 
 def _union(library: Mapping[str, Idea], held: Mapping[str, Change], extra: Mapping[str, Change]) -> Iterator[Move]:

@@ -9,7 +9,7 @@ below everything measured: it is an order, never a number. Proposals are drawn b
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, islice
 from statistics import NormalDist
 
@@ -62,7 +62,7 @@ def _broke(state: ExperimentState) -> bool:
 
 
 def _targets(board: Board, ranked: Sequence[str], failed: int) -> list[float]:
-    """Return a normal score for each ranked candidate (equal means share one), then one for each failure."""
+    """Return a normal score for each ranked candidate (ties share one), then one for each failure."""
     total = len(ranked) + failed
     normal = NormalDist()
     scores: list[float] = []
@@ -70,7 +70,7 @@ def _targets(board: Board, ranked: Sequence[str], failed: int) -> list[float]:
     for place, candidate in enumerate(ranked):
         score = board.score(candidate)
         mean = score.mean if score is not None else None
-        if scores and mean == last:
+        if mean is not None and last is not None and abs(mean - last) <= board.setup.objective.resolution:
             scores.append(scores[-1])
         else:
             scores.append(normal.inv_cdf(1.0 - (place + 0.5) / total))
@@ -79,22 +79,34 @@ def _targets(board: Board, ranked: Sequence[str], failed: int) -> list[float]:
     return scores + [worst] * failed
 
 
-def draw(board: Board, options: Sequence[Recipe], rng: random.Random) -> list[float]:
-    """Return one Thompson draw of how good each of `options` is, in normal scores."""
+def draw(
+    board: Board, options: Sequence[Recipe], rng: random.Random, predicted: Mapping[str, float] = {}
+) -> list[float]:
+    """Return one Thompson draw of how good each of `options` is, in normal scores.
+
+    Args:
+        board: what was measured.
+        options: recipes to judge.
+        rng: the draw.
+        predicted: by idea, the prior mean of its weight; 0 for an idea that is not in it.
+    """
     ranked, failed = _window(board)
     learned = [board.candidates[c].recipe for c in [*ranked, *failed]]
     targets = np.asarray(_targets(board, ranked, len(failed)), dtype=np.float64)
     sd = _columns([*options, *learned])
     column = {name: i for i, name in enumerate(sd)}
     prior = np.asarray(list(sd.values()), dtype=np.float64)
-    x = _matrix(learned, column) * prior  # whitened: every weight has prior sd 1
-    z = _matrix(options, column) * prior
+    expected = np.asarray([predicted.get(name, 0.0) for name in column], dtype=np.float64)
+    x, z = _matrix(learned, column), _matrix(options, column)
+    targets -= x @ expected  # the regression is about what differs from the predictions
+    known = z @ expected
+    x, z = x * prior, z * prior  # whitened: every weight has prior sd 1
     precision = x.T @ x / NOISE_SD**2 + np.eye(len(prior))
     factor = np.linalg.cholesky(precision)
     mean = np.linalg.solve(precision, x.T @ targets / NOISE_SD**2) if len(learned) else np.zeros(len(prior))
     noise = np.asarray([rng.gauss(0.0, 1.0) for _ in prior], dtype=np.float64)
     weights = mean + np.linalg.solve(factor.T, noise)
-    return [float(v) for v in z @ weights]
+    return [float(v) for v in known + z @ weights]
 
 
 def _columns(recipes: Iterable[Recipe]) -> dict[str, float]:

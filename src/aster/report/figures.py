@@ -1,15 +1,17 @@
-"""The progress figure: the best so far over experiment time, every record with the change that made it.
+"""The progress figure: the best so far over run time, every record with the change that made it.
 
 One panel, or two where the late records would be squashed by the early ones: the lower shows everything, the upper
-enlarges the shaded strip of it. Labels of records stand in rows beyond the best value, where no data is; levels
-(references, baseline, champion) are named at the right edge.
+enlarges the shaded strip of it. Labels of records stand in rows beyond the best value, where no data is. Where they
+do not all fit there, every record gets a numeral instead, and a key under the chart says what the numerals mean.
+Levels (references, baseline, champion) are named at the right edge.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aster.report.canvas import DOT, FAINT, LINE, MISS, SOFT, STAR, drawable, new_figure, style
+from aster.report.canvas import DOT, DPI, FAINT, LINE, MISS, SOFT, STAR, drawable, new_figure, style
+from aster.report.key import draw_key, draw_numerals, make_key
 from aster.report.labels import draw_ladder, draw_sides, sides
 from aster.report.panels import HEIGHT, LEFT, WIDTH, make_panels
 from aster.report.progress import Progress
@@ -21,16 +23,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN = LEFT - 0.055
+MARGIN_OF_TIME, MARGIN_FOR_NUMERALS = 0.012, 0.04
+"""Share of the time kept free before the start; more where numerals may stand left of the first records."""
 RASTER_FROM = 1500
 """From so many dots on, the cloud is a picture inside the SVG, which would weigh megabytes otherwise."""
 
 
 def progress(view: Progress) -> Figure:
-    """Return the progress figure, 10 x 5.6 inches. It can be drawn at any state of a campaign, even an empty one."""
+    """Return the progress figure, 10 inches wide, 5.6 high and as much higher as its key of records needs.
+
+    It can be drawn at any state of a campaign, even an empty one.
+    """
     with style():
-        figure = new_figure(WIDTH, HEIGHT)
         scale = choose_scale(view)
-        panels = make_panels(figure, view, scale)
+        figure = new_figure(WIDTH, HEIGHT)
+        panels = make_panels(figure, view, scale, 0.0, MARGIN_OF_TIME)
+        ladder = draw_ladder(figure, *panels[0], view, keyed=False)
+        keyed = ladder.left_out > 0
+        if keyed:
+            key = make_key(figure, view)
+            figure = new_figure(WIDTH, HEIGHT + key.height / DPI)
+            panels = make_panels(figure, view, scale, key.height, MARGIN_FOR_NUMERALS)
+            ladder = draw_ladder(figure, *panels[0], view, keyed=True)
+            draw_key(figure, key)
         for panel, (low, high) in panels:
             _draw_levels(panel, view, low, high)
             _draw_points(panel, view)
@@ -39,10 +54,11 @@ def progress(view: Progress) -> Figure:
         _draw_misses(panels[-1][0], view)
         if scale.zoom is not None:
             panels[-1][0].axhspan(*scale.zoom, color=LINE, alpha=0.09, lw=0, zorder=0)
-        left_out = draw_ladder(figure, panels[0][0], panels[0][1], view)
+        if keyed:
+            draw_numerals(figure, panels, view, ladder)
         draw_sides(figure, panels, view)
         _draw_header(figure, view)
-        _draw_caption(figure, view, scale, left_out)
+        _draw_caption(figure, view, scale)
         return figure
 
 
@@ -96,12 +112,14 @@ def _draw_levels(panel: Axes, view: Progress, low: float, high: float) -> None:
 
 def _draw_header(figure: Figure, view: Progress) -> None:
     better = "higher is better" if view.goal == "maximize" else "lower is better"
-    figure.text(MARGIN, 0.955, drawable(view.title, 80), fontsize=13, weight="bold", va="center")
-    line = f"{drawable(view.metric, 40)}, {better}: the best so far over experiment time"
-    figure.text(MARGIN, 0.908, line, fontsize=9.5, color=SOFT, va="center")
+    height = figure.bbox.height
+    figure.text(MARGIN, 1 - 25 / height, drawable(view.title, 80), fontsize=13, weight="bold", va="center")
+    line = f"{drawable(view.metric, 40)}, {better}: the best so far over cumulative run time"
+    figure.text(MARGIN, 1 - 51.5 / height, line, fontsize=9.5, color=SOFT, va="center")
     figure.legend(
-        handles=_handles(view), loc="center left", bbox_to_anchor=(MARGIN - 0.008, 0.866), ncols=6, frameon=False,
-        fontsize=8, labelcolor=SOFT, handletextpad=0.7, columnspacing=1.6, borderpad=0.2, handlelength=1.4,
+        handles=_handles(view), loc="center left", bbox_to_anchor=(MARGIN - 0.008, 1 - 75 / height), ncols=6,
+        frameon=False, fontsize=8, labelcolor=SOFT, handletextpad=0.7, columnspacing=1.6, borderpad=0.2,
+        handlelength=1.4,
     )  # fmt: skip
 
 
@@ -125,7 +143,7 @@ def _handles(view: Progress) -> list[Any]:
     return handles
 
 
-def _draw_caption(figure: Figure, view: Progress, scale: Scale, left_out: int) -> None:
+def _draw_caption(figure: Figure, view: Progress, scale: Scale) -> None:
     seeds = "exact metric" if view.exact else f"{count(view.search_seeds, 'seed')} a candidate in search"
     outside = sum(not scale.low <= p.value <= scale.high for p in view.points)
     parts = [f"{len(view.points):,} measured, {len(view.misses):,} without a number", seeds, f"{view.mode} mode"]
@@ -134,9 +152,7 @@ def _draw_caption(figure: Figure, view: Progress, scale: Scale, left_out: int) -
     second = [scale.explained]
     if outside:
         second.append(f"{count(outside, 'value')} outside the range")
-    if left_out:
-        second.append(f"+{count(left_out, 'record')} not named")
     if not view.points:
         parts, second = ["nothing has been measured yet"], [scale.explained]
-    for y, words in ((0.042, parts), (0.018, second)):
-        figure.text(MARGIN, y, " · ".join(words), fontsize=7.5, color=SOFT, va="center")
+    for y, words in ((23.5, parts), (10.0, second)):
+        figure.text(MARGIN, y / figure.bbox.height, " · ".join(words), fontsize=7.5, color=SOFT, va="center")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from aster.report.canvas import DPI, FAINT, INK, LINE, SOFT, STAR, drawable, fitted, text_width
-from aster.report.ladder import Anchor, Spot, most_that_fit, place_all, spread
+from aster.report.ladder import Anchor, Box, Segment, Spot, most_that_fit, place_all, spread
 from aster.report.panels import EDGE, ROW, STRIP, WIDTH, frame
 from aster.report.progress import Mark, Progress, Record
 from aster.report.wording import count, number, percent, signed
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS, MOST_LABELS = 7, 18
+ROWS_BESIDES_KEY, MOST_BESIDES_KEY = 4, 6
+LARGE, CLEAR = 0.08, 28.0
+"""Beside a key, only records of at least this weight are named that have no better one so many pixels to the right."""
 
 
 class Side(Struct, frozen=True):
@@ -28,13 +33,24 @@ class Side(Struct, frozen=True):
     dashes: str | None
 
 
-def draw_ladder(figure: Figure, panel: Axes, values: tuple[float, float], view: Progress) -> int:
-    """Name the records in rows beyond the best value; returns how many found no room.
+class Ladder(Struct, frozen=True):
+    """What draw_ladder drew: texts and leaders, in pixels of the figure, and how many records found no room."""
 
-    The panel gives up only as many rows as are needed. A record outside of a zoom is tied to the panel's edge.
+    boxes: list[Box]
+    leaders: list[Segment]
+    left_out: int
+
+
+def draw_ladder(figure: Figure, panel: Axes, values: tuple[float, float], view: Progress, keyed: bool) -> Ladder:
+    """Name the records in rows beyond the best value, as many as find room.
+
+    The panel gives up only as many rows as are needed. A record outside of a zoom is tied to the panel's edge. With
+    `keyed`, a key names all of them, and here only large steps are named whose leaders leave room for numerals.
     """
     records, weights = view.records[1:], _weights(view, values)  # the first is the baseline, which has its own label
-    named = sorted(sorted(range(len(records)), key=lambda i: -weights[i])[:MOST_LABELS])
+    worth = _stand_out(panel, values, records, weights) if keyed else range(len(records))
+    named = sorted(sorted(worth, key=lambda i: -weights[i])[: MOST_BESIDES_KEY if keyed else MOST_LABELS])
+    most_rows = ROWS_BESIDES_KEY if keyed else MOST_ROWS
     texts = {i: drawable(records[i].change, 30) for i in named}
     widths = {i: text_width(figure, texts[i], fontsize=8) for i in named}
     up, strip = view.goal == "maximize", len(figure.axes) == 1 and bool(view.misses)
@@ -44,19 +60,33 @@ def draw_ladder(figure: Figure, panel: Axes, values: tuple[float, float], view: 
         frame(panel, *values, up=up, rows=rows, strip=strip)
         return [_anchor(panel, records[i], widths[i], weights[i], sign, values) for i in named]
 
-    full = anchors(MOST_ROWS)
-    named = [named[k] for k in most_that_fit(full, _rows(panel, MOST_ROWS, up, strip), ROW - 2, *ends)]
-    for rows in range(1 if named else MOST_ROWS + 1, MOST_ROWS + 1):
+    full = anchors(most_rows)
+    named = [named[k] for k in most_that_fit(full, _rows(panel, most_rows, up, strip), ROW - 2, *ends)]
+    boxes: list[Box] = []
+    leaders: list[Segment] = []
+    for rows in range(1 if named else most_rows + 1, most_rows + 1):
         placed = anchors(rows)
         spots = place_all(placed, _rows(panel, rows, up, strip), ROW - 2, *ends)
         if spots is not None:
             for k, spot in spots.items():
-                _draw_label(figure, placed[k], spot, texts[named[k]], sign)
+                box, leader = _draw_label(figure, placed[k], spot, texts[named[k]], sign)
+                boxes.append(box)
+                leaders.append(leader)
             _draw_edges(panel, values, [records[i] for i in named], up)
             break
     else:
         frame(panel, *values, up=up, rows=0, strip=strip)
-    return len(records) - len(named)
+    return Ladder(boxes, leaders, len(records) - len(named))
+
+
+def _stand_out(panel: Axes, values: tuple[float, float], records: Sequence[Record], weights: list[float]) -> list[int]:
+    """Return the places of records that the panel shows, that matter, and whose successors are not close by."""
+    xs = [float(panel.transData.transform((r.x, values[0]))[0]) for r in records] + [math.inf]
+    return [
+        i
+        for i, record in enumerate(records)
+        if values[0] <= record.value <= values[1] and weights[i] >= LARGE and xs[i + 1] - xs[i] >= CLEAR
+    ]
 
 
 def _weights(view: Progress, values: tuple[float, float]) -> list[float]:
@@ -102,7 +132,7 @@ def _draw_edges(panel: Axes, values: tuple[float, float], records: list[Record],
     panel.plot(xs, [edge] * len(xs), "v" if up else "^", color=LINE, ms=4.5, mew=0, ls="none", zorder=5, clip_on=False)
 
 
-def _draw_label(figure: Figure, anchor: Anchor, spot: Spot, text: str, sign: float) -> None:
+def _draw_label(figure: Figure, anchor: Anchor, spot: Spot, text: str, sign: float) -> tuple[Box, Segment]:
     from matplotlib.lines import Line2D
 
     flip = figure.transFigure.inverted()
@@ -111,6 +141,9 @@ def _draw_label(figure: Figure, anchor: Anchor, spot: Spot, text: str, sign: flo
     figure.add_artist(Line2D([p[0] for p in ends], [p[1] for p in ends], color=FAINT, lw=0.7, zorder=1))
     x, y = flip.transform((spot.left, sign * spot.middle))
     figure.text(x, y, text, fontsize=8, color=INK, va="center_baseline", ha="left", gid="record")
+    middle, half = sign * spot.middle, ROW / 2
+    box = (spot.left, middle - half, spot.left + anchor.width, middle + half)
+    return box, (anchor.x, sign * anchor.y, spot.foot, sign * foot)
 
 
 def sides(view: Progress) -> list[Side]:

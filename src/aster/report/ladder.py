@@ -35,7 +35,9 @@ class Spot(Struct, frozen=True):
 
 
 Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
 Segment = tuple[float, float, float, float]
+"""From (x, y) to (x, y)."""
 
 
 def place_all(
@@ -122,9 +124,9 @@ def _first_free(
             foot = min(max(anchor.x, left + 4), left + anchor.width - 4)
             spot = Spot(left, middle, foot)
             box, leader = _box(spot, anchor, height), _leader(spot, anchor, height)
-            if any(_overlap(box, other) for other in boxes) or any(_hits(line, box) for line in leaders):
+            if any(_overlap(box, other) for other in boxes) or any(hits(line, box) for line in leaders):
                 continue
-            if any(_hits(leader, other) for other in boxes) or any(_cross(leader, line) for line in leaders):
+            if any(hits(leader, other) for other in boxes) or any(_cross(leader, line) for line in leaders):
                 continue
             return spot
     return None
@@ -148,7 +150,7 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] + GAP and b[0] < a[2] + GAP and a[1] < b[3] and b[1] < a[3]
 
 
-def _hits(line: Segment, box: Box) -> bool:
+def hits(line: Segment, box: Box) -> bool:
     """Whether a segment touches a box widened by 2 pixels (Liang and Barsky 1984)."""
     x0, y0, x1, y1 = line
     enter, leave = 0.0, 1.0

@@ -14,7 +14,7 @@ from aster.domain.records import Setup
 from aster.report.claims import TraceRow, status_of, trace
 from aster.report.headline import Headline, headline
 from aster.report.patch import make_patch
-from aster.report.progress import change_of, reason_of
+from aster.report.progress import Record, change_of, progress_view, reason_of
 from aster.report.summary import Standout, Summary, summarize
 from aster.report.trees import Blobs, candidate_files
 from aster.report.wording import clean, clean_block, clean_line
@@ -97,12 +97,14 @@ class Solution(Struct, frozen=True):
 class Page(Struct, frozen=True):
     """The whole document, typed. `hidden_*` count what the bounds left out.
 
-    `names` and `changes` say, for the candidates of claims, what to call them and what made them.
+    `records` are all of them, numbered from 1 as in the progress figure. `names` and `changes` say, for the candidates
+    of claims, what to call them and what made them.
     """
 
     summary: Summary
     headline: Headline
     setup: Setup
+    records: tuple[Record, ...]
     pictures: tuple[Picture, ...]
     traces: dict[str, list[TraceRow]]
     names: dict[str, str]
@@ -133,6 +135,7 @@ def gather(board: Board, blobs: Blobs) -> Page:
         summary=summary,
         headline=headline(summary),
         setup=board.setup,
+        records=progress_view(board).records,
         pictures=tuple(_pictures(board, blobs, solution)),
         traces=traces,
         names={key: title_of(board, key) for key in named},

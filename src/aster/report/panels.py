@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 10.0, 5.6
 """Of the progress figure, in inches."""
-LEFT, RIGHT, TOP, BOTTOM = 0.075, 0.79, 0.835, 0.145
+LEFT, RIGHT = 0.075, 0.79
+"""The sides of the panels, in shares of the width."""
+HEAD, FOOT = 92.0, 81.0
+"""Pixels above the panels (title, legend) and below (time axis, caption; the key of records comes between these)."""
+LOWER, BETWEEN = 92.0, 20.0
+"""Pixels: the height of the lower of two panels, and the gap above it."""
 ROW = 14.0
 """Pixels from one row of record labels to the next."""
 STRIP = 13.0
@@ -26,25 +31,32 @@ EDGE = RIGHT * WIDTH * DPI
 """Where the panels end, in pixels."""
 
 
-def make_panels(figure: Figure, view: Progress, scale: Scale) -> list[tuple[Axes, tuple[float, float]]]:
-    """Return the panels, top first, each with the range of values that it shows."""
+def make_panels(
+    figure: Figure, view: Progress, scale: Scale, below: float, margin: float
+) -> list[tuple[Axes, tuple[float, float]]]:
+    """Return the panels, top first, each with the range of values that it shows.
+
+    Args:
+        below: pixels kept free between the time axis and the caption.
+        margin: share of the time that is kept free before the start.
+    """
+    height = float(figure.bbox.height)
+    foot, top = FOOT + below, height - HEAD
+
+    def add(low: float, high: float) -> Axes:
+        return figure.add_axes((LEFT, low / height, RIGHT - LEFT, (high - low) / height))
+
     if scale.zoom is None:
-        axes = [figure.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))]
-        ranges = [(scale.low, scale.high)]
+        axes, ranges = [add(foot, top)], [(scale.low, scale.high)]
     else:
-        foot = 0.165
-        upper = BOTTOM + foot + 0.035
-        axes = [
-            figure.add_axes((LEFT, upper, RIGHT - LEFT, TOP - upper)),
-            figure.add_axes((LEFT, BOTTOM, RIGHT - LEFT, foot)),
-        ]
+        axes = [add(foot + LOWER + BETWEEN, top), add(foot, foot + LOWER)]
         ranges = [scale.zoom, (scale.low, scale.high)]
     for place, (panel, (low, high)) in enumerate(zip(axes, ranges, strict=True)):
         if scale.log:
             panel.set_yscale("log")
         last = place == len(axes) - 1
         frame(panel, low, high, up=view.goal == "maximize", rows=0, strip=last and bool(view.misses))
-        _time_axis(panel, view.seconds, labelled=last)
+        _time_axis(panel, view.seconds, margin, labelled=last)
     return list(zip(axes, ranges, strict=True))
 
 
@@ -89,7 +101,7 @@ def _places(ticks: list[float]) -> int:
     return next((p for p in range(12) if all(abs(round(t, p) - t) < 1e-3 * step for t in ticks)), 12)
 
 
-def _time_axis(panel: Axes, seconds: float, labelled: bool) -> None:
+def _time_axis(panel: Axes, seconds: float, margin: float, labelled: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     unit, size = next(
@@ -97,7 +109,7 @@ def _time_axis(panel: Axes, seconds: float, labelled: bool) -> None:
         if seconds >= 2.5 * s or s == 1.0
     )  # fmt: skip
     end = seconds or 1.0
-    panel.set_xlim(-0.012 * end, 1.02 * end)
+    panel.set_xlim(-margin * end, 1.02 * end)
     ticks = [
         t * size
         for t in MaxNLocator(8, steps=[1, 2, 3, 5, 6, 10]).tick_values(0, end / size)
@@ -106,6 +118,6 @@ def _time_axis(panel: Axes, seconds: float, labelled: bool) -> None:
     panel.set_xticks(ticks)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / size:g}"))
     if labelled:
-        panel.set_xlabel(f"experiment time, {unit} (all attempts summed)", fontsize=8.5)
+        panel.set_xlabel(f"cumulative run time of experiments ({unit})", fontsize=8.5)
     else:
         panel.tick_params(labelbottom=False)
