@@ -169,14 +169,13 @@ def won(written: Book, direction: str, name: str, of: tuple[Change, ...], succes
 def test_changes_that_won_apart_are_combined() -> None:
     written = book()
     direction = written.direction("a")
-    won(written, direction, "w-1", (Change("a-up"),))
     assert proposer().propose(written.board, COMBINATION, random.Random(0)).proposal is None
+    won(written, direction, "w-1", (Change("a-up"),))
     won(written, direction, "w-2", (Change("c-up", {"solution/c.py::C": 3}),))
-    proposal = proposer().propose(written.board, COMBINATION, random.Random(0)).proposal
-    assert proposal is not None
+    found = {p.change: p for p in proposals(written, COMBINATION, 40)}
+    proposal = found["combine with a-up + c-up"]
     assert proposal.files["solution/a.py"] == b"A = 1\n\n\nB = 0\n"
     assert proposal.files["solution/c.py"] == b"C = 3\n\n\nD = 0\n"
-    assert proposal.change == "combine with a-up + c-up"
     assert "add up" in proposal.text
     assert proposal.predicts is None
 
@@ -185,7 +184,7 @@ def test_what_only_looked_better_within_the_noise_is_not_combined() -> None:
     written = book()
     direction = written.direction("a")
     won(written, direction, "w-1", (Change("a-up"),), success=False)
-    won(written, direction, "w-2", (Change("c-up"),))
+    won(written, direction, "w-2", (Change("a-up", {"solution/a.py::A": 2}),), success=False)
     assert proposer().propose(written.board, COMBINATION, random.Random(0)).proposal is None
 
 
@@ -203,7 +202,7 @@ def test_options_are_bounded_however_many_ideas_won(monkeypatch: pytest.MonkeyPa
             met.append(len(met))
             yield move
 
-    def drawn(board: Board, options: Sequence[Recipe], rng: random.Random) -> list[float]:
+    def drawn(board: Board, options: Sequence[Recipe], rng: random.Random, predicted: object) -> list[float]:
         weighed.append(len(options))
         return [0.0] * len(options)
 

@@ -12,7 +12,7 @@ from tests.boards import recipe
 
 from aster.domain.records import Change
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
-from aster.proposers.moves import Move, Recipe, moves, ordered, unions
+from aster.proposers.moves import Move, Recipe, moves, openings, ordered, unions
 
 STEPS, RATE = "f.py::STEPS", "f.py::Solver.RATE"
 
@@ -208,3 +208,12 @@ def test_an_idea_without_a_diff_starts_with_a_knob_turned() -> None:
         ("+ wider (WIDTH 1 -> 2)", (Change("wider", {"solution/a.py::WIDTH": 2}),)),
         ("+ wider (WIDTH 1 -> 3)", (Change("wider", {"solution/a.py::WIDTH": 3}),)),
     ]
+
+
+def test_a_win_is_tried_with_each_new_idea_of_another_surface() -> None:
+    found = [move.change for move in openings(LIBRARY, (), won("free"))]
+    assert "combine with base + free" in found
+    assert not any("other" in change for change in found), "other is of free's own surface"
+    assert all("free" in change for change in found)
+    assert list(openings(LIBRARY, (), {})) == []
+    assert list(openings(LIBRARY, recipe("free"), won("free"))) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 
 from aster.archive import draw_parent
 from aster.board import Board
@@ -13,7 +13,7 @@ from aster.domain.ids import recipe_key, tree_id
 from aster.domain.records import COMBINATION, Change
 from aster.proposers.compose import Conflict, compose
 from aster.proposers.library import IdeaLibrary
-from aster.proposers.moves import Move, Recipe, moves, unions
+from aster.proposers.moves import Move, Recipe, moves, openings, unions
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.surrogate import draw
 
@@ -91,11 +91,13 @@ class IdeaProposer:
 
     def _options(self, board: Board, parent: str, surface: str, rng: random.Random) -> list[Move]:
         recipe = board.candidates[parent].recipe
-        found = (
-            unions(self._library, recipe, _elite_recipes(board), self._wins(board))
-            if surface == COMBINATION
-            else moves(self._library, recipe, surface)
-        )
+        if surface == COMBINATION:
+            wins = self._wins(board)
+            found = chain(
+                unions(self._library, recipe, _elite_recipes(board), wins), openings(self._library, recipe, wins)
+            )
+        else:
+            found = chain(moves(self._library, recipe, surface))
         known, conflicts = board.recipes, board.conflicts
         options = [m for m in found if recipe_key(m.recipe) not in known and not _blocked(conflicts, m.recipe)]
         return rng.sample(options, MOST_OPTIONS) if len(options) > MOST_OPTIONS else options

@@ -99,10 +99,7 @@ def _admits(library: Mapping[str, Idea], held: Mapping[str, Change], idea: Idea)
 def unions(
     library: Mapping[str, Idea], recipe: Recipe, others: Iterator[Recipe], wins: Mapping[str, Change]
 ) -> Iterator[Move]:
-    """Yield combinations on top of `recipe`.
-
-    With other recipes whole, with two or three changes that won apart, and with one such change and one new idea: a
-    pair may gain where neither does alone, as a longer search does only with a good optimizer.
+    """Yield combinations on top of `recipe`: with other recipes whole, and with two or three changes that won apart.
 
     Args:
         recipe: the parent's; where both hold an idea, its knob values stand.
@@ -119,6 +116,16 @@ def unions(
         for chosen in combinations(missing, count):
             if len({library[c.idea].surface for c in chosen}) == count:
                 yield from _union(library, held, {c.idea: c for c in chosen})
+
+
+def openings(library: Mapping[str, Idea], recipe: Recipe, wins: Mapping[str, Change]) -> Iterator[Move]:
+    """Yield a change that won, together with an idea of another surface that has not.
+
+    A pair may gain where neither does alone on the parent, as a longer search does only with a good optimizer.
+    `wins` as in `unions`.
+    """
+    held = {change.idea: change for change in recipe}
+    missing = [change for idea, change in sorted(wins.items()) if held.get(idea) != change]
     new = [idea for idea in library.values() if not idea.resolves and idea.name not in held and idea.name not in wins]
     for change, idea in product(missing, new):
         if library[change.idea].surface != idea.surface:
