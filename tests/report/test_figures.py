@@ -28,12 +28,12 @@ def boxes(figure: Figure, *gids: str) -> list[tuple[str, tuple[float, ...]]]:
     Digits have no descenders: the box of a numeral is that of its ink, from its baseline.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    found = []
+    found: list[tuple[str, tuple[float, ...]]] = []
     for text in texts(figure):
         left, bottom, right, top = text.get_window_extent(renderer).extents
         if text.get_gid() == "numeral":
             bottom = text.get_transform().transform(text.get_position())[1]
-            top = bottom + 0.73 * text.get_fontsize() * figure.dpi / 72
+            top = bottom + 0.73 * float(text.get_fontsize()) * figure.dpi / 72
         if text.get_text() and text.get_visible() and (not gids or text.get_gid() in gids):
             found.append((text.get_text(), (left, bottom, right, top)))
     return found
