@@ -26,11 +26,11 @@ def test_one_row_per_finished_search_or_baseline_experiment() -> None:
     short = [key[2:9] for key in (story.baseline, *keys)]
     assert table(story) == [
         ["commit", "sum_of_radii", "memory_gb", "status", "description"],
-        [short[0], "0.30000000000000004", "0.5", "keep", "baseline"],
-        [short[1], "2.0", "0.5", "keep", "+ good"],
-        [short[2], "1.0", "0.5", "discard", "+ bad one with [31mlines"],
-        [short[3], "", "0.5", "crash", "+ crash (failed: exit 1)"],
-        [short[4], "", "0.5", "crash", "+ slow (timed out: stage solve ran past its limit of 60 s)"],
+        [short[0], "0.30000000000000004", "0.50", "keep", "baseline"],
+        [short[1], "2.0", "0.50", "keep", f"+ good (on {short[0]})"],
+        [short[2], "1.0", "0.50", "discard", f"+ bad one with [31mlines (on {short[0]})"],
+        [short[3], "", "0.50", "crash", f"+ crash (on {short[0]}) (failed: exit 1)"],
+        [short[4], "", "0.50", "crash", f"+ slow (on {short[0]}) (timed out: stage solve ran past its limit of 60 s)"],
     ]
 
 

@@ -7,7 +7,7 @@ from geometry import Packing, inside
 from optimize import improve
 from radii import fit
 
-HOPS = 20  # the budget of one run, in hops
+HOPS = 30  # the budget of one run, in hops
 
 
 def explore(packing: Packing, hops: int, rng: np.random.Generator) -> Packing:

@@ -12,19 +12,25 @@ def results_tsv(board: Board, view: Progress) -> bytes:
 
     Columns: commit (first 7 hex digits of the candidate's id), the metric by its name (in full precision; empty where
     nothing was measured), memory_gb (peak resident memory in GiB), status and description. Status is "keep" for all
-    seeds of a candidate that improved the best so far, "discard" for others, "crash" where there is no number.
+    seeds of a candidate that improved the best so far, "discard" for others, "crash" where there is no number. The
+    description is the change, and the commit that it was made on.
     Cancelled experiments are left out.
     """
     kept = {record.candidate for record in view.records}
     ends: list[Point | Miss] = sorted([*view.points, *view.misses], key=lambda end: end.x)
     lines = [f"commit\t{clean(view.metric, 80)}\tmemory_gb\tstatus\tdescription"]
     for end in ends:
-        commit = end.candidate.removeprefix("c-")[:7]
-        memory = f"{end.memory_mb / 1024:.1f}"
-        words = change_of(board, end.candidate)
+        commit = _commit(end.candidate)
+        memory = f"{end.memory_mb / 1024:.2f}"
+        parents = board.candidates[end.candidate].parents
+        words = change_of(board, end.candidate) + (f" (on {_commit(parents[0])})" if parents else "")
         if isinstance(end, Point):
             status = "keep" if end.candidate in kept else "discard"
             lines.append(f"{commit}\t{end.value!r}\t{memory}\t{status}\t{clean(words, 200)}")
         else:
             lines.append(f"{commit}\t\t{memory}\tcrash\t{clean(f'{words} ({end.kind}: {end.reason})', 200)}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _commit(candidate: str) -> str:
+    return candidate.removeprefix("c-")[:7]
