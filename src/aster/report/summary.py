@@ -219,7 +219,7 @@ def standing(objective: Objective, champion: Standout | None, reference: Referen
     unit = 10.0**exponent if isinstance(exponent, int) else 0.0
     if objective.gain(safe, reference.value) > max(unit, objective.resolution):
         return "beaten"
-    return "reached" if objective.gain(champion.level.mean, reference.value) >= 0 else "not reached"
+    return "reached" if objective.gain(champion.level.mean, reference.value) >= -objective.resolution else "not reached"
 
 
 def _champion(board: Board, claim: ClaimView) -> Standout | None:
