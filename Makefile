@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_EXPERIMENTS ?= 60
-DEMO_SEED ?= 0
+DEMO_SEED ?= 1
 
 .PHONY: demo test check install figure clean
 
