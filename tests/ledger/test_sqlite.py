@@ -157,6 +157,7 @@ def test_names_with_odd_characters(tmp_path: Path) -> None:
     folder = tmp_path / "50% of #1? yes"
     folder.mkdir()
     fill(folder / "ledger.db", 2)
+    assert positions(list(SqliteStore(folder / "ledger.db", read_only=True).read())) == [1, 2]
 
 
 # --- reading only ------------------------------------------------------------------------------------------------

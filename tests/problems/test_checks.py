@@ -204,7 +204,8 @@ def test_a_name_that_begins_like_the_root_is_not_under_it(toml: Toml) -> None:
 
 
 def test_code_in_a_command_is_not_taken_for_a_placeholder(toml: Toml) -> None:
-    read_spec(toml('"python", "solution/solve.py"', '''"python", "-c", "print({'a': 1}, {})"'''), "p")
+    spec = read_spec(toml('"python", "solution/solve.py"', '''"python", "-c", "print({'a': 1}, {})"'''), "p")
+    assert "print({'a': 1}, {})" in spec.stages[0].command
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class SqliteStore:
         self._writing = None if read_only else self._open_to_write()
         try:
             self._reading = self._open_to_read()
-        except BaseException:
+        except BaseException:  # whatever it was, it is raised again
             self._close_writing()
             raise
         try:
@@ -132,7 +132,7 @@ class SqliteStore:
                 connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
                 # Writes nothing, but a read-only file is found out now and not at the first outcome.
                 connection.execute("UPDATE terms SET time = time WHERE false")
-            except BaseException:
+            except BaseException:  # whatever it was, it is raised again
                 connection.close()
                 raise
         return connection
@@ -155,7 +155,7 @@ class SqliteStore:
             # Else SQLite refuses a file that was cut short as a whole, and with it all that is before the cut.
             connection.execute("PRAGMA writable_schema=ON")
             self._check(connection)
-        except BaseException:
+        except BaseException:  # whatever it was, it is raised again
             connection.close()
             raise
         return connection
@@ -329,7 +329,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, it is raised again
         with suppress(sqlite3.Error):  # a full disk has rolled back by itself; the first error is the one to tell
             connection.execute("ROLLBACK")
         raise
