@@ -41,6 +41,7 @@ from aster.sandbox.keeper.locks import held
 from aster.sandbox.plan import RunPlan, StagePlan
 
 LEDGER = "ledger.db"
+MOST_SLOTS = 4096
 RESEARCHERS = ("ideas",)
 """Authors of candidates that a campaign can be run with."""
 
@@ -101,6 +102,8 @@ def _setup(problem: Problem, budget: Budget, slots: int | None, seed: int, mode:
     spec, limits = problem.spec, budget.limits
     if slots is not None and slots < 1:
         raise UserError(f"A campaign needs at least one slot, not {slots}: give --slots 1 or more.")
+    if slots is not None and slots > MOST_SLOTS:
+        raise UserError(f"{slots} slots are more than one machine can run; give --slots {MOST_SLOTS} or fewer.")
     return Setup(
         problem=spec.problem.name,
         title=spec.problem.title,

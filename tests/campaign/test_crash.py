@@ -65,8 +65,8 @@ def counted(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ordered_campaigns_make_the_same_experiments_however_often_they_are_killed(tmp_path: Path, seed: int) -> None:
-    calm = run(campaign(tmp_path, "calm", "ordered", 0.1))
-    folder = campaign(tmp_path, "killed", "ordered", 0.1)
+    calm = run(campaign(tmp_path, "calm", "ordered", 0.4))
+    folder = campaign(tmp_path, "killed", "ordered", 0.4)
     killed = run_killing(folder, random.Random(seed), kills=4)
     assert killed >= 2
     ended = run(folder)
@@ -78,7 +78,7 @@ def test_ordered_campaigns_make_the_same_experiments_however_often_they_are_kill
 
 
 def test_arrival_campaigns_lose_nothing(tmp_path: Path) -> None:
-    folder = campaign(tmp_path, "killed", "arrival", 0.1)
+    folder = campaign(tmp_path, "killed", "arrival", 0.4)
     assert run_killing(folder, random.Random(3), kills=3) >= 2
     ended = run(folder)
     assert counted(folder).keys() == ended.board.experiments.keys()

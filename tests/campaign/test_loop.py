@@ -239,3 +239,20 @@ def test_observers_are_told_every_event_in_ledger_order(lab: Lab) -> None:
     told: list[ev.Event] = []
     asyncio.run(lab.loop(FakeExecutor(loss, 3), [lambda _, events: told.extend(events)]).run())
     assert told == [e for e in lab.events() if not isinstance(e, ev.CampaignOpened | ev.TermStarted)][1:]
+
+
+def test_an_attempt_killed_from_outside_runs_again(lab: Lab) -> None:
+    """Only the campaign's own wall time makes a cancelled experiment final."""
+    executor = FakeExecutor(loss, 3, hold=True)
+
+    async def scenario() -> None:
+        running = asyncio.create_task(lab.loop(executor).run())
+        await until(lambda: len(executor.running) == 3)
+        executor.cancel(next(iter(executor.running)), "terminated")
+        await until(lambda: lab.board.lost == 1)
+        executor._hold = False
+        await running
+
+    asyncio.run(scenario())
+    assert "cancelled" not in lab.board.tally
+    assert all(s.metrics is not None for s in lab.board.experiments.values())

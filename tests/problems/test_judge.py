@@ -123,3 +123,8 @@ def test_any_text_is_judged_and_what_is_measured_is_sound(text: str) -> None:
         assert set(result.metrics) <= {"total", "spread"}
         assert 0.0 <= result.metrics["total"] <= 10.0
         assert all(math.isfinite(value) for value in result.metrics.values())
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1e200", "1e101"])
+def test_numbers_whose_squares_overflow_are_invalid(value: str) -> None:
+    assert isinstance(judge(f'{{"total": 1, "spread": {value}}}'), Invalid)

@@ -68,3 +68,9 @@ def test_atomic_write_tries_again_and_leaves_no_draft(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="No space"):
         write_atomically(str(tmp_path / "y.json"), b"{}")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_outputs_that_cannot_be_listed_are_an_error(tmp_path: Path) -> None:
+    """A folder that hides its links must not pass for one without any."""
+    with pytest.raises(OSError):
+        files.remove_links(str(tmp_path / "missing"))

@@ -132,7 +132,7 @@ def _choose(step: Step, minds: Minds) -> None:
     board = step.board
     trouble = _broken_baseline(board)
     if trouble is not None:
-        step.take(ev.CampaignEnded(trouble))
+        _end_when_quiet(step, trouble)
     elif not _plan_baseline(step) and _baseline_known(board) and not _plan_claim(step) and not _plan_seed(step):
         _search_or_confirm(step, minds)
 

@@ -193,10 +193,9 @@ class Loop:
             return Arrival(
                 ev.OutcomeRecorded(Outcome(fact.attempt, fact.experiment, result, hardware, Usage(), now, now))
             )
-        if self._leaving and isinstance(fact.outcome.result, Cancelled):
-            return Arrival(
-                ev.AttemptLost(fact.outcome.attempt, fact.outcome.experiment, "the campaign was left at once")
-            )
+        if isinstance(fact.outcome.result, Cancelled) and not self._cancelled_for_time:
+            # killed by leaving, now or in an earlier term, or from outside: the experiment runs again
+            return Arrival(ev.AttemptLost(fact.outcome.attempt, fact.outcome.experiment, fact.outcome.result.reason))
         return arrival
 
     async def _start_waiting(self) -> None:
@@ -213,7 +212,9 @@ class Loop:
     async def _decide_all(self) -> bool:
         """Decide and start as long as there is room; whether any decision did more than wait."""
         acted = False
-        while self._board.ended is None and ready(self._board) and not self._leaving:
+        while self._board.ended is None and ready(self._board) and not self._leaving and not self._asked:
+            if must_end(self._board, self.elapsed) is not None:
+                break
             if self._idle and self._board.setup.mode == "arrival" and not self._board.unseen:
                 break  # nothing has come since the last decision, which could only wait
             step = decide(self._board, self._minds, self.elapsed)
@@ -226,7 +227,8 @@ class Loop:
     async def _wind_down(self, reason: str) -> None:
         """Let what runs finish (a stop) or kill it (no time left); then end."""
         if self._board.running:
-            if self._board.stop is None and not self._cancelled_for_time:
+            wall = self._board.setup.limits.wall_s
+            if wall is not None and self.elapsed >= wall and not self._cancelled_for_time:
                 self._cancelled_for_time = True
                 for attempt in self._board.running:
                     self._executor.cancel(attempt, "the campaign's wall time is spent")
@@ -236,6 +238,7 @@ class Loop:
     async def _kill_all(self) -> None:
         for attempt in list(self._board.running):
             self._executor.cancel(attempt, "the campaign was left at once")
+        await self._record([ev.Heartbeat(self._board.term, self.elapsed)])
         deadline = self._clock.monotonic() + LEAVE_S
         while self._board.running and self._clock.monotonic() < deadline:
             if not await self._collect():

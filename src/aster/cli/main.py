@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback); 2 somet
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -71,6 +72,8 @@ def _complain(error: AsterError) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    for library in ("OMP", "OPENBLAS", "MKL"):  # the cores belong to the experiments; must precede numpy's import
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"

@@ -13,6 +13,8 @@ from aster.problems.model import Metric, Spec
 
 MAX_SCORE = 64 * 1024
 MAX_REASON = 500
+LARGEST = 1e100
+"""Larger numbers are refused: their squares overflow."""
 
 _HINT = 'the evaluator must write one JSON object, such as {{"{name}": 1.5}}, to $ASTER_SCORE'
 
@@ -108,6 +110,8 @@ def _measured(score: Mapping[str, object], declared: Mapping[str, Metric], objec
 def _broken(metric: Metric, value: float) -> str | None:
     if not math.isfinite(value):
         return f"{metric.name} is too large to be a finite number"
+    if abs(value) > LARGEST:
+        return f"{metric.name} is {value!r}, larger than {LARGEST:g}: no statistics can be made of it"
     if metric.valid is not None and not metric.valid[0] <= value <= metric.valid[1]:
         return f"{metric.name} is {value!r}, outside its valid range {metric.valid[0]!r} to {metric.valid[1]!r}"
     return None

@@ -75,9 +75,16 @@ def remove_links(root: str) -> list[str]:
     """Delete everything under `root` that is neither a regular file nor a folder; return what was deleted.
 
     A link among the outputs could have the trusted stage read its own answers as the candidate's.
+
+    Raises:
+        OSError: a folder cannot be listed or changed; what is in it is not known.
     """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     removed = []
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=refuse):
         for name in (*folders, *names):
             path = os.path.join(folder, name)  # noqa: PTH118
             mode = os.lstat(path).st_mode
