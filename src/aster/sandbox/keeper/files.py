@@ -91,6 +91,8 @@ def remove_links(root: str) -> list[str]:
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 os.unlink(path)  # noqa: PTH108
                 removed.append(os.path.relpath(path, root))
+                if name in folders:  # a link to a folder: gone, so not to be walked
+                    folders.remove(name)
     return removed
 
 
