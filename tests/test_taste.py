@@ -220,7 +220,7 @@ def test_the_readme_begins_with_two_commands() -> None:
     first = readme.split("```")[1].splitlines()[1:]
     assert [line.partition("#")[0].strip() for line in first if line.strip()] == [
         "make demo",
-        "pip install . && aster run circle-packing --experiments 60",
+        "pip install . && aster run circle-packing --experiments 60 --seed 1",
     ]
     assert readme.index("```") < 700, "something stands before them"
     assert re.search(r"^demo:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
