@@ -45,7 +45,7 @@ def main() -> None:
             campaign = load_campaign(asked.campaign)
         else:
             budget = aster.Budget(experiments=asked.experiments)
-            campaign = aster.research(NAME, budget, slots=2, seed=0, campaigns=scratch)
+            campaign = aster.research(NAME, budget, slots=2, seed=1, campaigns=scratch)
         for path in draw(campaign, asked.out):
             print(path)
 
