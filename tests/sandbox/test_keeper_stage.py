@@ -3,9 +3,10 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+from aster.sandbox.folder import make_spec
 from aster.sandbox.keeper.spec import Stage
 from aster.sandbox.keeper.stage import command, environment, limits
-from aster.sandbox.plain import make_spec
+from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.plan import RunPlan
 
 SPEC = make_spec(
@@ -15,6 +16,7 @@ SPEC = make_spec(
     "m",
     5,
     {},
+    Walls(),
 )
 
 
@@ -33,14 +35,14 @@ def test_only_trusted_stages_learn_where_pictures_go() -> None:
 
 
 def test_environment_is_all_there_is() -> None:
-    env = environment(SPEC, ["GPU-1", "GPU-2"], "/h", None)
+    env = environment(SPEC, ["GPU-1", "GPU-2"], "/h", {})
     assert env["PATH"].startswith("/opt/py/bin:")
     assert (env["HOME"], env["TMPDIR"]) == ("/h", "/h")
     assert env["CUDA_VISIBLE_DEVICES"] == "GPU-1,GPU-2"
     assert env["OMP_NUM_THREADS"] == env["OPENBLAS_NUM_THREADS"] == "3"
     assert (env["SEED"], env["ASTER_ATTEMPT"]) == ("5", "m")
     assert "ASTER_SCORE" not in env
-    assert environment(SPEC, [], "/h", 7)["ASTER_SCORE"] == "/dev/fd/7"
+    assert environment(SPEC, [], "/h", {"ASTER_SCORE": "/dev/fd/7"})["ASTER_SCORE"] == "/dev/fd/7"
 
 
 def test_address_space_is_free_beside_a_gpu() -> None:

@@ -27,14 +27,6 @@ DEPENDENCIES = (
     "typer",
 )
 
-HOLDS = (
-    "Each attempt runs in a session of its own under a keeper that kills its processes at the end of each stage.",
-    "Wall-clock limits, and limits on memory, CPU time and file size for each process, hold.",
-    "The environment is scrubbed: no keys and tokens of yours reach candidate code through it.",
-    "Frozen and trusted files are hashed, so that a changed one makes the attempt invalid; output is bounded.",
-)
-"""What the plain sandbox does do; `aster.sandbox.plain.LIMITS` says what it does not."""
-
 LITTLE_SPACE = 1 << 30
 """Bytes of free space below which a campaign may well run out."""
 
@@ -46,7 +38,7 @@ def doctor(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
     """
     broken = _versions() + _machine() + _folder(campaigns)
     if not _missing_imports():
-        _sandbox()
+        broken += _sandbox()
     if broken:
         typer.echo("\nBroken:")
         for trouble in broken:
@@ -137,12 +129,26 @@ def _nearest(folder: Path) -> Path:
     return here
 
 
-def _sandbox() -> None:
-    from aster.sandbox.plain import LIMITS
+def _sandbox() -> list[str]:
+    """Say which layers work, what the strongest sandbox here holds and what it does not stop."""
+    from aster.errors import SystemTrouble
+    from aster.sandbox.layers import choose_walls, holds, limits, probe_machine
 
-    typer.echo("\nSandbox: plain processes. What holds:")
-    for line in HOLDS:
+    try:
+        probe = probe_machine()
+        walls = choose_walls("auto", Path(), {})
+    except SystemTrouble as error:
+        return [str(error)]
+    typer.echo("\nSandboxes, the strongest first:")
+    for name, reason in (("bubblewrap", probe.bubblewrap), ("landlock", probe.landlock), ("plain", "")):
+        used = ", and is what `aster run` uses" if name == walls.sandbox else ""
+        typer.echo(f"  {name:<11} {reason or f'works{used}'}")
+    kinds = ", ".join(sorted(probe.groups)) if probe.groups else "none that this user may make"
+    typer.echo(f"  {'cgroups':<11} {kinds}")
+    typer.echo(f"\nWhat {walls.sandbox} holds:")
+    for line in holds(walls):
         typer.echo(f"  + {line}")
     typer.echo("What it does not stop:")
-    for line in LIMITS:
+    for line in limits(walls, probe.landlock_version):
         typer.echo(f"  - {line}")
+    return []

@@ -19,6 +19,15 @@ class ModeName(StrEnum):
     arrival = "arrival"
 
 
+class SandboxName(StrEnum):
+    """What candidate code runs in; the same words as `sandbox.layers.SandboxName`."""
+
+    auto = "auto"
+    bubblewrap = "bubblewrap"
+    landlock = "landlock"
+    plain = "plain"
+
+
 CampaignsOption = Annotated[
     Path,
     typer.Option("--campaigns", envvar=CAMPAIGNS_VARIABLE, metavar="DIR", help="The folder that holds campaigns."),
@@ -30,5 +39,12 @@ CampaignArgument = Annotated[
         help="A campaign: its id, an unambiguous beginning or end of it, its folder, or `last`.",
         show_default=False,
     ),
+]
+SandboxOption = Annotated[
+    SandboxName,
+    typer.Option("--sandbox", help="What candidate code runs in; `auto` takes the strongest that works here."),
+]
+RequireSandboxOption = Annotated[
+    bool, typer.Option("--require-sandbox", help="Refuse to run where only plain processes would hold candidate code.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]

@@ -35,13 +35,14 @@ class CampaignOpened(Struct, frozen=True, tag=True):
 
 
 class TermStarted(Struct, frozen=True, tag=True):
-    """A process took the campaign over, on this kind of hardware."""
+    """A process took the campaign over, on this kind of hardware, with this sandbox around candidate code."""
 
     term: int
     hardware: str
     host: str
     pid: int
     version: str
+    sandbox: str = ""
 
 
 class DecisionTaken(Struct, frozen=True, tag=True):

@@ -12,10 +12,11 @@ from msgspec import Struct
 
 
 class Gpu(Struct, frozen=True):
-    """A whole device, by the UUID that CUDA_VISIBLE_DEVICES takes."""
+    """A whole device, by the UUID that CUDA_VISIBLE_DEVICES takes. `node`: under /dev; "" where it has none."""
 
     uuid: str
     name: str
+    node: str = ""
 
 
 def list_gpus() -> list[Gpu]:
@@ -30,7 +31,14 @@ def list_gpus() -> list[Gpu]:
         return []
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        found = [Gpu(_text(pynvml.nvmlDeviceGetUUID(each)), _text(pynvml.nvmlDeviceGetName(each))) for each in handles]
+        found = [
+            Gpu(
+                _text(pynvml.nvmlDeviceGetUUID(each)),
+                _text(pynvml.nvmlDeviceGetName(each)),
+                f"/dev/nvidia{pynvml.nvmlDeviceGetMinorNumber(each)}",
+            )
+            for each in handles
+        ]
     except pynvml.NVMLError:  # a driver that is half installed, or just being updated
         return []
     finally:

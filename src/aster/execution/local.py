@@ -20,9 +20,12 @@ from aster.execution.hardware import Gpu, cpu_kind, gpu_kind, list_gpus
 from aster.execution.leases import LEASES, LeaseFolder, check_feasible
 from aster.execution.protocol import Arrival, Job
 from aster.sandbox.client import KeeperClient, Refused
+from aster.sandbox.folder import AttemptFolder, make_spec
+from aster.sandbox.keeper.cgroups import Group
 from aster.sandbox.keeper.files import sha256_of, write_atomically
 from aster.sandbox.keeper.spec import RawOutcome
-from aster.sandbox.plain import AttemptFolder, make_spec
+from aster.sandbox.keeper.stage import group_name
+from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.plan import RunPlan
 from aster.sandbox.processes import kill_marked
 
@@ -40,6 +43,7 @@ class LocalExecutor:
         mark: the campaign's id, put into the environment of every process so that leftovers can be found.
         gpus: the machine's devices, asked only if the plan needs some.
         leases: folder of the devices' lock files.
+        walls: makes the attempts' walls, given the device nodes of GPUs that may be leased (UUID -> node).
 
     Raises:
         UserError: the plan needs more GPUs than there are, or there is no slot.
@@ -55,11 +59,14 @@ class LocalExecutor:
         mark: str,
         gpus: Callable[[], list[Gpu]] = list_gpus,
         leases: Path = LEASES,
+        walls: Callable[[dict[str, str]], Walls] = lambda _: Walls(),
     ) -> None:
         if slots < 1:
             raise UserError(f"Attempts need at least one slot, not {slots}: give --slots 1 or more.")
         self._folder, self._plan, self._judge, self._slots = folder.resolve(), plan, judge, slots
-        self._kind, self._leases = _hardware(plan.gpus, gpus, leases)
+        self._kind, devices = _hardware(plan.gpus, gpus)
+        self._leases = LeaseFolder(devices, leases) if devices else None
+        self._walls = walls({gpu.uuid: gpu.node for gpu in devices if gpu.node})
         self._running: set[str] = set()
         self._unwanted: set[str] = set()
         self._told: set[str] = set()
@@ -77,6 +84,11 @@ class LocalExecutor:
         self._client = KeeperClient(self._folder)
 
     @property
+    def sandbox(self) -> str:
+        """The name of the sandbox that attempts run in."""
+        return self._walls.sandbox
+
+    @property
     def hardware(self) -> str:
         """The kind of hardware that attempts run on."""
         return self._kind
@@ -92,7 +104,9 @@ class LocalExecutor:
         """Start an attempt. See `Executor.submit`; a device that was lost to another campaign is waited for."""
         place = self._place(job.attempt)
         devices = self._leases.files if self._leases else {}
-        spec = make_spec(self._plan, self._folder, job.attempt, self._mark_of(job.attempt), job.seed, devices)
+        spec = make_spec(
+            self._plan, self._folder, job.attempt, self._mark_of(job.attempt), job.seed, devices, self._walls
+        )
         if job.inputs is None:
             spec = replace(spec, frozen={path: blob_id(job.files[path]) for path in self._plan.frozen_solution})
             files = job.files
@@ -223,8 +237,18 @@ class LocalExecutor:
 
     def _still_there(self, attempts: Collection[str]) -> set[str]:
         """Return those of `attempts`, whose keepers are dead, that had processes left; these are killed now."""
+        if not attempts:
+            return set()
         marks = {self._mark_of(attempt): attempt for attempt in attempts}
-        return {marks[mark] for mark in kill_marked(self._mark, marks)} if marks else set()
+        found = {marks[mark] for mark in kill_marked(self._mark, marks)}
+        for mark, attempt in marks.items():
+            group = Group(self._walls.groups, group_name(mark))
+            group.kill()
+            if group.members():
+                found.add(attempt)
+            else:
+                group.remove()
+        return found
 
     def _lost(self, attempt: str) -> Arrival:
         self._running.discard(attempt)
@@ -238,12 +262,12 @@ class LocalExecutor:
         self._experiments.pop(attempt, None)
 
 
-def _hardware(wanted: int, gpus: Callable[[], list[Gpu]], folder: Path) -> tuple[str, LeaseFolder | None]:
-    """Return the kind that attempts run on and the leases of its devices; None where no GPU is wanted."""
+def _hardware(wanted: int, gpus: Callable[[], list[Gpu]]) -> tuple[str, list[Gpu]]:
+    """Return the kind that attempts run on and its devices; none where no GPU is wanted."""
     if not wanted:
-        return cpu_kind(), None
+        return cpu_kind(), []
     found = gpus()
     check_feasible(wanted, found)
     kind, devices = gpu_kind(found)
     check_feasible(wanted, devices)  # of one kind: others' scores would not compare
-    return kind, LeaseFolder(devices, folder)
+    return kind, devices

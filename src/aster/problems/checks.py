@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -147,6 +147,8 @@ def _check_stages(draft: Draft) -> Found:
     stages = whole(draft.stages)
     if not stages:
         return
+    services = {stage.service for stage in stages if stage.service is not None}
+    yield from _service_troubles(stages, services)
     if all(stage.trusted for stage in stages):
         yield "stage", "no stage runs the candidate's code; add one before the trusted one, without `trusted`"
     if not any(stage.trusted for stage in stages):
@@ -156,11 +158,25 @@ def _check_stages(draft: Draft) -> Found:
         )
     elif first := next((index for index, stage in enumerate(stages) if stage.trusted), None):
         for index, stage in enumerate(stages[first:], first):
-            if not stage.trusted:
+            if not stage.trusted and stage.name not in services:
                 yield (
                     f"stage[{index}]",
                     f'"{stage.name}" is untrusted but comes after a trusted stage; move it before',
                 )
+
+
+def _service_troubles(stages: Sequence[Stage], services: Collection[str]) -> Found:
+    kinds = {stage.name: stage for stage in stages}
+    for index, stage in enumerate(stages):
+        if stage.service is None:
+            continue
+        key, found = f"stage[{index}].service", kinds.get(stage.service)
+        if found is None:
+            yield key, f'there is no stage "{stage.service}"' + nearest(stage.service, kinds)
+        elif found.trusted:
+            yield key, f'"{stage.service}" is trusted; a service runs the candidate\'s code beside a trusted stage'
+        if not stage.trusted:
+            yield key, f'"{stage.name}" is untrusted; only a trusted stage can have a service beside it'
 
 
 def _check_commands(draft: Draft, files: Files) -> Found:
@@ -213,6 +229,8 @@ def _check_seeds(draft: Draft) -> Found:
     first = next(iter(draft.metrics or ()), None)
     if draft.seeds is None or first is None:
         return
+    if first.exact and any(stage.service for stage in draft.stages or () if stage):
+        yield "metric[0].exact", "a score that a service takes part in is not deterministic given the outputs; remove it"
     if not first.exact and draft.seeds.confirm < LEAST_PAIRS:
         yield (
             "seeds.confirm",

@@ -105,7 +105,7 @@ class Solution(Table):
 class Stage(Table):
     """[[stage]]: one command in a process tree of its own; `timeout_s` in seconds."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"quick", "service"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"quick"})
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description='a short name, such as "solve"')
     command: Annotated[tuple[Text, ...], ListToTuple] = Field(
@@ -113,6 +113,7 @@ class Stage(Table):
     )
     timeout_s: Seconds = Field(alias="timeout", description='a time such as "60s", "2m" or "1.5h"')
     trusted: bool = Field(default=False, description="true or false")
+    service: Text | None = Field(default=None, description="the name of the stage that serves beside this one")
 
 
 class Metric(Table):
@@ -197,6 +198,11 @@ class Spec:
         first = self.metrics[0]
         assert first.goal is not None  # checked when the file was read
         return Objective(first.name, first.goal, first.resolution, first.exact)
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The names of the stages that run only beside a trusted one."""
+        return frozenset(stage.service for stage in self.stages if stage.service is not None)
 
     @property
     def takes_seed(self) -> bool:

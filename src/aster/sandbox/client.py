@@ -95,6 +95,8 @@ class KeeperClient:
             )
         except subprocess.TimeoutExpired as error:
             raise ExecutorError(f"the keeper server of {self._folder} did not start in {_START_S:.0f} s") from error
+        if done.returncode < 0:
+            raise ConnectionAbortedError("the server was killed while it started")  # `launch` tries again
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise ExecutorError(

@@ -16,12 +16,14 @@ class StagePlan(Struct, frozen=True):
         timeout_s: wall seconds; then its whole process tree is killed and the attempt is timed out.
         trusted: runs in a new folder with only the trusted files, after the candidate's processes are dead, and
             may write the score to the file that the environment variable ASTER_SCORE names.
+        service: of a trusted stage: the name of the plan's service that runs beside it; "" for none.
     """
 
     name: str
     command: tuple[str, ...]
     timeout_s: float
     trusted: bool = False
+    service: str = ""
 
 
 class RunPlan(Struct, frozen=True):
@@ -31,9 +33,13 @@ class RunPlan(Struct, frozen=True):
         stages: run in this order; the first that does not end well ends the attempt.
         trusted_files: path -> content, the tree that trusted stages run in.
         frozen_solution: paths in `Job.files` that the candidate's code may not change while it runs.
-        cpus: threads that numeric libraries are told to use; with the timeout, bounds CPU seconds.
+        services: untrusted commands that run only beside a stage that names them; they see the candidate's files,
+            change none of them, and talk to the stage through shared memory (`aster_channel`).
+        cpus: threads that numeric libraries are told to use; with the timeout, bounds CPU seconds. Where there are
+            control groups, CPU seconds a second.
         gpus: whole devices leased for the attempt.
-        memory_mb: MiB of address space for each process; not enforced where a GPU is leased.
+        memory_mb: MiB for a stage's processes together where there are control groups, and of address space for
+            each process where no GPU is leased.
         seed_env: name of the environment variable that holds the seed, or None.
         interpreter: what "python" means.
     """
@@ -41,6 +47,7 @@ class RunPlan(Struct, frozen=True):
     stages: tuple[StagePlan, ...]
     trusted_files: dict[str, bytes]
     frozen_solution: tuple[str, ...] = ()
+    services: tuple[StagePlan, ...] = ()
     cpus: int = 1
     gpus: int = 0
     memory_mb: int = 2048

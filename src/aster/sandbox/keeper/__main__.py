@@ -1,4 +1,6 @@
-"""`python -I -S .../keeper serve FOLDER SOCKET`: returns once the fork server listens; the server itself goes on."""
+"""`python -I -S .../keeper serve FOLDER SOCKET`: returns once the fork server listens; the server itself goes on.
+`python -I -S .../keeper probe PATH...`: prints as JSON which sandboxes work, with PATHs as what a candidate may read.
+"""
 
 import sys
 from pathlib import Path
@@ -7,9 +9,18 @@ if not __package__:  # run by path: make the relative imports below work without
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     __package__ = "keeper"
 
-from .server import start
-
 if __name__ == "__main__":
-    if len(sys.argv) != 4 or sys.argv[1] != "serve":
-        sys.exit("usage: keeper serve FOLDER SOCKET")
-    start(sys.argv[2], sys.argv[3])
+    match sys.argv[1:]:
+        case ["serve", folder, path]:
+            from .server import start
+
+            start(folder, path)
+        case ["probe", *read]:
+            import json
+            from dataclasses import asdict
+
+            from .probe import probe
+
+            print(json.dumps(asdict(probe(read))))
+        case _:
+            sys.exit("usage: keeper serve FOLDER SOCKET | keeper probe PATH...")

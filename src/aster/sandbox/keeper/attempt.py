@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from . import files, output, stage, tree
+from . import channel, files, output, stage, tree
+from .bubblewrap import Bubblewrap
+from .cgroups import Group
+from .disk import Disk
+from .landlock import Landlock
 from .locks import Leases
 from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
+from .walls import Plain, Sandbox, Walls
 
 _TICK_S = 1.0
 _LEASE_S = 0.5
@@ -28,6 +33,27 @@ class Ended(Exception):
         self.status, self.reason, self.stage, self.limit_s = status, reason, stage, limit_s
 
 
+class Streams:
+    """What comes out of a running stage: `output` of both kinds, `score` of a trusted one, `service` of its service."""
+
+    def __init__(self, trusted: bool, service: bool) -> None:
+        self.output = output.Pipe()
+        self.score = output.Pipe() if trusted else None
+        self.service = output.Pipe() if service else None
+
+    @property
+    def pipes(self) -> list[output.Pipe]:
+        return [pipe for pipe in (self.output, self.score, self.service) if pipe]
+
+    def close_writers(self) -> None:
+        for pipe in self.pipes:
+            pipe.close_writer()
+
+    def close(self) -> None:
+        for pipe in self.pipes:
+            pipe.close()
+
+
 class Keeper:
     """Runs one attempt in `folder`, which holds `work/` and `outputs/`.
 
@@ -39,11 +65,13 @@ class Keeper:
     def __init__(self, folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) -> None:
         self.folder, self.spec, self.trusted, self.leases = folder, spec, trusted, leases
         self.work, self.outputs = f"{folder}/work", f"{folder}/outputs"
-        self.pictures = ""
+        self.pictures = self.library = ""
         self.score = b""
-        self.log = output.Log()
+        self.log, self.aside = output.Log(), output.Log()
         self.bell = tree.Bell()
         self.tree = tree.Tree(self.bell)
+        self.sandbox = _sandbox(spec.walls)
+        self.disk = Disk(folder)
         self.told_to_stop = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the server forked us with it blocked
@@ -106,9 +134,9 @@ class Keeper:
         """Run one stage; return if it ended well."""
         if reason := self._stopped():
             raise Ended("cancelled", reason)
+        home = files.fresh_folder(self.folder, "home-")
         cwd = self._prepare_trusted() if current.trusted else self.work
-        stopped = self._run(current, cwd)
-        code = self.tree.exit_code
+        code, stopped = self._run(current, stage.Folders(cwd, self.outputs, home, self.pictures))
         if stopped is not None and not (stopped.status == "timed_out" and code == 0):
             raise stopped
         if code:
@@ -133,51 +161,103 @@ class Keeper:
         files.lay_out(cwd, {path: self.trusted[digest] for path, digest in self.spec.trusted_files.items()})
         return cwd
 
-    def _run(self, current: Stage, cwd: str) -> Ended | None:
-        """Run a stage's processes until all are dead; return what stopped them, or None if the stage did."""
-        out = output.Pipe()
-        score = output.Pipe() if current.trusted else None
+    def _run(self, current: Stage, folders: stage.Folders) -> tuple[int | None, Ended | None]:
+        """Run a stage's processes until all are dead; return its exit code and what stopped it, if it did not end."""
+        streams = Streams(current.trusted, bool(current.service))
+        group = Group(self.spec.walls.groups, stage.group_name(self.spec.mark))
         try:
             self.log.begin(f"stage {current.name}")
             begin = time.monotonic()
-            self._start(current, cwd, out, score)
-            stopped = self._watch(current, begin, out, score)
+            main = self._start(current, folders, streams, group)
+            stopped = self._watch(main, current, begin, streams)
+            no_memory = group.out_of_memory()
             left = self.tree.kill()
             for _ in range(_LAST_CHUNKS):
-                if not self._drain(out, score):
+                if not self._drain(streams):
                     break
-            if left and stopped is None:
+            if left and stopped is None and self.sandbox.name != "bubblewrap":  # which has processes of its own
                 self.log.note(f"{left} processes left behind by {current.name} were killed")
-            return stopped
+            if no_memory and stopped is None and self.tree.exit_code(main):
+                text = f"{current.name}: used more than {self.spec.memory_mb} MiB of memory"
+                self.log.note(text)
+                stopped = Ended("failed", text, current.name)
+            return self.tree.exit_code(main), stopped
         finally:
-            out.close()
-            if score:
-                score.close()
+            streams.close()
+            if current.service:
+                self.log.quote(f"service {current.service}", self.aside)
 
-    def _start(self, current: Stage, cwd: str, out: output.Pipe, score: output.Pipe | None) -> None:
-        """Start the main process. Its HOME is new: files that an earlier stage left there could be run by Python."""
-        home = files.fresh_folder(self.folder, "home-")
-        argv = stage.command(self.spec, current, self.outputs, self.pictures)
-        env = stage.environment(self.spec, list(self.leases.taken), home, score.writer if score else None)
-        lim = stage.limits(self.spec, current, bool(self.leases.taken))
+    def _start(self, current: Stage, folders: stage.Folders, streams: Streams, group: Group) -> int:
+        """Start the main process, and before it its service, and return its id."""
+        self._make(group)
+        ends = channel.Ends() if current.service else None
         try:
-            self.tree.start(argv, cwd, env, out.writer, [score.writer] if score else [], lim)
+            if ends and streams.service:
+                [service] = [each for each in self.spec.services if each.name == current.service]
+                home = files.fresh_folder(self.folder, "home-")
+                place = stage.Folders(self.work, self.outputs, home)
+                self._start_one(service, place, streams.service, group, *self._channel(*ends.service))
+            passed, channels = self._channel(*ends.caller) if ends else ((), {})
+            if streams.score:
+                passed = (*passed, streams.score.writer)
+                channels["ASTER_SCORE"] = f"/dev/fd/{streams.score.writer}"
+            return self._start_one(current, folders, streams.output, group, passed, channels)
+        finally:
+            streams.close_writers()
+            if ends:
+                ends.close()
+
+    def _make(self, group: Group) -> None:
+        group.kill()  # what a dead keeper may have left in it
+        group.make(self.spec.memory_mb, self.spec.cpus)
+
+    def _channel(self, fds: tuple[int, ...], value: str) -> tuple[tuple[int, ...], dict[str, str]]:
+        """Return the descriptors and variables of an end of a channel, with the module that speaks through it."""
+        if not self.library:
+            self.library = files.fresh_folder(self.folder, "library-")
+            files.lay_out(self.library, {"aster_channel.py": Path(channel.__file__).read_bytes()})
+        return fds, {channel.VARIABLE: value, "PYTHONPATH": self.library}
+
+    def _start_one(
+        self,
+        current: Stage,
+        folders: stage.Folders,
+        out: output.Pipe,
+        group: Group,
+        passed: tuple[int, ...],
+        channels: dict[str, str],
+    ) -> int:
+        gpus = list(self.leases.taken)
+        argv = stage.command(self.spec, current, self.outputs, self.pictures)
+        env = stage.environment(self.spec, gpus, folders.home, channels)
+        if not shutil.which(os.path.join(folders.cwd, argv[0]) if "/" in argv[0] else argv[0], path=env["PATH"]):  # noqa: PTH118
+            raise Ended(
+                "failed", output.clean(f"{current.name}: cannot start {argv[0]}: no such program"), current.name
+            )
+        command = tree.Command(
+            argv=argv,
+            env=env,
+            view=stage.view(self.spec, current, folders, gpus, self.library),
+            output=out.writer,
+            keep=passed,
+            limits=stage.limits(self.spec, current, bool(gpus)),
+            group=group,
+        )
+        try:
+            return self.tree.start(command, self.sandbox)
         except OSError as error:
-            if error.filename is None:  # the fork failed: no memory, too many processes
+            if error.filename is None:  # the fork failed: no memory, too many processes; or the walls did
                 raise
             text = output.clean(f"{current.name}: cannot start {argv[0]}: {error.strerror}")
             raise Ended("failed", text, current.name) from error
-        out.close_writer()
-        if score:
-            score.close_writer()
 
-    def _watch(self, current: Stage, begin: float, out: output.Pipe, score: output.Pipe | None) -> Ended | None:
-        """Drain and measure until the main process ends, the time is over or somebody cancels."""
+    def _watch(self, main: int, current: Stage, begin: float, streams: Streams) -> Ended | None:
+        """Drain and measure until the main process ends, the time or the disk is over, or somebody cancels."""
         deadline = begin + current.timeout_s
         tick, sampled = 0.05, begin
         while True:
             self.tree.reap()
-            if self.tree.exit_code is not None:
+            if self.tree.exit_code(main) is not None:
                 return None
             now = time.monotonic()
             if now >= deadline:
@@ -185,19 +265,23 @@ class Keeper:
             if self.told_to_stop or now - sampled >= tick:
                 if reason := self._stopped():
                     return Ended("cancelled", reason, current.name)
+                if reason := self.disk.trouble():
+                    return Ended("failed", f"{current.name}: {reason}", current.name)
                 self.tree.sample()
                 tick, sampled = min(2 * tick, _TICK_S), now
-            pipes = [pipe.reader for pipe in (out, score) if pipe and pipe.open]
+            pipes = [pipe.reader for pipe in streams.pipes if pipe.open]
             self.bell.wait(pipes, min(deadline - now, sampled + tick - now))
-            self._drain(out, score)
+            self._drain(streams)
 
-    def _drain(self, out: output.Pipe, score: output.Pipe | None) -> bool:
+    def _drain(self, streams: Streams) -> bool:
         """Take a chunk from each pipe; return whether there was any."""
-        text = out.read() if out.open else b""
+        text = streams.output.read() if streams.output.open else b""
         self.log.add(text)
-        number = score.read() if score and score.open else b""
+        number = streams.score.read() if streams.score and streams.score.open else b""
         self.score = (self.score + number)[: output.SCORE + 1]
-        return bool(text or number)
+        said = streams.service.read() if streams.service and streams.service.open else b""
+        self.aside.add(said)
+        return bool(text or number or said)
 
     def _keep(self) -> tuple[list[str], list[str]]:
         artifacts, notes = files.keepable(self.outputs, files.MAX_ARTIFACTS)
@@ -205,6 +289,16 @@ class Keeper:
         for note in notes + more:
             self.log.note(note)
         return artifacts, pictures
+
+
+def _sandbox(walls: Walls) -> Sandbox:
+    match walls.sandbox:
+        case "bubblewrap":
+            return Bubblewrap(walls.program, walls.sized)
+        case "landlock":
+            return Landlock()
+        case _:
+            return Plain()
 
 
 def keep(folder: str, spec: Spec, trusted: Mapping[str, bytes], leases: Leases) -> None:

@@ -43,6 +43,13 @@ class Log:
         self.add(f"[aster] {text}\n".encode())
         self._recent = recent
 
+    def quote(self, title: str, other: Log) -> None:
+        """Add what another log kept, as no part of the running stage's output."""
+        recent = self._recent
+        self.note(title)
+        self.add(other.content())
+        self._recent = recent
+
     def begin(self, title: str) -> None:
         """Start a stage: `last_line` forgets what came before."""
         self.note(title)

@@ -6,17 +6,26 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from .walls import Walls
+
 Status = Literal["done", "failed", "timed_out", "invalid", "cancelled", "lost"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One command. `timeout_s`: wall seconds. `trusted`: runs the problem's own code, never the candidate's."""
+    """One command.
+
+    Attributes:
+        timeout_s: wall seconds.
+        trusted: runs the problem's own code, never the candidate's.
+        service: name of the service that runs beside it; "" for none.
+    """
 
     name: str
     command: list[str]
     timeout_s: float
     trusted: bool
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,11 @@ class Spec:
         trusted_files: path -> SHA-256, laid out anew for every trusted stage.
         frozen: path under `work/` -> SHA-256, for files that the candidate may not change.
         leases: GPU UUID -> lock file, of every device that may be leased; `gpus` of them are.
-        path: the value of PATH. `memory_mb`: MiB of address space a process, where no GPU is leased.
+        path: the value of PATH.
+        memory_mb: MiB of memory for a stage's processes together where there are control groups, and of address
+            space for each, where no GPU is leased.
+        walls: the sandbox that stages run in.
+        services: stages that run only beside another: they do not run on their own, and are killed with it.
     """
 
     attempt: str
@@ -49,6 +62,8 @@ class Spec:
     leases: dict[str, str] = field(default_factory=dict)
     trusted_files: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)
+    walls: Walls = field(default_factory=Walls)
+    services: list[Stage] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -91,8 +106,8 @@ def decode_spec(data: bytes) -> Spec:
         ValueError, TypeError, KeyError: the bytes are not a spec.
     """
     fields = json.loads(data)
-    stages = [Stage(**stage) for stage in fields.pop("stages")]
-    return Spec(stages=stages, **fields)
+    stages, services = ([Stage(**stage) for stage in fields.pop(key)] for key in ("stages", "services"))
+    return Spec(stages=stages, services=services, walls=Walls(**fields.pop("walls")), **fields)
 
 
 def encode_outcome(outcome: RawOutcome) -> bytes:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
 import resource
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
+from .cgroups import MOST_PROCESSES
 from .spec import Spec, Stage
+from .walls import View
 
 MAX_FILE = 16 << 30
 """Bytes that a stage may write to one file."""
@@ -17,6 +23,15 @@ MAX_OPEN = 4096
 CPU_GRACE_S = 5
 """CPU seconds allowed beyond timeout x cpus, so that the wall clock is what normally ends a stage."""
 _PLACEHOLDER = re.compile(r"\{(outputs|seed|pictures)\}")
+
+
+class Folders(NamedTuple):
+    """Where a stage runs and what it hands on; `pictures` is "" where it draws none."""
+
+    cwd: str
+    outputs: str
+    home: str
+    pictures: str = ""
 
 
 def command(spec: Spec, stage: Stage, outputs: str, pictures: str) -> list[str]:
@@ -28,17 +43,42 @@ def command(spec: Spec, stage: Stage, outputs: str, pictures: str) -> list[str]:
     return [spec.interpreter, *argv[1:]] if argv[0] in ("python", "python3") else argv
 
 
-def environment(spec: Spec, gpus: Sequence[str], home: str, score: int | None) -> dict[str, str]:
+def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], library: str) -> View:
+    """Return what a stage may see. A service may change nothing but its own home. `library`: modules of ours, or ""."""
+    walls = spec.walls
+    nodes = [walls.nodes[uuid] for uuid in gpus if uuid in walls.nodes]
+    write, read = [folders.home], [*walls.read, *[library] * bool(library)]
+    if stage in spec.services:
+        read += [folders.cwd, folders.outputs]
+    else:
+        write += [folders.cwd, folders.outputs]
+    if stage.trusted:
+        write.append(folders.pictures)
+    return View(
+        cwd=folders.cwd,
+        write=tuple(write),
+        read=tuple(read + ["/sys"] * bool(nodes)),  # where a GPU's driver looks for its devices
+        hidden=tuple(walls.hidden),
+        devices=tuple(nodes + walls.shared_nodes * bool(nodes)),
+        memory_mb=spec.memory_mb,
+    )
+
+
+def environment(spec: Spec, gpus: Sequence[str], home: str, channels: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of a stage: nothing of ours is passed on.
 
     Hashes are not randomised (PYTHONHASHSEED=0), so that the order of sets does not change what a seed gives.
-    Only a trusted stage gets ASTER_SCORE, the descriptor `score` that nobody else has.
+
+    Args:
+        channels: variables that name descriptors; ASTER_SCORE is among them only for a trusted stage.
     """
     env = {
         "PATH": os.pathsep.join((os.path.dirname(spec.interpreter), spec.path)),  # noqa: PTH120
         "HOME": home,
         "TMPDIR": home,
         "LANG": "C.UTF-8",
+        "USER": "candidate",
+        "LOGNAME": "candidate",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -49,17 +89,20 @@ def environment(spec: Spec, gpus: Sequence[str], home: str, score: int | None) -
         env[f"{library}_NUM_THREADS"] = str(spec.cpus)
     if spec.seed_env:
         env[spec.seed_env] = str(spec.seed)
-    if score is not None:
-        env["ASTER_SCORE"] = f"/dev/fd/{score}"
-    return env
+    return {**env, **channels}
+
+
+def group_name(mark: str) -> str:
+    """Return the name of the control groups of the attempt with this mark."""
+    return f"aster-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
 
 
 def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
     """Return (resource, bound) pairs for a process of a stage.
 
     The address space is not limited where a GPU is leased: its driver maps more than there is. It comes last,
-    because lowering it may leave the process no room before exec. The number of processes is not limited here:
-    RLIMIT_NPROC counts a whole user and does not hold for root.
+    because lowering it may leave the process no room before exec. The number of processes is one for the whole
+    user, with all that it runs elsewhere, and not limited at all for root.
     """
     bounds = [
         (resource.RLIMIT_CORE, 0),
@@ -67,4 +110,16 @@ def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
         (resource.RLIMIT_NOFILE, MAX_OPEN),
         (resource.RLIMIT_CPU, math.ceil(stage.timeout_s * spec.cpus) + CPU_GRACE_S),
     ]
+    if os.getuid() and sys.platform.startswith("linux"):
+        bounds.append((resource.RLIMIT_NPROC, processes_of_user() + MOST_PROCESSES))
     return bounds if with_gpu else [*bounds, (resource.RLIMIT_AS, spec.memory_mb << 20)]
+
+
+def processes_of_user() -> int:
+    """Return how many threads this user has (Linux)."""
+    total = 0
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        with suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == os.getuid():  # noqa: PTH116
+                total += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+    return total

@@ -1,4 +1,4 @@
-"""The processes of a stage: started in a session of their own, counted, and killed to the last one.
+"""The processes of a stage: started in a session of their own behind the sandbox's walls, and killed to the last one.
 
 On Linux the keeper is a *child subreaper*: whatever a stage forks, however often and into whatever session, becomes
 the keeper's child when its parent dies. So "no children" means "the whole tree is dead", and killing the children
@@ -16,7 +16,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from .cgroups import Group
+from .walls import Sandbox, View
 
 LINUX = sys.platform.startswith("linux")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -25,6 +29,27 @@ _MAXRSS_MB = 1 / 1024 if LINUX else 1 / (1 << 20)  # ru_maxrss is KiB on Linux, 
 _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 Limits = Sequence[tuple[int, int]]
+_PAUSE_S = (0.001, 0.05)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to start, and how it is confined.
+
+    Attributes:
+        output: descriptor that takes both of its outputs; stdin is empty.
+        keep: its only other descriptors.
+        limits: (resource, bound) for each process.
+        group: limits for all of them together.
+    """
+
+    argv: list[str]
+    env: dict[str, str]
+    view: View
+    output: int
+    keep: tuple[int, ...] = ()
+    limits: Limits = ()
+    group: Group | None = None
 
 
 def become_subreaper() -> None:
@@ -40,6 +65,18 @@ def children() -> list[int]:
         return [int(pid) for pid in Path(f"/proc/self/task/{me}/children").read_bytes().split()]
     except OSError:  # a kernel built without that file, or no /proc at all
         return [pid for pid, parent in _parents() if parent == me]
+
+
+def descendants() -> list[int]:
+    """Return the ids of all processes below this one, parents before their children (Linux; elsewhere none)."""
+    found = ahead = children()
+    while ahead:
+        below: list[int] = []
+        for pid in ahead:
+            with suppress(OSError, ValueError):
+                below += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_bytes().split()]
+        found, ahead = found + below, below
+    return found
 
 
 def _parents() -> list[tuple[int, int]]:
@@ -78,20 +115,20 @@ class Tree:
         cpu_s: CPU seconds of every process reaped so far, with those that they waited for.
         max_rss_mb: largest resident MiB seen: of one process by the kernel, of all together by `sample`. At least
             the keeper's own size, because the kernel counts from the fork on.
-        exit_code: of the stage's main process; None while it runs. Negative: minus the number of a signal.
     """
 
     def __init__(self, bell: Bell) -> None:
         self.cpu_s = 0.0
         self.max_rss_mb = 0.0
-        self.exit_code: int | None = None
         self._bell = bell
-        self._main = 0
+        self._codes: dict[int, int] = {}
+        self._mains: dict[int, Sandbox] = {}
+        self._groups: list[Group] = []
         self._empty = True
 
-    def start(self, argv: list[str], cwd: str, env: dict[str, str], output: int, keep: list[int], lim: Limits) -> None:
-        """Start the main process of a stage, with stdin empty, both outputs to `output`, and `keep` as its only
-        other descriptors. It dies with the keeper (Linux); what it forked by then may not.
+    def start(self, command: Command, sandbox: Sandbox) -> int:
+        """Start a main process of a stage and return its id. It dies with the keeper (Linux); what it forked by then
+        may not, unless the sandbox has a process namespace.
 
         Raises:
             OSError: the command cannot be started; it has a `filename` unless the machine is to blame.
@@ -105,23 +142,40 @@ class Tree:
                     os._exit(1)
             for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            for kind, bound in lim:
+            if command.group:
+                command.group.join()
+            sandbox.enter(command.view)
+            for kind, bound in command.limits:
                 _lower(kind, bound)
 
-        self.exit_code, self._main = None, 0
-        process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=keep,
-            start_new_session=True,
-            preexec_fn=prepare,  # noqa: PLW1509 - the keeper has one thread
-        )
+        if command.group:
+            self._groups.append(command.group)
+        argv, extra = sandbox.wrap(command.argv, command.view)
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=command.view.cwd,
+                env=command.env,
+                stdin=subprocess.DEVNULL,
+                stdout=command.output,
+                stderr=command.output,
+                pass_fds=[*command.keep, *extra],
+                start_new_session=True,
+                preexec_fn=prepare,  # noqa: PLW1509 - the keeper has one thread
+            )
+        except subprocess.SubprocessError as error:  # `prepare` failed: the walls or limits cannot be had
+            raise OSError(f"the {sandbox.name} sandbox cannot be entered: {error}") from error
+        finally:
+            for fd in extra:
+                os.close(fd)
         process.returncode = 0  # we reap it, with its usage; Popen need not
-        self._main, self._empty = process.pid, False
+        self._codes.pop(process.pid, None)
+        self._mains[process.pid], self._empty = sandbox, False
+        return process.pid
+
+    def exit_code(self, main: int) -> int | None:
+        """Return the exit code of a process that `start` returned, None while it runs; negative: minus a signal's."""
+        return self._codes.get(main)
 
     def reap(self) -> None:
         """Collect every process that has ended, and its usage."""
@@ -135,44 +189,58 @@ class Tree:
                 return
             self.cpu_s += usage.ru_utime + usage.ru_stime
             self.max_rss_mb = max(self.max_rss_mb, usage.ru_maxrss * _MAXRSS_MB)
-            if pid == self._main:
-                self.exit_code = os.waitstatus_to_exitcode(status)
+            if pid in self._mains:
+                self._codes[pid] = self._mains[pid].exit_code(os.waitstatus_to_exitcode(status))
 
     def kill(self) -> int:
-        """Kill the whole tree and return when it is dead: how many processes the main one had left behind.
+        """Kill the whole tree and return when it is dead: how many processes the main ones had left behind.
 
         Waits as long as it takes: a process that the kernel cannot end still holds its memory and devices.
         """
-        left, pause = set[int](), 0.001
-        self._kill_group()
+        left, pause = set[int](), _PAUSE_S[0]
+        self._kill_sessions()
         while not self._empty:
+            for group in self._groups:
+                group.kill()
             for pid in children():
                 left.add(pid)
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)  # ours and not reaped, so the id is not another's
+                _kill(pid)
             self.reap()
             if not self._empty:
                 self._bell.wait([], pause)
-                pause = min(2 * pause, 1.0)
+                pause = min(2 * pause, _PAUSE_S[1])
                 self.reap()
-        self._kill_group()
-        return len(left - {self._main})
+        self._kill_sessions()
+        for group in self._groups:
+            group.remove()
+        left -= self._mains.keys()
+        self._mains, self._groups = {}, []
+        return len(left)
 
     def sample(self) -> None:
         """Measure the resident size of all processes together (Linux)."""
-        total, ahead = 0.0, children() if LINUX else []
-        while ahead:
-            pid = ahead.pop()
+        total = 0.0
+        for pid in descendants():
             with suppress(OSError, ValueError, IndexError):
                 total += int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_MB
-                ahead += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_bytes().split()]
         self.max_rss_mb = max(self.max_rss_mb, total)
 
-    def _kill_group(self) -> None:
-        # Once the main process is reaped its group's id may be another's, so on Linux the subreaper does it all.
-        if self._main and (self.exit_code is None or not LINUX):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._main, signal.SIGKILL)
+    def _kill_sessions(self) -> None:
+        # Once a main process is reaped its group's id may be another's, so on Linux the subreaper does it all.
+        for main in self._mains:
+            if main not in self._codes or not LINUX:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(main, signal.SIGKILL)
+
+
+def _kill(child: int) -> None:
+    """Kill a child that was not reaped, so that its id is not another's, and its process group: in one step, so that
+    a group whose members fork faster than they can be listed cannot get away."""
+    with suppress(ProcessLookupError, PermissionError):
+        group = os.getpgid(child)
+        os.kill(child, signal.SIGKILL)
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
 
 
 def _lower(kind: int, bound: int) -> None:

@@ -1,4 +1,4 @@
-"""The plain process sandbox: a folder, a keeper, and limits that any Unix has. `LIMITS` says what it does not stop."""
+"""The folder of an attempt, and what its keeper is told."""
 
 from __future__ import annotations
 
@@ -14,20 +14,8 @@ from aster.domain.ids import blob_id
 from aster.sandbox.keeper.files import lay_out
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.spec import Spec, Stage
-from aster.sandbox.plan import RunPlan
-
-LIMITS = (
-    "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder included.",
-    "Hostile code could therefore forge its own outcome; only accidents and simple cheats are caught.",
-    "The network is open to candidate code.",
-    "The number of processes is not limited (RLIMIT_NPROC counts all of a user's, and does not hold for root).",
-    "Memory is limited for each process, not for all of an attempt together, and not at all where a GPU is leased.",
-    "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
-    "Disk use is limited for each file only.",
-    "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
-    "the campaign is resumed; they are then found by their environment, unless they were started with another one.",
-    "On macOS, a process that leaves its process group survives its stage, and memory limits may not hold.",
-)
+from aster.sandbox.keeper.walls import Walls, covers
+from aster.sandbox.plan import RunPlan, StagePlan
 
 _MOVED = ".aster-moved-"
 
@@ -77,13 +65,16 @@ class AttemptFolder:
 
     def remove(self) -> None:
         """Delete the attempt, its outcome included; what cannot be deleted stays."""
-        with suppress(OSError):
-            self.outcome.unlink()
+        for written in (self.outcome, self.outcome.with_name(f".{self.outcome.name}.tmp")):  # by a keeper cut off
+            with suppress(OSError):
+                written.unlink()
         remove_tree(self.path)
 
 
-def make_spec(plan: RunPlan, campaign: Path, attempt: str, mark: str, seed: int, leases: Mapping[str, str]) -> Spec:
-    """Return what a keeper needs to run `attempt` of `plan`, with no frozen files named yet.
+def make_spec(
+    plan: RunPlan, campaign: Path, attempt: str, mark: str, seed: int, leases: Mapping[str, str], walls: Walls
+) -> Spec:
+    """Return what a keeper needs to run `attempt` of `plan` behind `walls`, with no frozen files named yet.
 
     `leases`: GPU UUID -> lock file of every device that may be leased.
     """
@@ -92,17 +83,32 @@ def make_spec(plan: RunPlan, campaign: Path, attempt: str, mark: str, seed: int,
         mark=mark,
         spool=str(campaign / "spool"),
         store=str(campaign / "trusted"),
-        stages=[Stage(each.name, list(each.command), each.timeout_s, each.trusted) for each in plan.stages],
+        stages=[_stage(each) for each in plan.stages],
+        services=[_stage(each) for each in plan.services],
         seed=seed,
         seed_env=plan.seed_env,
         interpreter=plan.interpreter,
-        path=os.environ.get("PATH", os.defpath),
+        path=_path(walls),
         cpus=plan.cpus,
         memory_mb=plan.memory_mb,
         gpus=plan.gpus,
         leases=dict(leases),
         trusted_files={path: blob_id(data) for path, data in plan.trusted_files.items()},
+        walls=walls,
     )
+
+
+def _path(walls: Walls) -> str:
+    """Return our PATH; behind walls, without the folders that cannot be seen there."""
+    path = os.environ.get("PATH", os.defpath)
+    if walls.sandbox == "plain":
+        return path
+    seen = [each for each in path.split(os.pathsep) if any(covers(folder, each) for folder in walls.read)]
+    return os.pathsep.join(dict.fromkeys(seen)) or os.defpath
+
+
+def _stage(plan: StagePlan) -> Stage:
+    return Stage(plan.name, list(plan.command), plan.timeout_s, plan.trusted, plan.service)
 
 
 def remove_tree(path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from aster.sandbox.folder import AttemptFolder, make_spec, remove_tree
 from aster.sandbox.keeper.locks import try_lock
 from aster.sandbox.keeper.spec import decode_spec
-from aster.sandbox.plain import LIMITS, AttemptFolder, make_spec, remove_tree
+from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.plan import RunPlan, StagePlan
 
 PLAN = RunPlan((StagePlan("score", ("python", "e.py"), 1.5, trusted=True),), {"e.py": b""}, seed_env="SEED")
@@ -22,13 +23,16 @@ def folder(campaign: Path) -> AttemptFolder:
 
 
 def test_spec_reaches_the_keeper_whole(tmp_path: Path) -> None:
-    spec = replace(make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {"GPU-1": "/l"}), frozen={"a": "0" * 64})
+    spec = replace(
+        make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {"GPU-1": "/l"}, Walls(groups={"pids": "/g"})),
+        frozen={"a": "0" * 64},
+    )
     assert decode_spec(msgspec.json.encode(spec)) == spec
 
 
 def test_build_starts_afresh(tmp_path: Path) -> None:
     place = folder(tmp_path)
-    spec = make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {})
+    spec = make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {}, Walls())
     place.build(spec, {"old": b""}, {})
     place.outcome.write_text("{}")
     place.build(spec, {"new/file": b"1"}, {"given": b"2"})
@@ -40,7 +44,7 @@ def test_build_starts_afresh(tmp_path: Path) -> None:
 def test_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     place = folder(tmp_path)
     with pytest.raises(ValueError, match="leads out"):
-        place.build(make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {}), {"../../x": b""}, {})
+        place.build(make_spec(PLAN, tmp_path, "x-1.1", "m", 3, {}, Walls()), {"../../x": b""}, {})
     assert not place.path.exists()
 
 
@@ -76,7 +80,3 @@ def test_remove_tree_stands_depth_and_missing_permissions_and_follows_no_link(tm
     assert (outside / "precious").exists()
     assert outside.stat().st_mode & 0o700 == 0o700
     remove_tree(root)  # gone already: no error
-
-
-def test_limits_are_sentences() -> None:
-    assert all(sentence.endswith(".") and sentence[0].isupper() for sentence in LIMITS)

@@ -1,0 +1,73 @@
+"""bubblewrap: a world of its own, made of namespaces and of selected folders of the machine's.
+
+The candidate is user 1000 without capabilities, with its own processes, network (of which only loopback exists), host
+name, semaphores and mounts. What is not in its view does not exist for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import seccomp
+from .walls import SYSTEM, View, covers, outermost
+
+_WORLD = (
+    ("--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox")
+    + ("--new-session", "--die-with-parent", "--proc", "/proc", "--dev", "/dev")
+)  # fmt: skip
+
+
+class Bubblewrap:
+    """Runs commands under `program`, the path of bwrap; `sized`: whether it can bound files in memory (0.7 can)."""
+
+    name = "bubblewrap"
+
+    def __init__(self, program: str, sized: bool) -> None:
+        self._program, self._sized = program, sized
+
+    def wrap(self, argv: list[str], view: View) -> tuple[list[str], list[int]]:
+        rules = seccomp.descriptor(seccomp.program(sockets=True))
+        size = ["--size", str(view.memory_mb << 20)] if self._sized else []
+        memory = [word for path in ("/dev/shm", "/tmp") for word in ("--perms", "1777", *size, "--tmpfs", path)]
+        nodes = [word for node in view.devices for word in ("--dev-bind", node, node)]
+        return [
+            self._program,
+            *_WORLD,
+            *memory,
+            *nodes,
+            "--remount-ro",
+            "/dev",
+            *_readable(view),
+            *[word for path in view.write for word in ("--bind", path, path)],
+            "--remount-ro",
+            "/",
+            "--chdir",
+            view.cwd,
+            "--seccomp",
+            str(rules),
+            "--",
+            *argv,
+        ], [rules]
+
+    def enter(self, view: View) -> None:
+        del view
+
+    def exit_code(self, code: int) -> int:
+        return -(code - 128) if 128 < code < 128 + 65 else code  # what shells, and bwrap, make of a signal
+
+
+def _readable(view: View) -> list[str]:
+    """Return the options that bind what is read, and then cover what is hidden in it."""
+    words: list[str] = []
+    for path in outermost(view.read):
+        if path in SYSTEM and os.path.islink(path):  # noqa: PTH114 - /lib -> usr/lib, on most machines
+            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
+        elif os.path.exists(path):  # noqa: PTH110
+            words += ["--ro-bind", path, path]
+    for path in view.hidden:
+        if any(covers(root, path) for root in view.read):
+            if os.path.isdir(path):  # noqa: PTH112
+                words += ["--perms", "0555", "--tmpfs", path]
+            elif os.path.exists(path):  # noqa: PTH110
+                words += ["--ro-bind", "/dev/null", path]
+    return words

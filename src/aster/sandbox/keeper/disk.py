@@ -1,0 +1,61 @@
+"""How much of the disk an attempt has taken, looked at closely only when there is a reason to."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+MOST = 16 << 30
+"""Bytes that an attempt may hold on the disk."""
+MOST_FILES = 1_000_000
+SHORT = 512 << 20
+"""Bytes of free space below which the largest holders have to go, so that what is recorded can be recorded."""
+_LARGE = 128 << 20
+
+
+class Disk:
+    """The disk under `folder`, since this was made."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._space, self._files = _free(folder)
+
+    def trouble(self) -> str | None:
+        """Return why the attempt in the folder may not go on, or None. Cheap while the disk hardly fills."""
+        space, files = _free(self._folder)
+        filled = self._space - space > MOST or self._files - files > MOST_FILES
+        if not filled and space > SHORT:
+            return None
+        held, count = taken(self._folder)
+        if held > MOST:
+            return f"took {held >> 20} MiB of disk, more than {MOST >> 20}"
+        if count > MOST_FILES:
+            return f"made {count} files, more than {MOST_FILES}"
+        if space <= SHORT and held > _LARGE:
+            return f"took {held >> 20} MiB of a disk that is nearly full"
+        if filled:  # others did it; do not look again until it fills as much once more
+            self._space, self._files = space, files
+        return None
+
+
+def taken(folder: str) -> tuple[int, int]:
+    """Return the bytes on the disk and the number of files and folders under `folder`; no link is followed."""
+    total = count = 0
+    ahead = [folder]
+    while ahead:
+        with suppress(OSError), os.scandir(ahead.pop()) as entries:
+            for entry in entries:
+                count += 1
+                with suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        ahead.append(entry.path)
+    return total, count
+
+
+def _free(folder: str) -> tuple[int, int]:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return MOST, MOST_FILES
+    return status.f_bavail * status.f_frsize, status.f_favail

@@ -1,0 +1,95 @@
+"""Which sandboxes and control groups work here, found out by trying them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from . import cgroups, landlock, seccomp
+from .bubblewrap import Bubblewrap
+from .landlock import Landlock
+from .walls import Sandbox, View
+
+_TRIAL = "import os, sys; sys.stdout.write('inside'); sys.stdout.flush(); os._exit(0)"
+_TRIAL_S = 10
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found.
+
+    Attributes:
+        program: path of bwrap, "" where there is none. `sized`: it can bound files in memory.
+        bubblewrap, landlock: why the sandbox does not work here; "" if it does.
+        landlock_version: of the kernel; 0 for none.
+        groups: as in `Walls`.
+    """
+
+    program: str
+    sized: bool
+    bubblewrap: str
+    landlock: str
+    landlock_version: int
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+def probe(read: Sequence[str]) -> Probe:
+    """Try everything with a Python of this interpreter that sees `read`."""
+    program = shutil.which("bwrap") or ""
+    sized = bool(program) and _version_of(program) >= (0, 7)
+    with tempfile.TemporaryDirectory(prefix="aster-try-") as folder:
+        view = View(folder, (folder,), tuple(read))
+        without_bwrap = "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)"
+        return Probe(
+            program=program,
+            sized=sized,
+            bubblewrap=_try(Bubblewrap(program, sized), view) if program else without_bwrap,
+            landlock=_why_no_landlock() or _try(Landlock(), view),
+            landlock_version=landlock.version(),
+            groups=cgroups.find_parents(),
+        )
+
+
+def _why_no_landlock() -> str:
+    if not sys.platform.startswith("linux"):
+        return "Landlock is a part of Linux"
+    if not seccomp.supported():
+        return f"the system calls of {os.uname().machine} processors are not known to it"
+    return "" if landlock.version() else "this kernel has no Landlock, or has it switched off"
+
+
+def _try(sandbox: Sandbox, view: View) -> str:
+    """Return why a command does not run in `sandbox`, or ""."""
+    try:
+        argv, kept = sandbox.wrap([sys.executable, "-I", "-S", "-c", _TRIAL], view)
+        done = subprocess.run(
+            argv,
+            cwd=view.cwd,
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TRIAL_S,
+            pass_fds=kept,
+            preexec_fn=lambda: sandbox.enter(view),
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"it fails here: {error}"
+    if done.stdout == b"inside":
+        return ""
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return f"it fails here: {said[-1] if said else f'exit code {done.returncode}'}"
+
+
+def _version_of(program: str) -> tuple[int, ...]:
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_TRIAL_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", said.stdout)[:2])

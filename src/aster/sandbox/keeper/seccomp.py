@@ -1,0 +1,172 @@
+"""A filter of system calls: those that a candidate has no honest use for fail with "Operation not permitted".
+
+The program is classic BPF, as the kernel's seccomp(2) describes it. Only the calls named here are refused, because a
+list of what numeric code may need would break with every new library; the walls are what hides and holds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Iterable, Mapping
+
+_LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone and unshare share
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # put words into a terminal's mouth
+_PR_SET_SECCOMP, _FILTER = 22, 2
+
+# Numbers of x86_64 and of the generic table (aarch64, riscv64); from the kernel's syscall tables.
+_CALLS: dict[str, tuple[int | None, int]] = {
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "chroot": (161, 51),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "delete_module": (176, 106),
+    "finit_module": (313, 273),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "init_module": (175, 105),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "kcmp": (312, 272),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "lookup_dcookie": (212, 18),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "perf_event_open": (298, 241),
+    "pidfd_getfd": (438, 438),
+    "pivot_root": (155, 41),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "quotactl": (179, 60),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "setdomainname": (171, 162),
+    "sethostname": (170, 161),
+    "setns": (308, 268),
+    "settimeofday": (164, 170),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "syslog": (103, 116),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+}
+_SHARED_MEMORY: dict[str, tuple[int | None, int]] = {
+    "mq_open": (240, 180),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "shmget": (29, 194),
+}
+_SOCKET, _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (41, 198), (56, 220), (435, 435), (16, 29), (302, 261)
+_AFFINITY, _SCHEDULER, _PRIORITY = (203, 122), (144, 119), (141, 140)
+_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
+_X32 = 0x40000000
+
+
+def supported() -> bool:
+    """Whether this processor's table of calls is known."""
+    return platform.machine() in _ARCHITECTURES
+
+
+def program(*, sockets: bool) -> bytes:
+    """Return the filter for this machine, b"" for a processor whose calls are not known.
+
+    Args:
+        sockets: whether sockets, shared memory by name, and other processes' limits may be had: true where
+            namespaces make these the candidate's own.
+    """
+    if not supported():
+        return b""
+    audit, column = _ARCHITECTURES[platform.machine()]
+    refused: Mapping[str, tuple[int | None, int]] = _CALLS if sockets else {**_CALLS, **_SHARED_MEMORY}
+    rules = [
+        _load(_ARCHITECTURE),
+        _jump(_JUMP_EQUAL, audit, 1, 0),
+        _return(_KILL),
+        _load(_NUMBER),
+    ]
+    if column == 0:
+        rules += [_jump(_JUMP_ANY_BIT, _X32, 0, 1), _return(_KILL)]
+    for number in sorted(numbers[column] or 0 for numbers in refused.values()):
+        rules += [_jump(_JUMP_EQUAL, number, 0, 1), _return(_REFUSE | errno.EPERM)]
+    # clone3 hides its flags in memory: told that it does not exist, libraries take clone.
+    rules += [_jump(_JUMP_EQUAL, _CLONE3[column], 0, 1), _return(_REFUSE | errno.ENOSYS)]
+    rules += _argument(_CLONE[column], 0, _JUMP_ANY_BIT, [_NEW_NAMESPACES])
+    rules += _argument(_IOCTL[column], 1, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
+    if not sockets:
+        rules += [_jump(_JUMP_EQUAL, _SOCKET[column], 0, 1), _return(_REFUSE | errno.EPERM)]
+        for call in (_PRLIMIT, _AFFINITY, _SCHEDULER):
+            rules += _only_on_itself(call[column], 0)
+        rules += _only_on_itself(_PRIORITY[column], 1)
+    return b"".join([*rules, _return(_ALLOW)])
+
+
+def descriptor(rules: bytes) -> int:
+    """Return a descriptor of a file in memory that holds `rules`, at its beginning."""
+    fd = os.memfd_create("filter")
+    os.write(fd, rules)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def enter(rules: bytes) -> None:
+    """Put the calling thread, which can gain no new privileges, under `rules` for ever.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("rules", ctypes.c_char_p)]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    whole = Program(len(rules) // 8, rules)
+    if libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(whole), 0, 0):
+        raise OSError(ctypes.get_errno(), "the filter of system calls is refused")
+
+
+def _argument(call: int, index: int, test: int, values: Iterable[int]) -> list[bytes]:
+    """Return rules that refuse `call` if the low half of an argument passes `test` with one of `values`."""
+    tests = [rule for value in values for rule in (_jump(test, value, 0, 1), _return(_REFUSE | errno.EPERM))]
+    body = [_load(_ARGUMENTS + 8 * index), *tests, _load(_NUMBER)]
+    return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
+
+
+def _only_on_itself(call: int, index: int) -> list[bytes]:
+    """Return rules that refuse `call` unless the process that an argument names is 0, the caller."""
+    body = [
+        _load(_ARGUMENTS + 8 * index),
+        _jump(_JUMP_EQUAL, 0, 1, 0),
+        _return(_REFUSE | errno.EPERM),
+        _load(_NUMBER),
+    ]
+    return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
+
+
+def _load(offset: int) -> bytes:
+    return struct.pack("=HBBI", _LOAD, 0, 0, offset)
+
+
+def _jump(test: int, value: int, then: int, otherwise: int) -> bytes:
+    return struct.pack("=HBBI", test, then, otherwise, value)
+
+
+def _return(action: int) -> bytes:
+    return struct.pack("=HBBI", _RETURN, 0, 0, action)

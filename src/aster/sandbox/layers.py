@@ -1,0 +1,165 @@
+"""Which walls this machine offers, which of them an attempt gets, and what they do not stop."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from aster.errors import ExecutorError, UserError
+from aster.sandbox.keeper.landlock import SINCE
+from aster.sandbox.keeper.probe import Probe
+from aster.sandbox.keeper.walls import CONFIGURATION, SYSTEM, Walls
+
+_PROGRAM = Path(__file__).parent / "keeper"
+_PROBE_S = 60.0
+
+SandboxName = Literal["auto", "bubblewrap", "landlock", "plain"]
+SANDBOXES: tuple[SandboxName, ...] = ("auto", "bubblewrap", "landlock", "plain")
+"""What a sandbox can be chosen as; "auto" takes the strongest that works."""
+
+GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps", "/dev/nvidia-modeset")
+
+
+@cache
+def probe_machine() -> Probe:
+    """Return what works here, tried once for each process (about 60 ms).
+
+    Raises:
+        ExecutorError: the trial itself cannot be run.
+    """
+    argv = [sys.executable, "-I", "-S", str(_PROGRAM), "probe", *readable()]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S, check=True)
+        return msgspec.json.decode(done.stdout, type=Probe)
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
+        raise ExecutorError(f"the sandboxes of this machine cannot be tried: {error}") from error
+
+
+def readable() -> list[str]:
+    """Return what every stage may read: the system's programs and libraries, and the interpreter with its packages."""
+    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable))]  # noqa: PTH120
+    found = [*SYSTEM, *CONFIGURATION, *python, *(os.path.realpath(path) for path in python)]
+    return sorted({path for path in found if os.path.exists(path) and path != "/"})  # noqa: PTH110
+
+
+def choose_walls(
+    wanted: SandboxName, campaign: Path, nodes: Mapping[str, str], *, required: bool = False, service: bool = False
+) -> Walls:
+    """Return the walls for the attempts of a campaign.
+
+    Args:
+        wanted: a sandbox's name; "auto" takes the strongest that works.
+        campaign: its folder, of which an attempt sees only its own part.
+        nodes: GPU UUID -> device node, of all that may be leased.
+        required: whether plain processes are refused.
+        service: whether the candidate runs beside the evaluator, which plain processes cannot keep apart.
+
+    Raises:
+        UserError: what is wanted does not work here.
+        ExecutorError: the trial of the sandboxes cannot be run.
+    """
+    probe = probe_machine()
+    reasons = {"bubblewrap": probe.bubblewrap, "landlock": probe.landlock, "plain": ""}
+    name = wanted if wanted != "auto" else next(each for each in reasons if not reasons[each])
+    if reasons[name]:
+        raise UserError(
+            f"The {name} sandbox does not work here: {reasons[name]}. Mend that, or leave out --sandbox to use the "
+            f"strongest one that works (`aster doctor` lists them)."
+        )
+    if name == "plain" and (required or service):
+        why = "--require-sandbox asks for more" if required else "this problem's service stage needs more"
+        raise UserError(
+            f"Only plain processes would hold candidate code here, and {why}. bubblewrap: "
+            f"{probe.bubblewrap or 'works'}; landlock: {probe.landlock or 'works'}. Mend one of them, or choose one "
+            f"that works with --sandbox."
+        )
+    return Walls(
+        sandbox=name,
+        program=probe.program if name == "bubblewrap" else "",
+        sized=probe.sized,
+        read=readable(),
+        hidden=_hidden(campaign),
+        nodes=dict(nodes),
+        shared_nodes=[node for node in GPU_NODES if os.path.exists(node)] if nodes else [],  # noqa: PTH110
+        groups=probe.groups,
+    )
+
+
+def _hidden(campaign: Path) -> list[str]:
+    """Return what no stage may see even where it lies under something readable: other campaigns, built-in problems."""
+    package = Path(__file__).resolve().parents[1]
+    return [str(campaign.resolve()), str(package / "_packs")]
+
+
+def holds(walls: Walls) -> Sequence[str]:
+    """Return sentences that say what `walls` stop."""
+    first = {
+        "bubblewrap": (
+            "Candidate code sees no file of yours: only the system's programs and libraries, the interpreter with its "
+            "packages, all read-only, and its own folders. Other attempts, the ledger and the evaluator are not there.",
+            "It has no network, not even to this machine, and sees no process but its own; it has no capabilities, "
+            "and the kernel's rarer calls are refused.",
+        ),
+        "landlock": (
+            "Candidate code can open no file of yours: only the system's programs and libraries, the interpreter with "
+            "its packages, all read-only, and its own folders. Other attempts, the ledger and the evaluator are shut.",
+            "It can make no sockets, trace no process and gain no rights; the kernel's rarer calls are refused.",
+        ),
+        "plain": (),
+    }
+    return (*first[walls.sandbox], *_HOLDS, *([_GROUPED] if walls.groups else []))
+
+
+_HOLDS = (
+    "Each stage runs under a keeper that kills all of its processes at its end, whatever they forked or ignore.",
+    "Wall-clock limits, and limits on memory, CPU time and file size for each process, hold; an attempt that fills "
+    "the disk is ended.",
+    "The environment is scrubbed: no keys and tokens of yours reach candidate code through it.",
+    "Frozen and trusted files are hashed, so that a changed one makes the attempt invalid; output is bounded.",
+)
+_GROUPED = "Control groups bound the memory, the processes and the CPU of each attempt as a whole."
+_UNGROUPED = (
+    "Memory is limited for each process, not for all of an attempt together, and not at all where a GPU is leased.",
+    "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
+)
+_ROOT_FORKS = "The number of processes is not limited: that needs control groups, or an ordinary user."
+_USER_FORKS = "The number of processes is limited for all of yours together, so a fork bomb can leave you without any."
+_KERNEL = "A hole in the kernel, or in a driver, is a way out."
+_TIMING = "Attempts share caches, memory bandwidth and disks: they can slow each other down, and time each other."
+_SYSTEM_FILES = (
+    "Whatever lies under /usr, /nix/store or the interpreter's folder can be read, hidden answers that you installed "
+    "there included."
+)
+_LANDLOCK = (
+    "Names and sizes of your files, and the command lines of your processes, can be seen, though not their content.",
+    "multiprocessing's locks, and whatever else needs /dev/shm, /tmp or sockets, do not work inside.",
+)
+_PLAIN = (
+    "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder included.",
+    "Hostile code could therefore forge its own outcome; only accidents and simple cheats are caught.",
+    "The network is open to candidate code.",
+    "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
+    "the campaign is resumed; they are then found by their environment, unless they were started with another one.",
+)
+_MACOS = "A process that leaves its process group survives its stage, and memory limits may not hold."
+
+
+def limits(walls: Walls, landlock_version: int) -> list[str]:
+    """Return sentences that say what `walls` do not stop on this machine."""
+    found = {"bubblewrap": [_KERNEL], "landlock": [_KERNEL, *_LANDLOCK], "plain": list(_PLAIN)}[walls.sandbox]
+    if walls.sandbox == "landlock":
+        found += [text for least, text in sorted(SINCE.items()) if landlock_version < least]
+    if walls.sandbox != "plain":
+        found.append(_SYSTEM_FILES)
+    if not walls.groups:
+        found += [*_UNGROUPED, _USER_FORKS if os.getuid() else _ROOT_FORKS]
+    if not sys.platform.startswith("linux"):
+        found.append(_MACOS)
+    return [*found, _TIMING]
