@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 DEMO_EXPERIMENTS ?= 60
 DEMO_SEED ?= 1
 
-.PHONY: demo test check install figure clean
+.PHONY: demo test test-sandbox check install figure clean
 
 demo: $(VENV)/.installed
 	$(BIN)/aster run circle-packing --experiments $(DEMO_EXPERIMENTS) --slots 2 --seed $(DEMO_SEED)
 
 test: check
 	$(BIN)/python -m pytest -q -n 2
+
+# What differs between root and an ordinary user: run it as both.
+test-sandbox: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q -n 2 tests/sandbox tests/execution tests/exploits tests/crash
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

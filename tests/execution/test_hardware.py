@@ -54,5 +54,6 @@ def test_devices_come_from_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda handle: f"GPU-{handle}")
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: b"NVIDIA H100")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMinorNumber", lambda handle: handle + 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert list_gpus() == [Gpu("GPU-1", "NVIDIA H100")]
+    assert list_gpus() == [Gpu("GPU-1", "NVIDIA H100", "/dev/nvidia5")]

@@ -2,7 +2,8 @@
 
 Aster lays this file into both sandboxes as the module `aster_channel`; it needs the standard library alone. The
 memory cannot be resized by either side, and what comes back is a copy: a service can change the original whenever
-it likes.
+it likes. A message has a number, and an answer that of its request, so that nothing late, repeated or rung for
+nothing is taken for the answer.
 
     # the evaluator, a trusted stage with `service = "serve"`       # the candidate's service
     from aster_channel import connect                               from aster_channel import connect
@@ -15,19 +16,31 @@ from __future__ import annotations
 import mmap
 import os
 import select
+import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 VARIABLE = "ASTER_CHANNEL"
 """Names three descriptors: the memory, a pipe to read bells from and one to ring them in."""
 MOST = 64 << 20
 """Bytes that a request, or an answer, may have."""
-_HEADER = 8
+_HEADER = struct.Struct("<QQ")  # the message's number, its length
 _HALF = MOST + mmap.PAGESIZE
+_BELLS = 1 << 16
+_LOOK_S = 60.0
 
 
-class ServiceGone(Exception):
+class ServiceError(Exception):
+    """The service is at fault."""
+
+
+class ServiceGone(ServiceError):
     """The service ended, or hung up."""
+
+
+class AnswerTooLarge(ServiceError):
+    """The service says that its answer is longer than may be."""
 
 
 class Channel:
@@ -35,21 +48,32 @@ class Channel:
 
     def __init__(self, memory: int, bells: int, ring: int, caller: bool) -> None:
         self._bells, self._ring = bells, ring
+        # The other side may fill one pipe, and take bells back out of the other: neither may make us wait.
+        for fd in (bells, ring):
+            os.set_blocking(fd, False)
         self._memory = mmap.mmap(memory, 2 * _HALF)
         self._out, self._in = (0, _HALF) if caller else (_HALF, 0)
+        self._number = 0
 
-    def call(self, request: bytes | memoryview, timeout_s: float) -> bytes:
-        """Send a request and return the answer, at most `MOST` bytes, copied.
+    def call(self, request: bytes | memoryview, timeout_s: float, most: int = MOST) -> bytes:
+        """Send a request and return the answer, at most `most` bytes, copied.
+
+        After an error the next call works again, if the service does; an answer that comes late is dropped.
 
         Raises:
             ValueError: the request is too large.
-            TimeoutError: no answer within `timeout_s` seconds. Nothing that comes later can be told from an answer
-                to the next request: end the attempt.
+            TimeoutError: no answer within `timeout_s` seconds.
             ServiceGone: there is nobody to answer.
+            AnswerTooLarge: the answer has more than `most` bytes.
         """
-        self._put(request)
-        self._wait(time.monotonic() + timeout_s)
-        return self._get()
+        until = time.monotonic() + timeout_s
+        self._number += 1
+        self._put(self._number, request)
+        while True:
+            self._wait(until)
+            number, length = self._header()
+            if number == self._number:
+                return self._get(length, min(most, MOST))
 
     def serve(self, answer: Callable[[bytes], bytes | memoryview]) -> None:
         """Answer requests until the evaluator hangs up.
@@ -57,12 +81,13 @@ class Channel:
         Raises:
             ValueError: an answer is too large.
         """
-        while True:
-            try:
+        with suppress(ServiceGone):
+            while True:
                 self._wait(None)
-                self._put(answer(self._get()))
-            except ServiceGone:
-                return
+                number, length = self._header()
+                if number != self._number:  # else a bell for a request that was answered with an earlier one
+                    self._number = number
+                    self._put(number, answer(self._get(length, MOST)))
 
     def close(self) -> None:
         """Hang up."""
@@ -76,30 +101,43 @@ class Channel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _put(self, number: int, data: bytes | memoryview) -> None:
         view = memoryview(data).cast("B")
         if len(view) > MOST:
             raise ValueError(f"a message of {len(view)} bytes is larger than the channel's {MOST}")
-        start = self._out + _HEADER
+        start = self._out + _HEADER.size
         self._memory[start : start + len(view)] = view
-        self._memory[self._out : start] = len(view).to_bytes(_HEADER, "little")
+        self._memory[self._out : start] = _HEADER.pack(number, len(view))
         try:
             os.write(self._ring, b"!")
         except BrokenPipeError:
             raise ServiceGone("the other end of the channel is closed") from None
+        except BlockingIOError:  # full of bells that nobody took: whoever looks finds this message too
+            return
 
-    def _get(self) -> bytes:
-        start = self._in + _HEADER
-        length = min(int.from_bytes(self._memory[self._in : start], "little"), MOST)
+    def _header(self) -> tuple[int, int]:
+        number, length = _HEADER.unpack(self._memory[self._in : self._in + _HEADER.size])
+        return number, length
+
+    def _get(self, length: int, most: int) -> bytes:
+        if length > most:
+            raise AnswerTooLarge(f"the other end says that its message has {length} bytes, more than {most}")
+        start = self._in + _HEADER.size
         return self._memory[start : start + length]
 
     def _wait(self, until: float | None) -> None:
-        left = None if until is None else max(0.0, until - time.monotonic())
-        ready, _, _ = select.select([self._bells], [], [], left)
-        if not ready:
-            raise TimeoutError("the service did not answer in time")
-        if not os.read(self._bells, 1):
-            raise ServiceGone("the other end of the channel is closed")
+        """Return once a bell has rung since the last time, with all bells taken."""
+        waiter = select.poll()  # a `select` knows no descriptor from 1024 on
+        waiter.register(self._bells, select.POLLIN)
+        while True:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError("the service did not answer in time")
+            if waiter.poll(None if left is None else 1000 * min(left, _LOOK_S)):
+                with suppress(BlockingIOError):  # somebody took the bell from under us
+                    if os.read(self._bells, _BELLS):
+                        return
+                    raise ServiceGone("the other end of the channel is closed")
 
 
 def connect() -> Channel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -14,6 +15,8 @@ from pathlib import Path
 MAX_BYTES = 1 << 20
 """The largest output or picture that is kept."""
 MAX_ARTIFACTS, MAX_PICTURES = 16, 8
+MOST_DEEP = 100
+"""Folders within folders among the outputs."""
 PICTURES = (".svg", ".png")
 _RETRIES_S = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0)
 
@@ -77,7 +80,7 @@ def remove_links(root: str) -> list[str]:
     A link among the outputs could have the trusted stage read its own answers as the candidate's.
 
     Raises:
-        OSError: a folder cannot be listed or changed; what is in it is not known.
+        OSError: a folder cannot be listed or changed, or lies too deep; what is in it is not known.
     """
 
     def refuse(error: OSError) -> None:
@@ -85,6 +88,8 @@ def remove_links(root: str) -> list[str]:
 
     removed = []
     for folder, folders, names in os.walk(root, onerror=refuse):
+        if folder.count("/", len(root)) > MOST_DEEP:
+            raise OSError(errno.ELOOP, f"folders lie more than {MOST_DEEP} deep")
         for name in (*folders, *names):
             path = os.path.join(folder, name)  # noqa: PTH118
             mode = os.lstat(path).st_mode

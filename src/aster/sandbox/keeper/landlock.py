@@ -18,8 +18,9 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _CAPSET = {"x86_64": 126}.get(os.uname().machine, 91)
 _VERSION_FLAG, _RULE_PATH = 1, 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
+_TRUNCATE = 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
-_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | (1 << 14) | (1 << 15)
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | (1 << 15)
 _ALL_BY_VERSION = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 _TCP = 3
 _SCOPES = 3  # abstract sockets, signals
@@ -82,9 +83,11 @@ class Landlock:
             self._allow(rules, path, everything & _FILE_RIGHTS & ~_EXECUTE)
         for path in view.write:
             self._allow(rules, path, everything)
+        if view.devices:  # NVIDIA's driver names its threads there, and does not start where it may not
+            self._allow(rules, "/proc/self/task", everything & (_READ | _WRITE_FILE | _TRUNCATE))
         self._check(self._libc.syscall(_RESTRICT, rules, 0), "Landlock's rules are refused")
         os.close(rules)
-        seccomp.enter(seccomp.program(sockets=False))
+        seccomp.enter(seccomp.program(sockets=False, listeners=bool(view.devices)))
 
     def exit_code(self, code: int) -> int:
         return code

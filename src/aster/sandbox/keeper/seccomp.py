@@ -78,6 +78,7 @@ _SOCKET, _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (41, 198), (56, 220), (435, 435), (
 _AFFINITY, _SCHEDULER, _PRIORITY = (203, 122), (144, 119), (141, 140)
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
 _X32 = 0x40000000
+_CONNECT, _LOCAL, _PACKETS, _AND = (42, 203), 1, 5, 0x54
 
 
 def supported() -> bool:
@@ -85,12 +86,14 @@ def supported() -> bool:
     return platform.machine() in _ARCHITECTURES
 
 
-def program(*, sockets: bool) -> bytes:
+def program(*, sockets: bool, listeners: bool = False) -> bytes:
     """Return the filter for this machine, b"" for a processor whose calls are not known.
 
     Args:
         sockets: whether sockets, shared memory by name, and other processes' limits may be had: true where
             namespaces make these the candidate's own.
+        listeners: without sockets, allow those that wait for others on this machine, but not to connect: NVIDIA's
+            driver does not start without one.
     """
     if not supported():
         return b""
@@ -105,13 +108,13 @@ def program(*, sockets: bool) -> bytes:
     if column == 0:
         rules += [_jump(_JUMP_ANY_BIT, _X32, 0, 1), _return(_KILL)]
     for number in sorted(numbers[column] or 0 for numbers in refused.values()):
-        rules += [_jump(_JUMP_EQUAL, number, 0, 1), _return(_REFUSE | errno.EPERM)]
+        rules += [_jump(_JUMP_EQUAL, number, 0, 1), _NO]
     # clone3 hides its flags in memory: told that it does not exist, libraries take clone.
     rules += [_jump(_JUMP_EQUAL, _CLONE3[column], 0, 1), _return(_REFUSE | errno.ENOSYS)]
     rules += _argument(_CLONE[column], 0, _JUMP_ANY_BIT, [_NEW_NAMESPACES])
     rules += _argument(_IOCTL[column], 1, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
     if not sockets:
-        rules += [_jump(_JUMP_EQUAL, _SOCKET[column], 0, 1), _return(_REFUSE | errno.EPERM)]
+        rules += _listeners(column) if listeners else [_jump(_JUMP_EQUAL, _SOCKET[column], 0, 1), _NO]
         for call in (_PRLIMIT, _AFFINITY, _SCHEDULER):
             rules += _only_on_itself(call[column], 0)
         rules += _only_on_itself(_PRIORITY[column], 1)
@@ -142,9 +145,25 @@ def enter(rules: bytes) -> None:
         raise OSError(ctypes.get_errno(), "the filter of system calls is refused")
 
 
+def _listeners(column: int) -> list[bytes]:
+    """Return rules that refuse to connect, and every socket but sequenced packets on this machine."""
+    body = [
+        _load(_ARGUMENTS),
+        _jump(_JUMP_EQUAL, _LOCAL, 1, 0),
+        _NO,
+        _load(_ARGUMENTS + 8),
+        struct.pack("=HBBI", _AND, 0, 0, 0xF),
+        _jump(_JUMP_EQUAL, _PACKETS, 1, 0),
+        _NO,
+        _load(_NUMBER),
+    ]
+    refused = [_jump(_JUMP_EQUAL, _CONNECT[column], 0, 1), _NO]
+    return [*refused, _jump(_JUMP_EQUAL, _SOCKET[column], 0, len(body)), *body]
+
+
 def _argument(call: int, index: int, test: int, values: Iterable[int]) -> list[bytes]:
     """Return rules that refuse `call` if the low half of an argument passes `test` with one of `values`."""
-    tests = [rule for value in values for rule in (_jump(test, value, 0, 1), _return(_REFUSE | errno.EPERM))]
+    tests = [rule for value in values for rule in (_jump(test, value, 0, 1), _NO)]
     body = [_load(_ARGUMENTS + 8 * index), *tests, _load(_NUMBER)]
     return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
 
@@ -154,7 +173,7 @@ def _only_on_itself(call: int, index: int) -> list[bytes]:
     body = [
         _load(_ARGUMENTS + 8 * index),
         _jump(_JUMP_EQUAL, 0, 1, 0),
-        _return(_REFUSE | errno.EPERM),
+        _NO,
         _load(_NUMBER),
     ]
     return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
@@ -170,3 +189,6 @@ def _jump(test: int, value: int, then: int, otherwise: int) -> bytes:
 
 def _return(action: int) -> bytes:
     return struct.pack("=HBBI", _RETURN, 0, 0, action)
+
+
+_NO = _return(_REFUSE | errno.EPERM)

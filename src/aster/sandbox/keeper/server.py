@@ -170,7 +170,7 @@ class Server:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the keeper can hear it
             pid = os.fork()
             if not pid:
-                self._become_keeper(folder, spec, leases, {alive, *leases.taken.values()})
+                self._become_keeper(folder, spec, leases, alive)
             os.pwrite(alive, b"%d" % pid, 0)
             self.keepers.add(pid)
             return pid
@@ -179,11 +179,12 @@ class Server:
             leases.close()
             os.close(alive)
 
-    def _become_keeper(self, folder: str, spec: Spec, leases: Leases, keep: set[int]) -> None:
+    def _become_keeper(self, folder: str, spec: Spec, leases: Leases, alive: int) -> None:
         try:
+            os.pwrite(alive, b"%d" % os.getpid(), 0)  # here too: the server may be killed before it can
             signal.set_wakeup_fd(-1)  # the server's bell is not ours
             os.setsid()
-            _close_all_but({0, 1, 2, *keep})
+            _close_all_but({0, 1, 2, alive, *leases.taken.values()})
             become_subreaper()
             attempt.keep(folder, spec, self.trusted, leases)
         except BaseException:  # noqa: BLE001 - it must not go on as a second server; keeper.log gets it

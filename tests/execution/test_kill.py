@@ -1,0 +1,244 @@
+"""The kill guarantee: whatever a candidate does, its tree is dead within 2 s of its limit, and only then is there room.
+
+The seconds that a stage took are the keeper's own: they end when nothing of the tree is left. How long it takes a
+busy machine to *start* a candidate is not asserted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.walls import walls_or_skip
+
+from aster.domain.events import AttemptLost, OutcomeRecorded
+from aster.domain.records import Measured, TimedOut
+from aster.execution.local import LocalExecutor
+from aster.execution.protocol import Arrival
+from aster.sandbox.keeper.locks import held
+from aster.testing.executors import BLOCKED, HONEST, collect, job, judge, plan, processes_of, wait_until, waiting
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a subreaper and /proc")
+
+WITHIN_S = 2.0
+LIMIT_S = 1.0
+
+Make = Callable[[float], LocalExecutor]
+
+
+@pytest.fixture(params=["bubblewrap", "landlock", "plain"])
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Makes an executor of one slot in each sandbox, with a limit in seconds."""
+    made: list[LocalExecutor] = []
+
+    def one(timeout_s: float = 600) -> LocalExecutor:
+        walls = walls_or_skip(request.param, tmp_path)
+        made.append(LocalExecutor(tmp_path, plan(timeout_s), judge, 1, "test", walls=lambda _: walls))
+        return made[-1]
+
+    yield one
+    for executor in made:
+        executor.close()
+
+
+def arrival_of(executor: LocalExecutor, folder: Path) -> Arrival:
+    """Return the next arrival, before which there is no room, and with which nothing is alive."""
+    arrivals: list[Arrival] = []
+
+    def arrived() -> bool:
+        before = executor.free()
+        arrivals.extend(executor.poll())
+        assert before == 0, "there was room before the end was known"
+        return bool(arrivals)
+
+    wait_until(arrived)
+    assert processes_of(folder) == []
+    assert executor.free() == 1
+    [arrival] = arrivals
+    return arrival
+
+
+TELL = "import ctypes, os, signal, sys, threading, time\ndef tell(): print('here', flush=True)\n"
+TRICKS = {
+    "double fork": "if not os.fork():\n os.setsid()\n if not os.fork(): tell(); time.sleep(600)\n os._exit(0)",
+    "ignored signals": (
+        "for number in set(signal.Signals) - {9, 19}: signal.signal(number, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); tell()"
+    ),
+    "stopped": "tell(); os.kill(os.getpid(), signal.SIGSTOP)",
+    "stopped children": (
+        "for _ in range(5):\n if not os.fork(): os.setsid(); tell(); os.kill(os.getpid(), signal.SIGSTOP); os._exit(0)"
+    ),
+    "a traced child": (
+        "if not os.fork(): ctypes.CDLL(None).ptrace(0, 0, 0, 0); tell(); os.kill(os.getpid(), signal.SIGSTOP)"
+    ),
+    "threads that never return": (
+        "def spin():\n while True: pass\nfor _ in range(4): threading.Thread(target=spin).start()\ntell(); spin()"
+    ),
+    "a call that never returns": "tell(); ctypes.CDLL(None).pause()",
+    "vfork": (
+        "libc = ctypes.PyDLL(None)\nif libc.vfork() == 0:\n tell()\n while True: libc.sleep(600)"
+    ),
+    "spawned": "os.posix_spawn('/bin/sleep', ['sleep', '600'], os.environ, setpgroup=0, setsigmask=range(1, 65)); tell()",
+    "zombies": "for _ in range(200):\n if not os.fork(): os._exit(0)\ntell()",
+    "children that hold the pipe": "for _ in range(5):\n if not os.fork(): tell(); time.sleep(600)",
+    "a chain of parents": (
+        "def deeper(left):\n if left and not os.fork(): os.setsid(); deeper(left - 1); time.sleep(600)\n"
+        "deeper(30); tell()"
+    ),
+    "children reborn": (
+        "while True:\n pid = os.fork()\n if not pid: os.setsid(); tell(); time.sleep(600)\n time.sleep(0.01)"
+    ),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_dead_within_two_seconds_of_the_limit(trick: str, make: Make, tmp_path: Path) -> None:
+    executor = make(LIMIT_S)
+    executor.submit(job(TELL + TRICKS[trick] + "\ntime.sleep(600)\n"))
+    arrival = arrival_of(executor, tmp_path)
+    assert isinstance(arrival.fact, OutcomeRecorded)
+    got = arrival.fact.outcome
+    assert b"here" in arrival.blobs[got.log or ""]
+    assert got.result == TimedOut("solve", LIMIT_S)
+    assert got.usage.wall_s < LIMIT_S + WITHIN_S
+
+
+BOMBS = {
+    "a fork bomb": "while True:\n try: os.fork()\n except OSError: pass",
+    "a fork bomb of sessions": "while True:\n try:\n  if not os.fork(): os.setsid()\n except OSError: pass",
+    "a fork bomb whose parents leave": (
+        "for _ in range(50):\n if not os.fork(): break\n"
+        "while True:\n try:\n  if os.fork(): os._exit(0)\n  os.setsid()\n except OSError: pass"
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_fork_bombs_are_dead_within_two_seconds_of_the_limit(bomb: str, make: Make, tmp_path: Path) -> None:
+    if not walls_or_skip("plain", tmp_path).groups and not os.getuid():
+        pytest.skip("nothing bounds the number of root's processes here: no control groups")
+    executor = make(LIMIT_S)
+    executor.submit(job(TELL + "tell()\n" + BOMBS[bomb]))
+    arrival = arrival_of(executor, tmp_path)
+    assert isinstance(arrival.fact, OutcomeRecorded)
+    assert b"here" in arrival.blobs[arrival.fact.outcome.log or ""]
+    assert arrival.fact.outcome.usage.wall_s < LIMIT_S + WITHIN_S
+
+
+LEAVES = "if not os.fork():\n os.setpgid(0, 0); tell()\n while True: time.sleep(600)\ntime.sleep(0.1)\n"
+
+
+def test_what_outlives_its_stage_dies_with_it(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    executor.submit(job(TELL + LEAVES + HONEST))
+    arrival = arrival_of(executor, tmp_path)
+    assert isinstance(arrival.fact, OutcomeRecorded)
+    assert arrival.fact.outcome.result == Measured({"value": 7.0})
+    assert arrival.fact.outcome.usage.wall_s < WITHIN_S + 10
+
+
+def test_cancelled_is_dead_soon(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    executor.submit(job(TELL + TRICKS["ignored signals"] + "\n" + TRICKS["double fork"] + "\n" + BLOCKED))
+    waiting(tmp_path)
+    begin = time.monotonic()
+    executor.cancel("x-1.1", "enough")
+    wait_until(lambda: not processes_of(tmp_path))
+    assert time.monotonic() - begin < WITHIN_S
+    arrival_of(executor, tmp_path)
+
+
+# The keeper and its fork server in trouble ---------------------------------------------------------------------------
+
+WILD = (
+    "import os, time, pathlib, sys\n"
+    "if not os.fork():\n os.setsid()\n if not os.fork():\n"
+    "  pathlib.Path(sys.argv[1], 'child').write_text('here'); time.sleep(600)\n os._exit(0)\n" + BLOCKED
+)
+
+
+def keeper_of(folder: Path) -> int:
+    return int((folder / "attempts" / "x-1.1" / "alive").read_text())
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def wild(executor: LocalExecutor, folder: Path) -> int:
+    """Start an attempt whose processes are spread over sessions and return its keeper."""
+    executor.submit(job(WILD))
+    waiting(folder, "child")
+    waiting(folder)
+    assert len(processes_of(folder)) >= 2
+    return keeper_of(folder)
+
+
+def lost(executor: LocalExecutor, folder: Path) -> None:
+    arrival = arrival_of(executor, folder)
+    assert isinstance(arrival.fact, AttemptLost)
+
+
+def test_a_killed_keeper_takes_the_tree_with_it(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    keeper = wild(executor, tmp_path)
+    begin = time.monotonic()
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: not processes_of(tmp_path))  # nobody polls: the fork server does it
+    assert time.monotonic() - begin < WITHIN_S
+    lost(executor, tmp_path)
+
+
+def test_keeper_and_fork_server_killed(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    keeper = wild(executor, tmp_path)
+    begin = time.monotonic()
+    os.kill(parent_of(keeper), signal.SIGKILL)
+    os.kill(keeper, signal.SIGKILL)
+    arrivals: list[Arrival] = []
+
+    def dead() -> bool:
+        arrivals.extend(executor.poll())  # who polls finds them, by their control group or their mark
+        return not processes_of(tmp_path)
+
+    wait_until(dead)
+    assert time.monotonic() - begin < WITHIN_S
+    assert executor.free() == len(arrivals)
+    wait_until(lambda: arrivals or dead() and arrivals)
+    assert isinstance(arrivals[0].fact, AttemptLost)
+    assert executor.free() == 1
+
+
+def test_a_stopped_keeper(make: Make, tmp_path: Path) -> None:
+    executor = make(LIMIT_S)
+    executor.submit(job(TELL + TRICKS["double fork"] + "\n" + BLOCKED))
+    waiting(tmp_path)
+    os.kill(keeper_of(tmp_path), signal.SIGSTOP)
+    arrival = arrival_of(executor, tmp_path)
+    assert isinstance(arrival.fact, OutcomeRecorded)
+    assert arrival.fact.outcome.result == TimedOut("solve", LIMIT_S)
+    assert arrival.fact.outcome.usage.wall_s < LIMIT_S + WITHIN_S
+
+
+def test_a_stopped_keeper_that_is_killed(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    keeper = wild(executor, tmp_path)
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: not processes_of(tmp_path))
+    lost(executor, tmp_path)
+
+
+def test_the_fork_server_leaves_when_all_is_over(make: Make, tmp_path: Path) -> None:
+    executor = make(600)
+    executor.submit(job(HONEST))
+    collect(executor)
+    executor.close()
+    (tmp_path / "keeper.sock").unlink()
+    wait_until(lambda: not held(str(tmp_path / "keeper.lock")))
