@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from aster._version import VERSION
@@ -22,28 +24,31 @@ from aster.campaign.loop import Loop, Observer
 from aster.campaign.portal import drive
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
-from aster.domain.records import Candidate, Experiment, Mode, Reference, Setup
+from aster.domain.records import Candidate, Experiment, Mode, Setup
 from aster.domain.trees import pack_tree, unpack_tree
-from aster.errors import BaselineError, CampaignNotFound, ProblemError, StoreError, UserError
-from aster.execution.hardware import list_gpus
+from aster.errors import BaselineError, CampaignNotFound, ProblemError, StoreError
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
+from aster.overview import Overview, overview_of, recall, remember
 from aster.planning.bandit import BanditPlanner
 from aster.problems.judge import make_judge
+from aster.problems.model import Stage
 from aster.problems.problem import Problem, load_problem, problem_from_files
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
 from aster.sandbox.keeper.locks import held
+from aster.sandbox.keeper.walls import Walls
+from aster.sandbox.layers import SandboxName, choose_walls
 from aster.sandbox.plan import RunPlan, StagePlan
+from aster.setup import check_kind, make_setup
 
 LEDGER = "ledger.db"
-MOST_SLOTS = 4096
-RESEARCHERS = ("ideas",)
-"""Authors of candidates that a campaign can be run with."""
+LEAST_FREE_MB = 32
+"""MiB without which no attempt starts: it might fail for want of space, and its candidate be blamed."""
 
 MACHINE_CLOCK = Clock()
 
@@ -72,9 +77,7 @@ def create(
         UserError: a researcher, budget or number of slots that cannot be, or a problem without ideas.
         StoreError: the folder cannot be written.
     """
-    if researcher not in RESEARCHERS:
-        raise UserError(f"There is no researcher {researcher!r}; choose one of: {', '.join(RESEARCHERS)}.")
-    setup = _setup(problem, budget, slots, seed, mode)
+    setup = make_setup(problem, budget, researcher, slots, seed, mode)
     check_limits(setup)
     _minds(problem)  # finds broken ideas before anything is written
     moment = datetime.fromtimestamp(clock.now(), UTC)
@@ -84,54 +87,33 @@ def create(
         folder.mkdir(parents=True)
     except OSError as error:
         raise StoreError(f"{folder} cannot be made: {error.strerror}. Free space or choose --campaigns DIR.") from error
-    snapshot, blobs = pack_tree(problem.files)
-    tree, more = pack_tree(problem.editable_files)
-    files = problem.editable_files
-    baseline = Candidate(tree_id(files), tree, (), "baseline", None, (), "baseline", traits(files, files))
-    store = SqliteStore(folder / LEDGER, create=True)
     try:
-        term = store.begin_term(clock.now())
-        opening: list[ev.Event] = [ev.CampaignOpened(name, setup, snapshot), ev.CandidateAdded(baseline)]
-        store.append(opening, term=term, time=clock.now(), blobs={**blobs, **more})
-    finally:
-        store.close()
+        _open_ledger(folder, setup, problem, clock)
+    except BaseException:  # whatever it was, it is raised again; half a campaign is of use to nobody
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder
 
 
-def _setup(problem: Problem, budget: Budget, slots: int | None, seed: int, mode: Mode | None) -> Setup:
-    spec, limits = problem.spec, budget.limits
-    if slots is not None and slots < 1:
-        raise UserError(f"A campaign needs at least one slot, not {slots}: give --slots 1 or more.")
-    if slots is not None and slots > MOST_SLOTS:
-        raise UserError(f"{slots} slots are more than one machine can run; give --slots {MOST_SLOTS} or fewer.")
-    return Setup(
-        problem=spec.problem.name,
-        title=spec.problem.title,
-        objective=spec.objective,
-        limits=limits,
-        mode=mode or ("ordered" if limits.wall_s is None else "arrival"),
-        slots=slots or default_slots(spec.resources.cpus, spec.resources.gpus),
-        seed=seed,
-        search_seeds=spec.seeds.search,
-        confirm_seeds=spec.seeds.confirm,
-        paired=spec.takes_seed,
-        descriptors=spec.archive.descriptors,
-        references=tuple(
-            Reference(r.name, r.value, r.source, r.same, _conditions(r.conditions)) for r in spec.references
-        ),
-    )
+def _open_ledger(folder: Path, setup: Setup, problem: Problem, clock: Clock) -> None:
+    files = problem.editable_files
+    snapshot, blobs = pack_tree(problem.files)
+    tree, more = pack_tree(files)
+    baseline = Candidate(tree_id(files), tree, (), "baseline", None, (), "baseline", traits(files, files))
+    opening: list[ev.Event] = [ev.CampaignOpened(folder.name, setup, snapshot), ev.CandidateAdded(baseline)]
+    with closing(SqliteStore(folder / LEDGER, create=True)) as store:
+        term = store.begin_term(clock.now())
+        store.append(opening, term=term, time=clock.now(), blobs={**blobs, **more})
 
 
-def _conditions(table: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in table.items() if key != "same")
+def check_sandbox(problem: Problem, sandbox: SandboxName, required: bool) -> None:
+    """Refuse, before anything is made, to run where the sandbox that is asked for or needed does not work.
 
-
-def default_slots(cpus: int, gpus: int) -> int:
-    """Return how many attempts this machine runs side by side: by its devices if they need some, else by its cores."""
-    if gpus:
-        return max(1, len(list_gpus()) // gpus)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, cores // cpus)
+    Raises:
+        UserError: it does not work here.
+        ExecutorError: the trial of the sandboxes cannot be run.
+    """
+    choose_walls(sandbox, Path(), {}, required=required, service=bool(problem.spec.services))
 
 
 def run(
@@ -140,6 +122,8 @@ def run(
     observers: Sequence[Observer] = (),
     interrupted: Interrupted = lambda _: None,
     clock: Clock = MACHINE_CLOCK,
+    sandbox: SandboxName = "auto",
+    require_sandbox: bool = False,
 ) -> Campaign:
     """Run a campaign from where its ledger stands until it ends, and write its report.
 
@@ -149,45 +133,75 @@ def run(
     Raises:
         CampaignNotFound: the folder holds no campaign.
         CampaignBusy: another process is running it.
+        UserError: the sandbox that is asked for, or needed, does not work here.
         BaselineError: the unchanged solution does not measure.
         StoreError, ExecutorError: the machine failed; what was recorded is safe.
     """
-    _check_folder(folder)
+    with closing(_open_to_read(folder)) as look:
+        before = look.last_position()  # whoever asks for a stop from here on means the term that begins below
     with ExitStack() as stack:
         stack.enter_context(CampaignLock(folder))
-        store = SqliteStore(folder / LEDGER)
-        stack.callback(store.close)
-        board = _read_board(store, folder)
+        store = stack.enter_context(closing(SqliteStore(folder / LEDGER)))
+        board, read = _read_board(store, folder)
         problem = problem_from_files(unpack_tree(board.snapshot, store.get_blob), board.setup.problem)
-        executor = LocalExecutor(
-            folder, _run_plan(problem), make_judge(problem.spec), board.setup.slots, mark=board.campaign
-        )
-        stack.callback(executor.close)
-        started = _begin_term(store, board, executor.hardware, clock)
+        executor = stack.enter_context(closing(_executor(folder, board, problem, sandbox, require_sandbox)))
+        _begin_term(store, executor, before, clock)
+        began = list(store.read(after=read))
+        board.fold(began)
         for observer in observers:
-            observer(board, [started])
+            observer(board, [entry.event for entry in began])
 
         def make_job(board: Board, experiment: Experiment, attempt: str) -> Job:
             return job_of(board, experiment, attempt, problem.frozen_solution_files, store.get_blob)
 
         def make_loop() -> Loop:
-            return Loop(board, store, executor, _minds(problem), make_job, clock=clock, observers=observers)
+            position, minds = began[-1].position, _minds(problem)
+            return Loop(
+                board,
+                store,
+                executor,
+                minds,
+                make_job,
+                position=position,
+                clock=clock,
+                observers=observers,
+                shortage=partial(_shortage, folder),
+            )
 
         drive(make_loop, interrupted)
-        campaign = Campaign(folder, board, store.get_blob)
+        campaign = Campaign(folder, board, partial(_open_to_read, folder))
         if board.ended is not None:
             campaign.write_report()
         if board.ended is not None and board.ended.startswith("baseline "):
             raise BaselineError(_baseline_help(board, folder))
-    return Campaign(folder, board, SqliteStore(folder / LEDGER, read_only=True).get_blob)  # the other store is closed
+    return campaign
 
 
-def _begin_term(store: Store, board: Board, hardware: str, clock: Clock) -> ev.TermStarted:
+def _executor(folder: Path, board: Board, problem: Problem, sandbox: SandboxName, required: bool) -> LocalExecutor:
+    plan, judge = _run_plan(problem), make_judge(problem.spec)
+
+    def walls(nodes: dict[str, str]) -> Walls:
+        return choose_walls(sandbox, folder, nodes, required=required, service=bool(plan.services))
+
+    return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
+
+
+def _begin_term(store: Store, executor: LocalExecutor, before: int, clock: Clock) -> None:
+    """Begin a term. It forgets earlier requests to stop, so those behind position `before` are made again for it."""
     term = store.begin_term(clock.now())
-    started = ev.TermStarted(term, hardware, socket.gethostname(), os.getpid(), VERSION)
-    store.append([started], term=term, time=clock.now())
-    board.apply(started)
-    return started
+    host = socket.gethostname()
+    started = ev.TermStarted(term, executor.hardware, host, os.getpid(), VERSION, executor.sandbox)
+    [start] = store.append([started], term=term, time=clock.now())
+    asked = [e.event for e in store.read(before, start.position - before) if isinstance(e.event, ev.StopRequested)]
+    store.append([ev.StopRequested(f"{each.request}.{term}", each.reason) for each in asked], time=clock.now())
+
+
+def _shortage(folder: Path) -> str | None:
+    try:
+        free = shutil.disk_usage(folder).free / 2**20
+    except OSError as error:
+        return f"the disk of {folder} cannot be looked at: {error.strerror}"
+    return f"{free:.0f} MiB are free at {folder}, of {LEAST_FREE_MB} that are needed" if free < LEAST_FREE_MB else None
 
 
 def _baseline_help(board: Board, folder: Path) -> str:
@@ -200,7 +214,8 @@ def _baseline_help(board: Board, folder: Path) -> str:
 def _run_plan(problem: Problem) -> RunPlan:
     spec = problem.spec
     return RunPlan(
-        stages=tuple(StagePlan(s.name, s.command, s.timeout_s, s.trusted) for s in spec.stages),
+        stages=tuple(_stage_plan(stage) for stage in spec.stages if stage.name not in spec.services),
+        services=tuple(_stage_plan(stage) for stage in spec.stages if stage.name in spec.services),
         trusted_files=problem.trusted_files,
         frozen_solution=tuple(problem.frozen_solution_files),
         cpus=spec.resources.cpus,
@@ -209,6 +224,10 @@ def _run_plan(problem: Problem) -> RunPlan:
         seed_env=spec.seeds.env,
         interpreter=sys.executable,
     )
+
+
+def _stage_plan(stage: Stage) -> StagePlan:
+    return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "")
 
 
 def _minds(problem: Problem) -> Minds:
@@ -234,16 +253,25 @@ def load_campaign(folder: Path) -> Campaign:
         CampaignNotFound: the folder holds no campaign.
         StoreError: its ledger cannot be read.
     """
+    with closing(_open_to_read(folder)) as store:
+        board, _ = _read_board(store, folder)
+    return Campaign(folder, board, partial(_open_to_read, folder))
+
+
+def _open_to_read(folder: Path) -> SqliteStore:
     _check_folder(folder)
-    store = SqliteStore(folder / LEDGER, read_only=True)
-    return Campaign(folder, _read_board(store, folder), store.get_blob)
+    return SqliteStore(folder / LEDGER, read_only=True)
 
 
-def _read_board(store: Store, folder: Path) -> Board:
-    board = Board().fold(store.read())
-    if not hasattr(board, "setup"):  # killed between making the ledger and its first commit
+def _read_board(store: Store, folder: Path) -> tuple[Board, int]:
+    """Return the fold of a ledger, and the position of the last entry in it."""
+    board, position = Board(), 0
+    for entry in store.read():
+        board.apply(entry.event)
+        position = entry.position
+    if not position:  # killed between making the ledger and its first commit
         raise CampaignNotFound(f"{folder} is a campaign that was cut off before it was opened; delete the folder.")
-    return board
+    return board, position
 
 
 def opened_at(folder: Path) -> float:
@@ -253,12 +281,26 @@ def opened_at(folder: Path) -> float:
         CampaignNotFound: the folder holds no campaign.
         StoreError: its ledger cannot be read.
     """
-    _check_folder(folder)
-    store = SqliteStore(folder / LEDGER, read_only=True)
-    try:
+    with closing(_open_to_read(folder)) as store:
         return next((entry.time for entry in store.read(limit=1)), 0.0)
-    finally:
-        store.close()
+
+
+def overview(folder: Path) -> Overview:
+    """Return a campaign in a few numbers. Its ledger is folded only if it has grown since the last time.
+
+    Raises:
+        CampaignNotFound: the folder holds no campaign.
+        StoreError: its ledger cannot be read.
+    """
+    with closing(_open_to_read(folder)) as store:
+        last = next(store.read(max(0, store.last_position() - 1), limit=1), None)
+        mark = (last.position, last.time) if last is not None else (0, 0.0)
+        known = recall(folder, mark)
+        if known is None:
+            opened = next((entry.time for entry in store.read(limit=1)), 0.0)
+            known = overview_of(_read_board(store, folder)[0], opened, mark)
+            remember(folder, known)
+        return known
 
 
 def request_stop(folder: Path, reason: str, clock: Clock = MACHINE_CLOCK) -> bool:
@@ -271,11 +313,8 @@ def request_stop(folder: Path, reason: str, clock: Clock = MACHINE_CLOCK) -> boo
     _check_folder(folder)
     if not is_running(folder):
         return False
-    store = SqliteStore(folder / LEDGER)
-    try:
+    with closing(SqliteStore(folder / LEDGER)) as store:
         store.append([ev.StopRequested(secrets.token_hex(8), reason)], time=clock.now())
-    finally:
-        store.close()
     return True
 
 
@@ -293,6 +332,8 @@ def research(
     seed: int = 0,
     mode: Mode | None = None,
     campaigns: str | Path = "campaigns",
+    sandbox: SandboxName = "auto",
+    require_sandbox: bool = False,
     on_event: Observer | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it. Synchronous, and safe in notebooks.
@@ -305,12 +346,19 @@ def research(
         seed: with the same seed and slots, an ordered campaign makes the same experiments.
         mode: None: ordered if only experiments are budgeted, else arrival.
         campaigns: the folder in which the campaign's own folder is made.
+        sandbox: what candidate code runs in; "auto" takes the strongest that works here (`aster doctor`).
+        require_sandbox: refuse to run where only plain processes would hold it.
         on_event: called with the board and the new events, in the campaign's thread; it must be quick.
 
     Raises:
         UserError: what was asked for cannot be done; the message says what to change.
         SystemTrouble: the machine failed; what was recorded is safe and the campaign can be resumed.
     """
+    check_kind("problem", problem, Problem | str | Path, "a problem, its folder or its name")
+    check_kind("budget", budget, Budget, 'a Budget, such as Budget(wall="2h")')
+    check_kind("campaigns", campaigns, str | Path, "a folder")
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
+    check_sandbox(chosen, sandbox, require_sandbox)
     folder = create(chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=Path(campaigns))
-    return run(folder, observers=[on_event] if on_event is not None else [])
+    observers = [on_event] if on_event is not None else []
+    return run(folder, observers=observers, sandbox=sandbox, require_sandbox=require_sandbox)

@@ -9,7 +9,8 @@
     │   └── BaselineError         the unchanged solution does not measure: nothing can be compared with it
     └── SystemTrouble             what the machine did to us; nothing recorded is lost, resume when it is mended
         ├── StoreError            the ledger cannot be read or written (disk full, read-only, damaged)
-        │   ├── BlobMissing       (aster.ledger) the ledger names a blob that it does not hold
+        │   ├── LedgerDamaged     (aster.ledger) the file is not what was written; no resume goes on from it
+    │   ├── BlobMissing       (aster.ledger) the ledger names a blob that it does not hold
         │   └── StaleTerm         a newer term of the campaign exists: this process must stop deciding
         └── ExecutorError         attempts cannot be started or watched
 

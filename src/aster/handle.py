@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from aster.board import Board
 from aster.domain.records import Candidate, Claim, Decided
 from aster.errors import StoreError
 from aster.evidence.verdict import champion_value
+from aster.ledger.protocol import Store
 
 
 class Campaign:
@@ -20,11 +23,14 @@ class Campaign:
         board: everything that its ledger tells.
     """
 
-    def __init__(self, folder: Path, board: Board, get_blob: Callable[[str], bytes]) -> None:
+    def __init__(self, folder: Path, board: Board, open_store: Callable[[], Store]) -> None:
+        """Args:
+        open_store: opens the ledger to be read; it is closed again after each use, so that nothing is held.
+        """
         self.id = board.campaign
         self.folder = folder
         self.board = board
-        self._get_blob = get_blob
+        self._open_store = open_store
 
     @property
     def baseline(self) -> float | None:
@@ -58,8 +64,10 @@ class Campaign:
 
         Raises:
             BlobMissing: the ledger has none of that id.
+            StoreError: the ledger cannot be read.
         """
-        return self._get_blob(blob)
+        with closing(self._open_store()) as store:
+            return store.get_blob(blob)
 
     def write_report(self) -> list[Path]:
         """Write report.html, the figures, results.tsv and the best solution into the campaign's folder.
@@ -73,11 +81,12 @@ class Campaign:
         from aster.report.folder import write_report  # imported late: it draws, and drawing takes half a second to load
 
         try:
-            return write_report(self.board, self, self.folder)
+            with closing(self._open_store()) as store:
+                return write_report(self.board, store, self.folder)
         except OSError as error:
             raise StoreError(
                 f"The report in {self.folder} cannot be written: {error.strerror or error}. The ledger has it all: "
-                f"when there is room again, `aster report {self.id}` writes it."
+                f"when there is room again, `aster report {shlex.quote(str(self.folder))}` writes it."
             ) from error
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from tests.boards import BASELINE, Book
 
-from aster.archive.select import draw_parent
+from aster.archive.select import draw_parents, ranked_elites
 from aster.domain.events import EliteNamed
 
 DRAWS = 3000
@@ -28,11 +28,11 @@ def book(count: int) -> Book:
 
 def shares(of: Book) -> dict[str, float]:
     rng = random.Random(0)
-    return {name: n / DRAWS for name, n in Counter(draw_parent(of.board, rng) for _ in range(DRAWS)).items()}
+    return {name: n / DRAWS for name, n in Counter(draw_parents(of.board, rng, DRAWS)).items()}
 
 
 def test_without_elites_the_baseline_is_the_parent() -> None:
-    assert draw_parent(book(0).board, random.Random(0)) == BASELINE
+    assert draw_parents(book(0).board, random.Random(0), 2) == [BASELINE, BASELINE]
 
 
 def test_parents_are_drawn_by_rank() -> None:
@@ -56,7 +56,7 @@ def test_an_elite_that_was_branched_from_often_gives_way() -> None:
 def test_elites_of_other_hardware_are_no_parents() -> None:
     moved = book(3)
     moved.term("gpu: other")
-    assert draw_parent(moved.board, random.Random(0)) == BASELINE
+    assert draw_parents(moved.board, random.Random(0), 1) == [BASELINE]
     moved.run("c-2", 1.0)
     assert shares(moved) == {"c-2": 1.0}
 
@@ -71,3 +71,8 @@ def test_one_elite_in_two_clusters_counts_once() -> None:
     twice = book(2)
     twice.say(EliteNamed(7, "c-1"))
     assert shares(twice)["c-1"] < 0.25
+
+
+def test_elites_are_ranked_best_first() -> None:
+    assert ranked_elites(book(3).board) == ["c-0", "c-1", "c-2"]
+    assert ranked_elites(book(0).board) == []

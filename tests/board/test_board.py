@@ -285,3 +285,31 @@ def test_metrics_are_those_of_a_measured_outcome() -> None:
     assert state.metrics is None
     book.end(experiment, Measured({"score": 2.0, "seconds": 3.0}))
     assert state.metrics == {"score": 2.0, "seconds": 3.0}
+
+
+def test_the_best_unclaimed_passes_over_what_was_claimed_on_every_hardware() -> None:
+    book = Book()
+    book.baseline(1.0)
+    for name, value in (("a", 2.0), ("b", 3.0), ("c", 4.0)):
+        book.run(book.candidate(name), value)
+    assert book.board.unclaimed() == "c"
+    for name, rest in (("c", "b"), ("b", "a")):
+        book.say(ev.ClaimDecided(Decided(book.claim(name), "refuted", 0.0, 0.0, 0.0, 3)))
+        assert book.board.unclaimed() == rest
+    book.term(OTHER)
+    book.run(BASELINE, 1.0)
+    book.run("b", 9.0)
+    book.run("a", 2.0)
+    assert book.board.unclaimed() == "a"
+
+
+def test_the_baseline_stands_in_where_the_champion_has_no_score() -> None:
+    book = Book()
+    book.baseline(1.0)
+    book.run(book.candidate("a"), 2.0)
+    book.say(ev.ClaimDecided(Decided(book.claim("a"), "confirmed", 1.0, 1.0, 1.0, 3)))
+    assert book.board.standing == "a"
+    book.term(OTHER)
+    assert book.board.standing == BASELINE
+    book.run("a", 2.0)
+    assert book.board.standing == "a"

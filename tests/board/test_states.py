@@ -89,3 +89,15 @@ def test_one_more_candidate_takes_few_comparisons() -> None:
     ranking.place("new", Counted(0.25))
     ranking.position("new")
     assert Counted.compared <= 4 * 4 * (math.log2(size) + 2)  # four searches, up to four comparisons a step
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(MOVES, st.sets(st.integers(0, 9)))
+def test_the_best_without_those_marked(moves: list[tuple[int, float]], chosen: set[int]) -> None:
+    ranking, marked = Ranking(), Ranking()
+    for number, loss in moves:
+        ranking.place(f"c-{number}", loss)
+        if number in chosen:
+            marked.mark(ranking.row(f"c-{number}"))
+    left = [c for c in ranking if c not in marked]
+    assert ranking.first_without(marked) == (left[0] if left else None)

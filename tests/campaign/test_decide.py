@@ -10,8 +10,21 @@ import pytest
 
 from aster.board import Board
 from aster.domain import events as ev
-from aster.domain.records import Candidate, Experiment, Failed, Measured, Mode, Result, TimedOut
-from aster.testing.simulation import begin, simulate
+from aster.domain.records import (
+    EXHAUSTED,
+    Cancelled,
+    Candidate,
+    Experiment,
+    Failed,
+    Measured,
+    Mode,
+    Outcome,
+    Result,
+    TimedOut,
+    Usage,
+)
+from aster.evidence.design import baseline_runs
+from aster.testing.simulation import Simulated, begin, resume, simulate
 
 from .simulated import bowl, flat, minds, setup, values
 
@@ -231,6 +244,87 @@ def test_decide_depends_on_nothing_but_the_board_and_the_time() -> None:
 
 def test_when_ideas_run_out_the_campaign_ends_with_a_verdict_on_its_best() -> None:
     run = simulate(setup(5000), minds(), bowl(0.05))
-    assert run.board.ended == "exhausted: nothing untried is left"
+    assert run.board.ended == EXHAUSTED
     assert run.board.champion is not None
     assert isinstance(run.board.experiments[run.board.seen[-1]].outcome.result, Measured)  # type: ignore[union-attr]
+
+
+# --- on another kind of hardware --------------------------------------------------------------------------------
+
+OTHER = "other hardware"
+
+
+def runs_on(run: Simulated, hardware: str, candidate: str | None) -> list[Experiment]:
+    """Return a candidate's experiments on one kind of hardware, without those of claims."""
+    records = [run.board.experiments[x].record for x in run.board.experiments_of[candidate or ""]]
+    return [x for x in records if x.hardware == hardware and x.claim is None]
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_baselines_of_new_hardware_keep_within_the_budget(mode: Mode, left: int) -> None:
+    run = simulate(setup(60, mode=mode), minds(), bowl(0.1))
+    spent = run.board.spend.experiments
+    run.board.setup = setup(spent + left, mode=mode)
+    resume(run, minds(), bowl(0.1), OTHER)
+    assert run.board.ended == "budget: spent"
+    assert run.board.spend.experiments == spent + left
+    assert len(runs_on(run, OTHER, run.board.baseline)) == left
+
+
+@pytest.mark.parametrize("search_seeds", [1, 2])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_champion_is_ranked_afresh_on_new_hardware_and_claims_go_on(mode: Mode, search_seeds: int) -> None:
+    run = simulate(setup(60, mode=mode, search_seeds=search_seeds), minds(), partly)
+    champion, claims = run.board.champion, len(run.board.claims)
+    assert champion is not None
+    run.board.setup = setup(240, mode=mode, search_seeds=search_seeds)
+    resume(run, minds(), bowl(0.05), OTHER)
+    again = runs_on(run, OTHER, champion)
+    assert len({x.seed for x in again}) == len(again) == search_seeds
+    later = list(run.board.claims.values())[claims:]
+    assert later
+    assert later[0].record.against == champion
+    assert run.board.champion not in (None, champion)
+
+
+def partly(candidate: Candidate, experiment: Experiment) -> Result:
+    """Measure as the bowl does, but nothing gains beyond a = 1."""
+    v = values(candidate)
+    return Measured({"loss": 20.0 - 9.0 * (v["a"] == 1) + bowl(0.05)(candidate, experiment).metrics["loss"] * 1e-3})  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_baseline_stands_in_for_a_champion_that_breaks_on_new_hardware(mode: Mode) -> None:
+    run = simulate(setup(60, mode=mode), minds(), bowl(0.05))
+    champion, claims = run.board.champion, len(run.board.claims)
+
+    def broken(candidate: Candidate, experiment: Experiment) -> Result:
+        return Failed("not here") if candidate.id == champion else bowl(0.05)(candidate, experiment)
+
+    run.board.setup = setup(160, mode=mode)
+    resume(run, minds(), broken, OTHER)
+    assert len(runs_on(run, OTHER, champion)) == 1
+    later = list(run.board.claims.values())[claims:]
+    assert later
+    assert later[0].record.against == run.board.baseline
+
+
+def test_baselines_that_were_cancelled_run_again() -> None:
+    campaign, policies = begin(setup(60), minds()), minds()
+    board = campaign.board
+    from aster.campaign.decide import decide
+
+    for number in range(3):
+        step = decide(board, policies, 0.0)
+        campaign.keep(step.events, step.blobs)
+        (name,) = list(board.waiting)
+        campaign.take(ev.AttemptStarted(f"{name}.1", name))
+        result: Result = Cancelled("no time left") if number == 1 else Measured({"loss": 30.0})
+        end = Outcome(f"{name}.1", name, result, board.hardware, Usage(), 0.0, 0.0)
+        campaign.take(ev.OutcomeRecorded(end))
+    resume(campaign, policies, bowl(0.05), board.hardware)
+    runs = [board.experiments[x] for x in board.baselines]
+    measured = [s.record.seed for s in runs if s.status == "measured"]
+    assert [s.status for s in runs].count("cancelled") == 1
+    assert len(set(measured)) == len(measured) == baseline_runs(board.setup)

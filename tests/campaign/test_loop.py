@@ -17,23 +17,25 @@ from aster.domain import events as ev
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate, Experiment, Failed, Measured, Result, Setup
 from aster.domain.trees import pack_tree
-from aster.errors import StaleTerm
+from aster.errors import ExecutorError, StaleTerm
 from aster.execution.protocol import Job
 from aster.ledger.sqlite import SqliteStore
+from aster.testing.audit import audit
 from aster.testing.fakes import FakeExecutor
 
 from .simulated import SOLUTION, minds, setup
 
 
 class FakeTime:
-    """A clock that only moves when it is told to."""
+    """A clock that only moves when it is told to; `wall` is by how much the machine's date is off."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.wall = 0.0
 
     @property
     def clock(self) -> Clock:
-        return Clock(lambda: self.seconds, lambda: self.seconds)
+        return Clock(lambda: self.seconds + self.wall, lambda: self.seconds)
 
 
 class Lab:
@@ -54,12 +56,21 @@ class Lab:
         """Return a new term's loop, over a board folded from the ledger."""
         term = self.store.begin_term(0.0)
         self.store.append([ev.TermStarted(term, executor.hardware, "h", 1, "0")], term=term, time=0.0)
-        self.board = Board().fold(self.store.read())
+        self.board, position = Board().fold(self.store.read()), self.store.last_position()
 
         def make_job(board: Board, experiment: Experiment, attempt: str) -> Job:
             return job_of(board, experiment, attempt, {}, self.store.get_blob)
 
-        return Loop(self.board, self.store, executor, minds(), make_job, clock=self.time.clock, observers=observers)
+        return Loop(
+            self.board,
+            self.store,
+            executor,
+            minds(),
+            make_job,
+            position=position,
+            clock=self.time.clock,
+            observers=observers,
+        )
 
     def events(self) -> list[ev.Event]:
         return [entry.event for entry in self.store.read()]
@@ -132,6 +143,58 @@ def test_a_lost_attempt_is_tried_again_and_three_losses_are_a_failure(lab: Lab) 
         if state.attempts == 3:
             assert isinstance(state.outcome.result, Failed)
             assert "lost 3 times" in state.outcome.result.reason
+
+
+def test_attempts_lost_to_a_leave_or_a_crash_do_not_count_towards_a_failure(lab: Lab) -> None:
+    """Two terms in which the users leave, three that die: six attempts are lost, none by a keeper's death."""
+
+    async def scenario(leave: bool) -> None:
+        executor = FakeExecutor(loss, 3, hold=True)
+        loop = lab.loop(executor)
+        running = asyncio.create_task(loop.run())
+        await until(lambda: len(executor.running) == 3)
+        if leave:
+            loop.leave()
+        else:
+            running.cancel()
+        await asyncio.wait([running])
+
+    for leave in (True, False, True, False, False):
+        asyncio.run(scenario(leave))
+    asyncio.run(lab.loop(FakeExecutor(loss, 3)).run())
+    first = next(iter(lab.board.experiments.values()))
+    assert first.attempts == 6
+    assert all(state.metrics is not None for state in lab.board.experiments.values())
+
+
+def test_losses_are_counted_in_one_term(lab: Lab) -> None:
+    """Two attempts are lost, then the campaign dies with the third; two more are lost in the next term."""
+
+    unlucky: set[str] = set()
+
+    def answer(job: Job) -> Result | None:
+        number = int(job.attempt.rpartition(".")[2])
+        unlucky.update([job.experiment] if not unlucky and b"C = 1" in job.files["solution/c.py"] else [])
+        if job.experiment not in unlucky or number == 6:
+            return loss(job)
+        if number == 3:
+            raise OSError("the campaign dies")
+        return None
+
+    with pytest.raises(OSError, match="dies"):
+        asyncio.run(lab.loop(FakeExecutor(answer, 3)).run())
+    asyncio.run(lab.loop(FakeExecutor(answer, 3)).run())
+    assert max(state.attempts for state in lab.board.experiments.values()) == 6
+    assert all(state.metrics is not None for state in lab.board.experiments.values())
+
+
+def test_a_baseline_lost_again_and_again_is_the_machines_fault_and_can_be_resumed(lab: Lab) -> None:
+    with pytest.raises(ExecutorError, match=r"unchanged solution cannot be measured.*lost 3 times.*keeper died"):
+        asyncio.run(lab.loop(FakeExecutor(lambda job: None, 3)).run())
+    assert lab.board.ended is None
+    asyncio.run(lab.loop(FakeExecutor(loss, 3)).run())
+    assert lab.board.ended is not None
+    assert all(state.metrics is not None for state in lab.board.experiments.values())
 
 
 def test_a_stop_from_another_process_ends_it_cleanly(lab: Lab) -> None:
@@ -256,3 +319,35 @@ def test_an_attempt_killed_from_outside_runs_again(lab: Lab) -> None:
     asyncio.run(scenario())
     assert "cancelled" not in lab.board.tally
     assert all(s.metrics is not None for s in lab.board.experiments.values())
+
+
+def test_a_clock_that_is_set_back_changes_neither_the_order_nor_the_wall_time(tmp_path: Path) -> None:
+    """An hour back within a term, and another between two: the campaign is the one with a sound clock."""
+    (tmp_path / "sound").mkdir()
+    (tmp_path / "off").mkdir()
+    sound, off = Lab(tmp_path / "sound", setup(30)), Lab(tmp_path / "off", setup(30))
+
+    async def scenario(lab: Lab, back: float) -> None:
+        executor = FakeExecutor(loss, 3, hold=True)
+        loop = lab.loop(executor)
+        running = asyncio.create_task(loop.run())
+        for round_ in range(4):
+            await until(lambda: bool(executor.running))
+            lab.time.seconds += 10.0
+            lab.time.wall -= back if round_ == 1 else 0.0
+            executor.release()
+        await until(lambda: bool(executor.running))
+        loop.leave()
+        await running
+        lab.time.wall -= back
+        await asyncio.wait_for(lab.loop(FakeExecutor(loss, 3)).run(), 60)
+
+    asyncio.run(scenario(sound, 0.0))
+    asyncio.run(scenario(off, 3600.0))
+    entries = list(off.store.read())
+    times = [entry.time for entry in entries if entry.time]
+    assert min(times) < times[0] - 3000
+    assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+    assert list(off.board.experiments) == list(sound.board.experiments)
+    assert off.board.spend.wall_s == sound.board.spend.wall_s == pytest.approx(40.0)
+    assert audit(off.store).ended == sound.board.ended

@@ -70,5 +70,6 @@ def test_commands_are_as_a_person_would_type_them(tmp_path: Path, monkeypatch: p
     assert command_for("show", Path("campaigns/toy-1")) == "aster show toy-1"
     assert command_for("show", tmp_path / "campaigns" / "toy-1") == "aster show toy-1"
     assert command_for("show", Path("there/toy-1")) == "aster show toy-1 --campaigns there"
+    assert command_for("show", Path("over there/toy-1")) == "aster show toy-1 --campaigns 'over there'"
     monkeypatch.setenv("ASTER_CAMPAIGNS", "there")
     assert command_for("show", Path("there/toy-1")) == "aster show toy-1"

@@ -100,6 +100,14 @@ def test_json_of_a_resumed_campaign_has_no_opening_and_is_strict() -> None:
         outcome = Outcome("x.1", "x", Measured({"score": 1.0}), "cpu", Usage(), 0.0, 1.0)
         view.note(book.board, [ev.OutcomeRecorded(outcome)])
     term, decision, ended = parse_lines(out.getvalue())
-    assert term == {"event": "TermStarted", "term": 3, "hardware": "cpu", "host": "host", "pid": 1, "version": "0"}
+    assert term == {
+        "event": "TermStarted",
+        "term": 3,
+        "hardware": "cpu",
+        "host": "host",
+        "pid": 1,
+        "version": "0",
+        "sandbox": "",
+    }
     assert decision == {"event": "DecisionTaken", "number": 2, "sees": None, "elapsed": None}
     assert ended["outcome"]["result"] == {"type": "measured", "metrics": {"score": 1.0}}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 from aster._version import VERSION
 from aster.cli.main import app
 from aster.errors import StoreError
+from aster.handle import Campaign
+from aster.ledger.protocol import LedgerDamaged
 
 LISTS_MODULES = """\
 import sys
@@ -91,3 +94,24 @@ def test_a_bug_keeps_its_traceback(aster: Aster, toy: Path, monkeypatch: pytest.
     monkeypatch.setattr("aster.app.run", fail)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         aster("run", toy, "--experiments", 30)
+
+
+@pytest.mark.skipif(not Path("/bin/sh").exists(), reason="needs a shell")
+@pytest.mark.parametrize("ending", ["| head -n 0", "| head -n 1", ">&-", ">&- 2>&- <&-"])
+def test_a_reader_that_leaves_or_was_never_there_is_no_error(finished: Campaign, ending: str) -> None:
+    """Nothing is said on stderr, and the ledger is not taken for a stream that was closed."""
+    command = [sys.executable, "-c", "from aster.cli.main import main; main()", "show", str(finished.folder), "--json"]
+    before = (finished.folder / "ledger.db").read_bytes()
+    done = subprocess.run(["/bin/sh", "-c", f"{shlex.join(command)} {ending}"], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert (finished.folder / "ledger.db").read_bytes() == before
+
+
+def test_damage_is_not_said_to_be_mended_by_a_resume(aster: Aster, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise LedgerDamaged("ledger.db is damaged after position 7; restore the file from a copy.")
+
+    monkeypatch.setattr("aster.app.run", fail)
+    result = aster("run", toy, "--experiments", 30)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: ledger.db is damaged after position 7; restore the file from a copy.\n"

@@ -104,6 +104,7 @@ def test_nothing_proven_is_said(aster: Aster, tmp_path: Path) -> None:
         (["{toy}"], "needs a budget: give --experiments N, --wall 2h, or both"),
         (["{toy}", "--experiments", "5"], "give at least 10 (--experiments 10)"),
         (["{toy}", "--wall", "soon"], 'must be a time such as "60s"'),
+        (["{toy}", "--wall", "20"], 'the wall budget lacks its unit: write "20s" or "20m" or "20h"'),
         (["{toy}", "--experiments", "30", "--researcher", "oracle"], "There is no researcher 'oracle'"),
         (["{toy}", "--experiments", "30", "--slots", "0"], "needs at least one slot"),
         (["{toy}", "--experiments", "30", "--mode", "random"], "random"),
@@ -153,6 +154,9 @@ def test_a_file_where_the_campaigns_should_be(aster: Aster, toy: Path, campaigns
     assert "--campaigns DIR" in result.stderr
 
 
+PLAIN = ("--sandbox", "plain")
+"""Experiments that wait for a file outside, so that a test says when they end, can see it in no other sandbox."""
+
 # --- being asked to end --------------------------------------------------------------------------------
 
 
@@ -162,7 +166,7 @@ def test_one_interrupt_ends_cleanly(
 ) -> None:
     gate = tmp_path / "gate"
     problem = toy_problem(tmp_path / "toy", gate=gate)
-    process = launch("run", problem, "--experiments", 14, "--slots", 2, "--json")
+    process = launch("run", problem, "--experiments", 14, "--slots", 2, *PLAIN, "--json")
     started_attempts(process, 2)
     process.send_signal(asked)
     assert process.stderr is not None
@@ -178,7 +182,7 @@ def test_one_interrupt_ends_cleanly(
     assert board.ended == "stopped: interrupted by the user"
     assert board.tally == {"measured": 2}
 
-    assert aster("resume", "last").exit_code == 0
+    assert aster("resume", "last", *PLAIN).exit_code == 0
     board = only(campaigns).board
     assert board.ended is not None
     assert not board.ended.startswith("stopped")
@@ -188,7 +192,7 @@ def test_one_interrupt_ends_cleanly(
 def test_two_interrupts_leave_at_once(aster: Aster, launch: Launch, tmp_path: Path, campaigns: Path) -> None:
     gate = tmp_path / "gate"
     problem = toy_problem(tmp_path / "toy", gate=gate)
-    process = launch("run", problem, "--experiments", 14, "--slots", 2)
+    process = launch("run", problem, "--experiments", 14, "--slots", 2, *PLAIN)
     assert process.stdout is not None
     assert process.stderr is not None
     assert "started toy-" in process.stdout.readline()
@@ -207,7 +211,7 @@ def test_two_interrupts_leave_at_once(aster: Aster, launch: Launch, tmp_path: Pa
     assert " interrupted " in aster("campaigns").stdout
 
     gate.touch()
-    assert aster("resume", campaign.id).exit_code == 0
+    assert aster("resume", campaign.id, *PLAIN).exit_code == 0
     board = only(campaigns).board
     assert sum(board.tally.values()) == board.spend.experiments
     assert board.lost == 2
@@ -217,7 +221,8 @@ def test_a_running_campaign_is_busy_and_can_be_stopped(
     aster: Aster, launch: Launch, tmp_path: Path, campaigns: Path
 ) -> None:
     gate = tmp_path / "gate"
-    process = launch("run", toy_problem(tmp_path / "toy", gate=gate), "--experiments", 14, "--slots", 2, "--json")
+    problem = toy_problem(tmp_path / "toy", gate=gate)
+    process = launch("run", problem, "--experiments", 14, "--slots", 2, *PLAIN, "--json")
     opened = started_attempts(process, 2)[0]
     name = opened["campaign"]
     busy = aster("resume", name)

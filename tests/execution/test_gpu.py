@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.walls import walls_or_skip
 
 from aster.domain.records import Measured
 from aster.execution.hardware import list_gpus
@@ -14,7 +15,6 @@ from aster.execution.local import LocalExecutor
 from aster.sandbox.layers import SandboxName, choose_walls
 from aster.sandbox.plan import RunPlan
 from aster.testing.executors import HONEST, collect, job, judge, outcome, plan
-from tests.walls import walls_or_skip
 
 GPUS = list_gpus()
 pytestmark = pytest.mark.skipif(not GPUS, reason="this machine has no NVIDIA GPU")

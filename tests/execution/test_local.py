@@ -22,6 +22,7 @@ from aster.execution.protocol import Executor
 from aster.sandbox.plan import RunPlan, StagePlan
 from aster.testing.executors import (
     BLOCKED,
+    DETACH,
     HONEST,
     ExecutorContract,
     Make,
@@ -73,16 +74,16 @@ class TestLocalExecutor(ExecutorContract):
     pass
 
 
-TELL = "import os, signal, sys, time\ndef tell(): print('here', flush=True)\n"
+TELL = DETACH + "import os, signal, sys, time\ndef tell(): print('here', flush=True)\n"
 STUBBORN = {
     "double fork and a new session": (
-        "if not os.fork():\n os.setsid()\n if not os.fork(): tell(); time.sleep(600)\n os._exit(0)"
+        "if not os.fork():\n detach()\n if not os.fork(): tell(); time.sleep(600)\n os._exit(0)"
     ),
     "ignores SIGTERM": "signal.signal(signal.SIGTERM, signal.SIG_IGN); tell()",
     "stops itself": "tell(); os.kill(os.getpid(), signal.SIGSTOP)",
-    "a stopped child": "if not os.fork(): os.setsid(); tell(); os.kill(os.getpid(), signal.SIGSTOP)",
-    "flees by forking": "tell()\nwhile True:\n if os.fork(): os._exit(0)\n os.setsid()",
-    "twenty children": "for _ in range(20):\n if not os.fork(): os.setsid(); tell(); time.sleep(600)",
+    "a stopped child": "if not os.fork(): detach(); tell(); os.kill(os.getpid(), signal.SIGSTOP)",
+    "flees by forking": "tell()\nwhile True:\n if os.fork(): os._exit(0)\n detach()",
+    "twenty children": "for _ in range(20):\n if not os.fork(): detach(); tell(); time.sleep(600)",
 }
 
 
@@ -123,11 +124,11 @@ def test_tree_dies_with_its_keeper(make: Make, tmp_path: Path) -> None:
     wild = """
 import os, pathlib, sys, time
 if not os.fork():
-    os.setsid()
+    detach()
     pathlib.Path(sys.argv[1], "child").write_text(str(os.getpid()))
     time.sleep(600)
 """
-    executor.submit(job(wild + BLOCKED))
+    executor.submit(job(DETACH + wild + BLOCKED))
     waiting(tmp_path, "child")
     waiting(tmp_path)
     assert len(processes_of(tmp_path)) >= 2
@@ -141,7 +142,7 @@ if not os.fork():
 @linux
 def test_leftovers_are_found_by_their_mark_when_server_and_keeper_died(make: Make, tmp_path: Path) -> None:
     executor = make(tmp_path, plan())
-    executor.submit(job("import os\nif os.fork(): os.wait()\nos.setsid()\n" + BLOCKED))
+    executor.submit(job(DETACH + "import os\nif os.fork(): os.wait()\ndetach()\n" + BLOCKED))
     waiting(tmp_path)
     keeper = keeper_of(tmp_path)
     server = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])

@@ -16,6 +16,7 @@ from aster.errors import UserError
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.problems.problem import load_problem
+from aster.sandbox.keeper.stage import group_name
 from aster.sandbox.layers import choose_walls
 from aster.sandbox.plan import RunPlan, StagePlan
 from aster.testing.executors import DEADLINE_S, collect, judge, processes_of, wait_until
@@ -125,8 +126,7 @@ def test_what_a_server_says_is_kept_apart(room: Room) -> None:
 
 
 def test_a_server_changes_nothing(room: Room) -> None:
-    server = (
-        """
+    server = """
 import os, sys
 tried = ["solution/serve.py", "solution/data.txt", "solution/new", "new", sys.argv[1] + "/value"]
 written = []
@@ -143,9 +143,7 @@ for change in (lambda: os.unlink("solution/data.txt"), lambda: os.chmod("solutio
     except OSError:
         pass
 open(os.path.join(os.environ["HOME"], "scratch"), "w").close()
-"""
-        + UPPER.replace("request.upper()", "' '.join(written).encode()")
-    )
+""" + UPPER.replace("request.upper()", "' '.join(written).encode()")
     evaluator = "score['written'] = channel.call(b'', 10).decode()"
     # Landlock refuses opening, making and removing; a mode it cannot refuse, but only root's own process may use it.
     allowed = {"bubblewrap": {""}, "landlock": {"", "changed"}}[room.sandbox]
@@ -153,15 +151,15 @@ open(os.path.join(os.environ["HOME"], "scratch"), "w").close()
 
 
 def test_a_server_sees_neither_the_evaluator_nor_its_score(room: Room) -> None:
-    server = (
-        """
+    server = """
 import glob, os
 assert "ASTER_SCORE" not in os.environ
 mine, found = f"/proc/{os.getpid()}", []
 def look(path):
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        if any(word in os.read(fd, 1 << 20) for word in (b"hidden " + b"answers", b"score[" + b"'seen", b"ASTER_SCORE=")):
+        text = os.read(fd, 1 << 20)
+        if any(word in text for word in (b"hidden " + b"answers", b"score[" + b"'seen", b"ASTER_SCORE=")):
             found.append(path)
     except OSError:
         pass
@@ -182,9 +180,7 @@ for folder in ("..", "../..", os.environ["HOME"] + "/.."):
         look(name)
 for fd in set(range(3, 64)) - {int(fd) for fd in os.environ["ASTER_CHANNEL"].split(",")[:3]}:
     forge(f"/dev/fd/{fd}")
-"""
-        + UPPER.replace("request.upper()", "' '.join(found).encode()")
-    )
+""" + UPPER.replace("request.upper()", "' '.join(found).encode()")
     got = room.score(server, "score['seen'] = channel.call(b'', 15).decode()\nscore['value'] = 1.0")
     assert got == {"seen": "", "value": 1.0}
 
@@ -194,7 +190,10 @@ def test_a_server_dies_with_the_stage(room: Room) -> None:
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if not os.fork():
-    os.setsid()
+    try:
+        os.setsid()
+    except PermissionError:  # refused where nothing else would surely kill all sessions
+        pass
     open(os.environ["HOME"] + "/ready", "w").close()
     while True:
         time.sleep(600)
@@ -227,7 +226,11 @@ score["in time"] = time.monotonic() - begin < {limit} + 2
 """
 UNLUCKY = {
     "crashes at once": ("raise SystemExit(3)", 10, {"ServiceGone"}),
-    "crashes on a request": ("from aster_channel import connect\nconnect().serve(lambda request: 1 / 0)", 10, {"ServiceGone"}),
+    "crashes on a request": (
+        "from aster_channel import connect\nconnect().serve(lambda request: 1 / 0)",
+        10,
+        {"ServiceGone"},
+    ),
     "is killed": (RAW + "request(); os.kill(os.getpid(), 9)", 10, {"ServiceGone"}),
     "hangs": ("import time; time.sleep(600)", 0.3, {"TimeoutError"}),
     "closes its ends": (RAW + "os.close(ring); os.close(bells); time.sleep(600)", 1, {"ServiceGone", "TimeoutError"}),
@@ -255,7 +258,9 @@ def test_the_evaluator_learns_what_is_wrong(trick: str, room: Room) -> None:
 
 
 def test_memory_that_changes_during_the_call(room: Room) -> None:
-    server = RAW + """
+    server = (
+        RAW
+        + """
 number, _ = request()
 answer(number, b"a" * (1 << 20))
 while True:
@@ -263,6 +268,7 @@ while True:
         shared[HALF + 16 : HALF + 16 + (1 << 20)] = letter * (1 << 20)
         shared[HALF + 8 : HALF + 16] = struct.pack("<Q", 2**62 if letter == b"b" else 1 << 20)
 """
+    )
     evaluator = """
 try:
     answer = channel.call(b"", 10)
@@ -277,7 +283,9 @@ except AnswerTooLarge:
 
 
 def test_the_memory_cannot_be_taken_away(room: Room) -> None:
-    server = RAW + """
+    server = (
+        RAW
+        + """
 import ctypes
 done = []
 for change in (lambda: os.ftruncate(memory, 0), lambda: os.ftruncate(memory, 1 << 40)):
@@ -299,18 +307,22 @@ libc.fallocate64(memory, 3, ctypes.c_int64(0), ctypes.c_int64(2 * HALF))  # a ho
 answer(number, " ".join(done).encode())
 time.sleep(600)
 """
+    )
     evaluator = "score['done'] = channel.call(b'', 10).decode()\nchannel._memory[:1]\nscore['value'] = 1.0"
     assert room.score(server, evaluator) == {"done": "", "value": 1.0}
 
 
 def test_late_answers_are_dropped(room: Room) -> None:
-    server = RAW + """
+    server = (
+        RAW
+        + """
 first, _ = request()
 second, body = request()
 answer(first, b"late")
 answer(second, body)
 time.sleep(600)
 """
+    )
     evaluator = """
 try:
     channel.call(b"one", 0.2)
@@ -325,6 +337,15 @@ def test_a_server_that_cannot_start(room: Room) -> None:
     broken = RunPlan(broken.stages, broken.trusted_files, services=(StagePlan("serve", ("no-such-program",), 5),))
     got, _ = room.run("", broken)
     assert got.result == Failed("serve: cannot start no-such-program: no such program")
+
+
+def test_a_stage_that_cannot_start_leaves_no_server(room: Room) -> None:
+    whole = plan("")
+    missing = (StagePlan("score", ("no-such-program",), 5, trusted=True, service="serve"),)
+    got, _ = room.run("import time; time.sleep(600)", RunPlan(missing, whole.trusted_files, services=whole.services))
+    assert got.result == Failed("score: cannot start no-such-program: no such program")
+    name = group_name(f"{room.executors[0]._mark}/x-1.1")
+    assert not any(Path(parent, name).exists() for parent in room.walls.groups.values())
 
 
 PROBLEM = """\

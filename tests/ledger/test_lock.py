@@ -60,10 +60,18 @@ def test_the_second_is_told_who_has_it(tmp_path: Path) -> None:
         CampaignLock(tmp_path).acquire()
     text = str(caught.value)
     assert f"campaign {tmp_path.name} is being run by process {process.pid} on {socket.gethostname()}" in text
-    assert f"aster stop {tmp_path.name}" in text
+    assert f"`aster stop {tmp_path}` ends it" in text
     process.communicate()
     with CampaignLock(tmp_path):
         pass
+
+
+def test_the_hints_can_be_typed_whatever_the_folders_name(tmp_path: Path) -> None:
+    folder = tmp_path / "over there"
+    folder.mkdir()
+    with CampaignLock(folder), pytest.raises(CampaignBusy) as caught:
+        CampaignLock(folder).acquire()
+    assert f"`aster stop '{folder}'` ends it" in str(caught.value)
 
 
 def test_death_frees_it(tmp_path: Path) -> None:

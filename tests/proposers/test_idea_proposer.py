@@ -15,10 +15,12 @@ from aster.domain.events import EliteNamed, MergeConflicted
 from aster.domain.ids import recipe_key, tree_id
 from aster.domain.records import COMBINATION, Change
 from aster.proposers.idea_proposer import MOST_OPTIONS, MOST_WINS, IdeaProposer, describe
+from aster.proposers.idea_proposer import Option as KeptOption
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
-from aster.proposers.moves import Move, Recipe, unions
+from aster.proposers.moves import Extra, unions
 from aster.proposers.protocol import Proposal
-from aster.testing.proposers import Field, ProposerContract
+from aster.proposers.surrogate import Option, Surrogate
+from aster.testing.proposers import ROUNDS, Field, ProposerContract
 
 SOLUTION = {
     "solution/a.py": "A = 0\n\n\nB = 0\n",
@@ -197,17 +199,17 @@ def test_options_are_bounded_however_many_ideas_won(monkeypatch: pytest.MonkeyPa
     met: list[int] = []
     weighed: list[int] = []
 
-    def counted(*args: Any) -> Iterator[Move]:
-        for move in unions(*args):
+    def counted(*args: Any) -> Iterator[Extra]:
+        for extra in unions(*args):
             met.append(len(met))
-            yield move
+            yield extra
 
-    def drawn(board: Board, options: Sequence[Recipe], rng: random.Random, predicted: object) -> list[float]:
+    def drawn(self: Surrogate, board: Board, options: Sequence[Option], rng: random.Random) -> list[float]:
         weighed.append(len(options))
         return [0.0] * len(options)
 
     monkeypatch.setattr("aster.proposers.idea_proposer.unions", counted)
-    monkeypatch.setattr("aster.proposers.idea_proposer.draw", drawn)
+    monkeypatch.setattr(Surrogate, "draw", drawn)
     IdeaProposer(IdeaLibrary(FILES, ideas), frozenset()).propose(written.board, COMBINATION, random.Random(0))
     assert len(met) == MOST_WINS * (MOST_WINS - 1) * (MOST_WINS + 1) // 6
     assert weighed == [MOST_OPTIONS]
@@ -243,3 +245,47 @@ def test_a_field_that_grows_keeps_its_books() -> None:
     assert field.board.findings
     assert field.board.archive.centroids
     assert len(field.board.ranking) > 4
+
+
+# --- what it remembers ------------------------------------------------------------------------------------------
+
+
+def test_what_it_remembers_changes_no_proposal() -> None:
+    """One that has seen every stage of several campaigns, in turn, proposes what a new one does."""
+    old, fields = rich(), [Field(rich(), EDITABLE) for _ in range(2)]
+    for number in range(ROUNDS):
+        for field in fields[: 1 + number % 2]:
+            for surface in field.surfaces:
+                for board in (field.board, field.copy()):
+                    assert old.propose(board, surface, random.Random(number)) == field.ask(surface, number)
+            field.grow(1)
+
+
+@pytest.mark.parametrize(
+    "limit", [("idea_proposer", "MOST_KEPT"), ("surrogate", "MOST_CODED"), ("surrogate", "MOST_NAMES")]
+)
+def test_with_no_room_to_remember_it_proposes_the_same(monkeypatch: pytest.MonkeyPatch, limit: tuple[str, str]) -> None:
+    grown = Field(rich(), EDITABLE)
+    grown.grow(6)
+    expected = [grown.ask(surface, seed) for surface in grown.surfaces for seed in range(3)]
+    monkeypatch.setattr(f"aster.proposers.{limit[0]}.{limit[1]}", 1)
+    forgetful = rich()
+    found = [forgetful.propose(grown.board, s, random.Random(seed)) for s in grown.surfaces for seed in range(3)]
+    assert found == expected
+
+
+def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aster.proposers.idea_proposer.MOST_KEPT", 60)
+    maker = rich()
+    field = Field(maker, EDITABLE)
+    field.grow(6)
+    assert len(field.board.candidates) > 12
+    assert sum(map(len, maker._kept.values())) <= 60
+
+
+def test_an_option_is_made_when_it_is_looked_at() -> None:
+    held = recipe("a-up")
+    option = KeptOption(0, None, held, recipe("c-up"))
+    assert option.ideas == {"a-up", "c-up"}
+    assert option.recipe == recipe("a-up", "c-up")
+    assert option.move.change == "combine with c-up"

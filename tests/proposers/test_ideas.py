@@ -264,3 +264,9 @@ def test_what_an_idea_requires_must_stand_together(conflicts: bool, page: Page, 
     }
     with pytest.raises(ProblemError, match=r"ideas/c\.md: requires: .*(declared to conflict|does not merge)"):
         load(files, solution)
+
+
+def test_the_surface_of_combinations_is_taken(page: Page, solution: dict[str, bytes], edit: Edit) -> None:
+    text = page("a", edit("STEPS = 10", "STEPS = 11")).replace('surface = "s"', 'surface = "combination"')
+    with pytest.raises(ProblemError, match=r'surface.*"combination" stands for candidates that combine'):
+        load_ideas({"ideas/a.md": text}, solution, frozenset(solution))

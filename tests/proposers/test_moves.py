@@ -12,7 +12,7 @@ from tests.boards import recipe
 
 from aster.domain.records import Change
 from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
-from aster.proposers.moves import Move, Recipe, moves, openings, ordered, unions
+from aster.proposers.moves import Move, Recipe, Rules, combine, moves, openings, ordered, unions
 
 STEPS, RATE = "f.py::STEPS", "f.py::Solver.RATE"
 
@@ -34,52 +34,54 @@ LIBRARY: Mapping[str, Idea] = {
     ]
 }
 
+RULES = Rules(LIBRARY)
+
 
 def changes(of: Iterable[Move]) -> list[str]:
     return [move.change for move in of]
 
 
 def test_nothing_held_gives_every_idea_that_needs_nothing() -> None:
-    assert changes(moves(LIBRARY, (), "s")) == ["+ base"]
-    assert changes(moves(LIBRARY, (), "t")) == ["+ enemy", "+ free", "+ other"]
-    assert list(moves(LIBRARY, (), "unknown")) == []
+    assert changes(moves(RULES, (), "s")) == ["+ base"]
+    assert changes(moves(RULES, (), "t")) == ["+ enemy", "+ free", "+ other"]
+    assert list(moves(RULES, (), "unknown")) == []
 
 
 def test_what_is_required_opens_the_way() -> None:
-    found = {move.change: move for move in moves(LIBRARY, recipe("base"), "s")}
+    found = {move.change: move for move in moves(RULES, recipe("base"), "s")}
     assert found["+ builder"].recipe == recipe("base", "builder")
     assert "base -> builder" not in found
     assert "- base" in found
 
 
 def test_what_others_need_is_neither_dropped_nor_swapped() -> None:
-    found = changes(moves(LIBRARY, recipe("base", "builder"), "s"))
+    found = changes(moves(RULES, recipe("base", "builder"), "s"))
     assert "- builder" in found
     assert not {"- base", "base -> builder", "builder -> base"} & set(found)
-    rivals = changes(moves({**LIBRARY, "plain": idea("plain", "s")}, recipe("base", "builder"), "s"))
+    rivals = changes(moves(Rules({**LIBRARY, "plain": idea("plain", "s")}), recipe("base", "builder"), "s"))
     assert "builder -> plain" in rivals
     assert "base -> plain" not in rivals
 
 
 def test_a_declared_conflict_is_not_added_but_may_be_swapped_in() -> None:
-    assert "+ enemy" not in changes(moves(LIBRARY, recipe("base"), "t"))
-    assert "+ base" not in changes(moves(LIBRARY, recipe("enemy"), "s"))  # whichever of them declares it
-    found = {m.change: m.recipe for m in moves(LIBRARY, recipe("free"), "t")}
+    assert "+ enemy" not in changes(moves(RULES, recipe("base"), "t"))
+    assert "+ base" not in changes(moves(RULES, recipe("enemy"), "s"))  # whichever of them declares it
+    found = {m.change: m.recipe for m in moves(RULES, recipe("free"), "t")}
     assert found["free -> enemy"] == recipe("enemy")
     assert found["+ enemy"] == recipe("enemy", "free")
 
 
 def test_a_resolution_lifts_the_conflict_that_it_settles() -> None:
     settled = {**LIBRARY, "base+enemy": idea("base+enemy", "t", resolves=("base", "enemy"))}
-    assert "+ enemy" in changes(moves(settled, recipe("base"), "t"))
+    assert "+ enemy" in changes(moves(Rules(settled), recipe("base"), "t"))
 
 
 def test_resolutions_are_never_moves_themselves() -> None:
-    assert not any("base+free" in change for change in changes(moves(LIBRARY, (), "s")))
+    assert not any("base+free" in change for change in changes(moves(RULES, (), "s")))
 
 
 def test_a_knob_is_turned_to_each_other_value() -> None:
-    found = {m.change: m.recipe for m in moves(LIBRARY, recipe("base", "third"), "s") if ": " in m.change}
+    found = {m.change: m.recipe for m in moves(RULES, recipe("base", "third"), "s") if ": " in m.change}
     assert found == {
         "base: STEPS 10 -> 20": recipe("third", base={STEPS: 20}),
         "base: STEPS 10 -> 30": recipe("third", base={STEPS: 30}),
@@ -88,7 +90,7 @@ def test_a_knob_is_turned_to_each_other_value() -> None:
 
 
 def test_a_knob_turned_back_leaves_no_trace() -> None:
-    found = {m.change: m.recipe for m in moves(LIBRARY, recipe(base={STEPS: 20, RATE: 0.25}), "s")}
+    found = {m.change: m.recipe for m in moves(RULES, recipe(base={STEPS: 20, RATE: 0.25}), "s")}
     assert found["base: STEPS 20 -> 10"] == recipe(base={RATE: 0.25})
     assert found["base: STEPS 20 -> 30"] == recipe(base={RATE: 0.25, STEPS: 30})
     assert found["base: Solver.RATE 0.25 -> 0.5"] == recipe(base={STEPS: 20})
@@ -98,8 +100,8 @@ def test_the_order_of_what_is_held_does_not_matter() -> None:
     held = recipe("base", "free", "third")
     for surface in "stu":
         for order in (held, held[::-1], (held[1], held[2], held[0])):
-            assert {m.change: m.recipe for m in moves(LIBRARY, order, surface)} == {
-                m.change: m.recipe for m in moves(LIBRARY, held, surface)
+            assert {m.change: m.recipe for m in moves(RULES, order, surface)} == {
+                m.change: m.recipe for m in moves(RULES, held, surface)
             }
 
 
@@ -112,7 +114,7 @@ def test_a_move_changes_its_surface_by_one_step_and_nothing_else(held: list[str]
     if "builder" in held and "base" not in held:
         held.append("base")
     before = recipe(*held)
-    found = list(moves(LIBRARY, before, surface))
+    found = list(moves(RULES, before, surface))
     assert len({m.change for m in found}) == len({m.recipe for m in map(hashable, found)}) == len(found)
     for move in found:
         assert [c.idea for c in move.recipe] == sorted({c.idea for c in move.recipe})
@@ -136,7 +138,7 @@ def test_recipes_have_a_canonical_order() -> None:
 
 
 def joined(held: Recipe, others: list[Recipe] | None = None, wins: Mapping[str, Change] | None = None) -> list[Move]:
-    return list(unions(LIBRARY, held, iter(others or []), wins or {}))
+    return [combine(held, extra) for extra in unions(RULES, held, iter(others or []), wins or {})]
 
 
 def won(*ideas: str) -> dict[str, Change]:
@@ -194,7 +196,7 @@ def test_wins_that_clash_or_lack_what_they_need_are_not_joined() -> None:
 @pytest.mark.parametrize("count", [2, 5, 9])
 def test_every_pair_and_triple_of_wins_is_a_combination(count: int) -> None:
     library = {f"i-{n}": idea(f"i-{n}", f"s-{n}") for n in range(count)}
-    found = [m.recipe for m in unions(library, (), iter(()), won(*library))]
+    found = [combine((), extra).recipe for extra in unions(Rules(library), (), iter(()), won(*library))]
     expected = [recipe(*names) for size in (2, 3) for names in combinations(library, size)]
     assert found == expected
 
@@ -203,7 +205,7 @@ def test_an_idea_without_a_diff_starts_with_a_knob_turned() -> None:
     """As it is it would be its parent again."""
     knobs_only = Idea("wider", "layout", "Wider", "", {}, {}, (KnobSpec("solution/a.py::WIDTH", (1, 2, 3), 1),))
     library = IdeaLibrary({"solution/a.py": b"WIDTH = 1\n"}, [knobs_only])
-    found = [(move.change, move.recipe) for move in moves(library, (), "layout")]
+    found = [(move.change, move.recipe) for move in moves(Rules(library), (), "layout")]
     assert found == [
         ("+ wider (WIDTH 1 -> 2)", (Change("wider", {"solution/a.py::WIDTH": 2}),)),
         ("+ wider (WIDTH 1 -> 3)", (Change("wider", {"solution/a.py::WIDTH": 3}),)),
@@ -211,9 +213,9 @@ def test_an_idea_without_a_diff_starts_with_a_knob_turned() -> None:
 
 
 def test_a_win_is_tried_with_each_new_idea_of_another_surface() -> None:
-    found = [move.change for move in openings(LIBRARY, (), won("free"))]
+    found = [combine((), extra).change for extra in openings(RULES, (), won("free"))]
     assert "combine with base + free" in found
     assert not any("other" in change for change in found), "other is of free's own surface"
     assert all("free" in change for change in found)
-    assert list(openings(LIBRARY, (), {})) == []
-    assert list(openings(LIBRARY, recipe("free"), won("free"))) == []
+    assert list(openings(RULES, (), {})) == []
+    assert list(openings(RULES, recipe("free"), won("free"))) == []

@@ -5,15 +5,32 @@ from __future__ import annotations
 import random
 from collections import Counter
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from tests.boards import Book, recipe, setup
 
 import aster.proposers.surrogate as surrogate
+from aster.board import Board
+from aster.domain.ids import recipe_key
 from aster.domain.records import Cancelled, Failed, Goal, Invalid, Result
-from aster.proposers.surrogate import IDEA_SD, KNOB_SD, MOST_FEATURES, PAIR_SD, RECENT, TOP, Recipe, draw, features
+from aster.proposers.surrogate import IDEA_SD, KNOB_SD, MOST_FEATURES, PAIR_SD, RECENT, TOP, Recipe, Surrogate, features
+
+
+class Whole(NamedTuple):
+    """A recipe as an option."""
+
+    recipe: Recipe
+
+    @property
+    def key(self) -> int:
+        return recipe_key(self.recipe)
+
+
+def draw(board: Board, options: list[Recipe], rng: random.Random) -> list[float]:
+    return Surrogate().draw(board, [Whole(of) for of in options], rng)
+
 
 GAINS = {"a": 1.0, "b": 0.8, "c": 0.6, "d": -0.5, "e": 0.0}
 DRAWS = 200
@@ -178,7 +195,8 @@ def test_a_decision_looks_at_a_window_however_long_the_history(monkeypatch: pyte
     assert TOP <= len(ranked) <= TOP + RECENT
     assert len(failed) <= RECENT
     book.board.experiments = Counting(book.board.experiments)
-    book.board.candidates = Counting(book.board.candidates)
+    unpacked = Counting(book.board.candidates)
+    monkeypatch.setattr(book.board, "candidates", unpacked)
     described: list[Recipe] = []
 
     def counted(of: Recipe) -> dict[str, float]:
@@ -190,16 +208,18 @@ def test_a_decision_looks_at_a_window_however_long_the_history(monkeypatch: pyte
     assert len(draw(book.board, options, rng)) == 50
     assert len(described) <= 2 * (TOP + 2 * RECENT + 50)
     assert book.board.experiments.reads <= 4 * RECENT
-    assert book.board.candidates.reads <= TOP + 2 * RECENT
+    assert unpacked.reads <= TOP + 2 * RECENT
 
 
 def test_features_are_bounded_and_pairs_go_first() -> None:
     """Many ideas on a long recipe have far more pairs than columns; each option can still be told from the others."""
     held = [f"held-{n:02}" for n in range(25)]
     options = [recipe(*held, f"new-{n:02}") for n in range(40)]
-    columns = surrogate._columns(options)
+    made = Surrogate()
+    columns = made._columns([made._coded(Whole(of)) for of in options])
+    names = list(made._numbers)
     assert len(columns) == MOST_FEATURES
-    assert all(f"new-{n:02}" in columns for n in range(40))
+    assert {f"new-{n:02}" for n in range(40)} <= {names[column] for column in columns}
     book = learned([])
     worth = draw(book.board, options, random.Random(0))
     assert len(set(worth)) == 40

@@ -141,3 +141,17 @@ def test_names_of_artifacts_are_made_safe_and_stay_apart() -> None:
     assert all("/" not in name and not name.startswith(".") and len(name) <= 110 for name in safe)
     assert safe["a_b"] == b"2"
     assert safe["2-a_b"] == b"3"
+
+
+def test_what_a_killed_report_had_begun_is_swept_away_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    story = noisy_story(8, verdict=True)
+    died = subprocess.Popen(["true"])
+    died.wait()
+    for path in (f".best.{died.pid}-0123abcd/solution", f".best-unconfirmed.{died.pid}-0123abcd"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / f".report.html.{died.pid}-0123abcd").touch()
+    theirs = {f".progress.svg.{os.getppid()}-0123abcd", ".overview.json", ".best.notes"}
+    for name in theirs:
+        (tmp_path / name).touch()
+    write_report(story.board, story, tmp_path)
+    assert {name for name in listing(tmp_path) if name.startswith(".")} == theirs

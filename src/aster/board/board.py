@@ -7,8 +7,12 @@ folding a ledger gives the same board whatever process does it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from sys import intern
 from typing import Any
 
+from msgspec.structs import replace
+
+from aster.board.shelf import Shelf, Words, candidates, hypotheses
 from aster.board.states import (
     ArchiveState,
     ClaimState,
@@ -49,14 +53,17 @@ class Board:
         """The directions of each surface, oldest first."""
         self.winners: set[str] = set()
         """The surfaces on which a hypothesis has succeeded."""
-        self.hypotheses: dict[str, Hypothesis] = {}
-        self.candidates: dict[str, Candidate] = {}
-        self.recipes: set[str] = set()
+        words = Words()
+        self.hypotheses: Shelf[Hypothesis] = hypotheses(words)
+        self.candidates: Shelf[Candidate] = candidates(words)
+        self.recipes: set[int] = set()
         """Keys of the recipes that have a candidate."""
         self.children: dict[str, int] = {}
         """How many hypotheses branched from a candidate."""
         self.experiments: dict[str, ExperimentState] = {}
         self.experiments_of: dict[str, list[str]] = {}
+        self.baselines: list[str] = []
+        """The baseline's own runs, on any hardware, without those that confirm or refute claims."""
         self.claims: dict[str, ClaimState] = {}
         self.findings: list[Finding] = []
         self.concluded: set[str] = set()
@@ -75,17 +82,19 @@ class Board:
         """Experiments whose outcome has arrived and that no decision has seen, in order of arrival."""
         self.seen: list[str] = []
         """Experiments in the order in which decisions saw them."""
-        self.seen_at: dict[str, int] = {}
-        """Candidate -> how many experiments had been seen when its latest was."""
         self.fresh: list[str] = []
         """Those that the current decision is the first to see."""
         self.tally: dict[str, int] = {}
         """How many outcomes of each kind have arrived."""
         self.lost = 0
-        self._scores: dict[tuple[str, str], Score] = {}
+        self._scores: dict[str, dict[str, Score]] = {}
         self._noise: dict[str, Score] = {}
         self._search_seeds: frozenset[int] = frozenset()
         self._rankings: dict[str, Ranking] = {}
+        self._claimed: dict[str, set[str]] = {}
+        """By standing candidate, those that were claimed to beat it."""
+        self._claimed_rows: dict[tuple[str, str], Ranking] = {}
+        """The same as rows of the ranking, by standing candidate and kind of hardware."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -101,17 +110,30 @@ class Board:
 
     def score(self, candidate: str) -> Score | None:
         """Return the candidate's score over the search seeds, on the current kind of hardware, or None."""
-        return self._scores.get((candidate, self.kind))
+        return self._scores.get(self.kind, {}).get(candidate)
 
     @property
     def baseline_score(self) -> Score | None:
         """All the baseline's own runs on the current kind of hardware, which tell the noise; None before any."""
         return self._noise.get(self.kind)
 
+    def seen_at(self, candidate: str) -> int:
+        """Return how many experiments had been seen when the candidate's latest was; 0 before any."""
+        return max((self.experiments[x].place for x in self.experiments_of.get(candidate, ())), default=0)
+
     @property
     def standing(self) -> str | None:
-        """The candidate that a claim must beat: the champion, or the baseline before there is one."""
-        return self.champion or self.baseline
+        """The candidate that a claim must beat: the champion, or the baseline before there is one.
+
+        The baseline stands in for a champion that has no score on the current kind of hardware.
+        """
+        known = self.champion is not None and self.champion in self.ranking
+        return self.champion if known else self.baseline
+
+    def unclaimed(self) -> str | None:
+        """Return the best-ranked candidate of which no claim against the standing one was opened, or None."""
+        marked = self._claimed_rows.get((self.standing or "", self.kind)) or Ranking()
+        return self.ranking.first_without(marked)
 
     def best_unconfirmed(self) -> str | None:
         """Return the best-ranked candidate if its mean beats the standing candidate's, else None."""
@@ -168,9 +190,8 @@ class Board:
         record, outcome = state.record, state.outcome
         assert outcome is not None
         del self.unseen[record.id]
-        state.seen = True
         self.seen.append(record.id)
-        self.seen_at[record.candidate] = len(self.seen)
+        state.place = len(self.seen)
         self.fresh.append(record.id)
         direction = self.direction_of(record)
         if direction is not None:
@@ -189,16 +210,36 @@ class Board:
             self._noise.setdefault(kind, Score()).add(value)
         if record.purpose == "confirm" or record.seed not in self._search_seeds:
             return
-        score = self._scores.setdefault((record.candidate, kind), Score())
+        score = self._scores.setdefault(kind, {}).setdefault(record.candidate, Score())
         score.add(value)
         if score.n >= self.setup.search_seeds:
             loss = -self.setup.objective.gain(score.mean, 0.0)
             self._rankings.setdefault(kind, Ranking()).place(record.candidate, loss)
+            for against, claimed in self._claimed.items():
+                if record.candidate in claimed:
+                    self._mark(record.candidate, against, kind)
+
+    def _mark(self, candidate: str, against: str, kind: str) -> None:
+        row = self._rankings[kind].row(candidate)
+        self._claimed_rows.setdefault((against, kind), Ranking()).mark(row)
+
+    def _shared(self, of: Experiment) -> Experiment:
+        """Return the record with the texts that other records hold too, instead of copies of them."""
+        return replace(
+            of,
+            candidate=intern(of.candidate),
+            hypothesis=None if of.hypothesis is None else intern(of.hypothesis),
+            hardware=intern(of.hardware),
+            purpose=intern(of.purpose),
+        )
 
     def _direction_opened(self, event: ev.DirectionOpened) -> None:
         state = DirectionState(event.direction)
         self.directions[event.direction.id] = state
-        self.directions_on.setdefault(event.direction.surface, []).append(state)
+        here = self.directions_on.setdefault(event.direction.surface, [])
+        if here:
+            here[-1].elites_then = frozenset()  # only a surface's latest direction is asked what changed since
+        here.append(state)
 
     def _direction_retired(self, event: ev.DirectionRetired) -> None:
         state = self.directions[event.direction]
@@ -208,21 +249,26 @@ class Board:
         state.seen_then = len(self.seen)
 
     def _hypothesis(self, event: ev.HypothesisProposed) -> None:
-        self.hypotheses[event.hypothesis.id] = event.hypothesis
+        self.hypotheses.put(event.hypothesis.id, event.hypothesis)
         parent = event.hypothesis.parent
         self.children[parent] = self.children.get(parent, 0) + 1
 
     def _candidate(self, event: ev.CandidateAdded) -> None:
-        self.candidates[event.candidate.id] = event.candidate
+        self.candidates.put(event.candidate.id, event.candidate)
         if event.candidate.recipe or self.baseline is None:
             self.recipes.add(recipe_key(event.candidate.recipe))
         if self.baseline is None:
             self.baseline = event.candidate.id
 
     def _planned(self, event: ev.ExperimentPlanned) -> None:
-        record = event.experiment
+        record = self._shared(event.experiment)
         self.experiments[record.id] = ExperimentState(record)
-        self.experiments_of.setdefault(record.candidate, []).append(record.id)
+        if record.candidate in self.experiments_of:
+            self.experiments_of[record.candidate].append(record.id)
+        else:
+            self.experiments_of[record.candidate] = [record.id]  # a list of exactly one place: most stay so
+        if record.purpose == "baseline":
+            self.baselines.append(record.id)
         self.waiting[record.id] = None
         self.spend.experiments += 1
         if record.claim is not None:
@@ -261,14 +307,14 @@ class Board:
         state.outcome = outcome
         self.waiting.pop(outcome.experiment, None)
         self.unseen[outcome.experiment] = None
-        status = _status(outcome.result)
-        self.tally[status] = self.tally.get(status, 0) + 1
+        assert state.status is not None
+        self.tally[state.status] = self.tally.get(state.status, 0) + 1
 
     def _finding(self, event: ev.FindingRecorded) -> None:
-        finding = event.finding
+        state = self.experiments[event.finding.experiment]
+        finding = replace(event.finding, experiment=state.record.id, hypothesis=intern(event.finding.hypothesis))
         self.findings.append(finding)
         self.concluded.add(finding.hypothesis)
-        state = self.experiments[finding.experiment]
         direction = self.direction_of(state.record)
         if direction is not None and state.outcome is not None:
             direction.yields.append((finding.gain, state.outcome.usage.wall_s))
@@ -286,7 +332,12 @@ class Board:
         self.archive.size_clustered = event.size
 
     def _claim(self, event: ev.ClaimOpened) -> None:
-        self.claims[event.claim.id] = ClaimState(event.claim)
+        claim = event.claim
+        self.claims[claim.id] = ClaimState(claim)
+        self._claimed.setdefault(claim.against, set()).add(claim.candidate)
+        for kind, ranking in self._rankings.items():
+            if claim.candidate in ranking:
+                self._mark(claim.candidate, claim.against, kind)
 
     def _decided(self, event: ev.ClaimDecided) -> None:
         claim = self.claims[event.decided.claim]
@@ -310,10 +361,6 @@ class Board:
 
 def _planned_at(state: ExperimentState) -> tuple[int, str]:
     return state.record.decision, state.record.id
-
-
-def _status(result: object) -> str:
-    return str(type(result).__struct_config__.tag)  # type: ignore[attr-defined]
 
 
 _FOLDS: dict[type, Callable[[Board, Any], None]] = {

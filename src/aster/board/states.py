@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from sys import intern
+
+import msgspec
+from msgspec import Struct
 
 from aster.domain.records import (
     Claim,
@@ -13,6 +17,8 @@ from aster.domain.records import (
     Experiment,
     Measured,
     Outcome,
+    Result,
+    Usage,
 )
 
 
@@ -29,6 +35,9 @@ class Score:
     def add(self, value: float) -> None:
         """Take in one more measured value."""
         self.n += 1
+        if self.n == 1:
+            self.mean = value
+            return
         delta = value - self.mean
         self.mean += delta / self.n
         self._m2 += delta * (value - self.mean)
@@ -49,11 +58,26 @@ class Ranking:
     def place(self, candidate: str, loss: float) -> None:
         """Put `candidate` at `loss` (lower is better), moving it if it stands elsewhere. Ties: first come."""
         old = self._row_of.get(candidate)
+        self.mark((loss, old[1] if old else len(self._row_of), candidate))
+
+    def mark(self, row: tuple[float, int, str]) -> None:
+        """Put a row of another ranking here, so that what is marked there stands in the same order here."""
+        old = self._row_of.get(row[2])
         if old is not None:
             del self._rows[bisect_left(self._rows, old)]
-        row = (loss, old[1] if old else len(self._row_of), candidate)
         insort(self._rows, row)
-        self._row_of[candidate] = row
+        self._row_of[row[2]] = row
+
+    def first_without(self, marked: Ranking) -> str | None:
+        """Return the best candidate that is not in `marked`, whose rows are all from here; O(log n)."""
+        low, high = 0, len(marked._rows)
+        while low < high:  # the first place where the two part; before it, everything here is marked
+            middle = (low + high) // 2
+            if marked._rows[middle] == self._rows[middle]:
+                low = middle + 1
+            else:
+                high = middle
+        return self._rows[low][2] if low < len(self._rows) else None
 
     def __contains__(self, candidate: object) -> bool:
         return candidate in self._row_of
@@ -64,6 +88,14 @@ class Ranking:
     def __iter__(self) -> Iterator[str]:
         return (row[2] for row in self._rows)
 
+    def row(self, candidate: str) -> tuple[float, int, str]:
+        """Return what the candidate is sorted by: its loss, its place among equals, its name.
+
+        Raises:
+            KeyError: it is not ranked.
+        """
+        return self._row_of[candidate]
+
     def position(self, candidate: str) -> int:
         """Return the candidate's rank, 0 for the best.
 
@@ -73,24 +105,72 @@ class Ranking:
         return bisect_left(self._rows, self._row_of[candidate])
 
 
-class ExperimentState:
-    """An experiment and what became of it. `seen`: decisions may use its outcome."""
+class _Packed(Struct, array_like=True, frozen=True):
+    """An outcome as bytes, without what its experiment's state knows anyway."""
 
-    __slots__ = ("attempt", "attempts", "outcome", "record", "seen")
+    attempt: str
+    result: Result
+    hardware: str
+    usage: tuple[float, float, float, float]
+    started: float
+    ended: float
+    log: str | None
+    artifacts: dict[str, str]
+    pictures: dict[str, str]
+
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_decode = msgspec.msgpack.Decoder(_Packed).decode
+
+
+class ExperimentState:
+    """An experiment and what became of it."""
+
+    __slots__ = ("_outcome", "attempt", "attempts", "place", "record", "status")
 
     def __init__(self, record: Experiment) -> None:
         self.record = record
         self.attempts = 0
         self.attempt: str | None = None
         """The attempt that is running, or None."""
-        self.outcome: Outcome | None = None
-        self.seen = False
+        self.status: str | None = None
+        """The kind of its outcome, such as "measured" or "timed_out"; None before there is one."""
+        self.place = 0
+        """Its place in the order in which decisions saw outcomes, from 1; 0 while none has."""
+        self._outcome: bytes | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether decisions may use its outcome."""
+        return self.place > 0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What its attempt that counts came to; unpacked at each look."""
+        if self._outcome is None:
+            return None
+        p = _decode(self._outcome)
+        return Outcome(
+            p.attempt, self.record.id, p.result, p.hardware, Usage(*p.usage), p.started, p.ended, p.log, p.artifacts,
+            p.pictures,
+        )  # fmt: skip
+
+    @outcome.setter
+    def outcome(self, of: Outcome) -> None:
+        """Keep an outcome, packed."""
+        used = (of.usage.wall_s, of.usage.cpu_s, of.usage.max_rss_mb, of.usage.gpu_s)
+        self._outcome = _encode(
+            _Packed(of.attempt, of.result, of.hardware, used, of.started, of.ended, of.log, of.artifacts, of.pictures)
+        )
+        self.status = intern(str(type(of.result).__struct_config__.tag))
 
     @property
     def metrics(self) -> dict[str, float] | None:
         """The measured numbers, or None if it did not measure (yet)."""
-        if self.outcome is not None and isinstance(self.outcome.result, Measured):
-            return self.outcome.result.metrics
+        if self._outcome is not None and self.status == "measured":
+            result = _decode(self._outcome).result
+            assert isinstance(result, Measured)
+            return result.metrics
         return None
 
 

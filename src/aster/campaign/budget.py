@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from msgspec import Struct
 
@@ -15,6 +16,8 @@ from aster.problems.model import parse_seconds
 
 HELD_BACK = 0.2
 """The share of the budget that search may not touch: it is for confirmation."""
+
+_BARE_NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*")
 
 RESCORE_S = 5.0
 """Wall seconds set aside for one claim whose artifacts are only scored again."""
@@ -36,8 +39,13 @@ class Budget(Struct, frozen=True):
         """The same as numbers.
 
         Raises:
-            BudgetError: `wall` is not a duration.
+            BudgetError: `wall` is not a duration, or `experiments` not a whole number.
         """
+        if self.experiments is not None and type(self.experiments) is not int:
+            raise BudgetError(f"the budget of experiments must be a whole number, not {self.experiments!r}")
+        if isinstance(self.wall, str) and _BARE_NUMBER.fullmatch(self.wall):
+            with_units = " or ".join(f'"{self.wall.strip()}{unit}"' for unit in "smh")
+            raise BudgetError(f"the wall budget lacks its unit: write {with_units}, not {self.wall!r}")
         try:
             wall_s = None if self.wall is None else parse_seconds(self.wall)
         except ValueError as error:
@@ -109,6 +117,12 @@ def held_back_s(board: Board) -> float:
     if nothing_to_confirm(board):
         return min(claim_seconds(board, MIN_PAIRS), wall / 2)
     return max(HELD_BACK * wall, min(claim_seconds(board, max(MIN_PAIRS, board.setup.confirm_seeds)), wall / 2))
+
+
+def has_room(board: Board) -> bool:
+    """Whether the budget has room for one more experiment, whatever it is for."""
+    total = board.setup.limits.experiments
+    return total is None or board.spend.experiments < total
 
 
 def may_search(board: Board) -> bool:

@@ -72,7 +72,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
 def _has_stood(board: Board, candidate: str) -> bool:
     """Whether enough outcomes were seen since the candidate's own."""
     patience = max(2 * board.setup.slots, math.ceil(PATIENCE * len(board.seen)))
-    return len(board.seen) - board.seen_at[candidate] >= patience
+    return len(board.seen) - board.seen_at(candidate) >= patience
 
 
 def _leaves_one(board: Board, claim: Claim) -> bool:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from itertools import count, takewhile
 
 from msgspec import Struct
 
 from aster.archive import place, recluster, traits
-from aster.board import Board
-from aster.campaign.budget import may_search
+from aster.board import Board, ExperimentState
+from aster.campaign.budget import has_room, may_search
 from aster.campaign.claims import artifact_of, next_claim, next_experiment
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
-from aster.domain.records import EXHAUSTED, Cancelled, Candidate, Experiment, Hypothesis, Purpose
+from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
 from aster.domain.trees import pack_tree
 from aster.evidence.design import baseline_runs
 from aster.evidence.findings import finding_of
@@ -133,41 +134,69 @@ def _choose(step: Step, minds: Minds) -> None:
     trouble = _broken_baseline(board)
     if trouble is not None:
         _end_when_quiet(step, trouble)
-    elif not _plan_baseline(step) and _baseline_known(board) and not _plan_claim(step) and not _plan_seed(step):
+    elif not _plan_standing(step) and not _plan_claim(step) and not _plan_seed(step):
         _search_or_confirm(step, minds)
 
 
+def _plan_standing(step: Step) -> bool:
+    """Plan what is to be known on this hardware before anything is claimed or searched, or wait for it."""
+    board = step.board
+    baselines, runs = _baselines_here(board), baseline_runs(board.setup)
+    if _plan_known(step, baselines, board.baseline, runs, "baseline"):
+        return True
+    return _plan_known(step, _champion_here(board), board.champion, board.setup.search_seeds, "search")
+
+
 def _broken_baseline(board: Board) -> str | None:
-    for name in board.experiments_of.get(board.baseline or "", ()):
-        state = board.experiments[name]
-        if state.record.purpose == "baseline" and state.seen and state.metrics is None and state.outcome is not None:
-            result = state.outcome.result
-            if isinstance(result, Cancelled):
-                continue
+    for state in (board.experiments[x] for x in board.baselines):
+        if state.seen and state.status not in ("measured", "cancelled"):
+            result = state.outcome.result if state.outcome is not None else None
             why = getattr(result, "reason", None) or getattr(result, "rule", None) or "it ran past its time limit"
             return f"baseline {type(result).__name__.lower()}: {why}"
     return None
 
 
-def _on_this_hardware(board: Board) -> list[Experiment]:
-    """Return the baseline's experiments whose scores count on the current kind of hardware."""
-    found = [board.experiments[x].record for x in board.experiments_of.get(board.baseline or "", ())]
+def _baselines_here(board: Board) -> list[ExperimentState]:
+    """Return the baseline's runs whose scores count on the current kind of hardware."""
     exact = board.setup.objective.exact
-    return [x for x in found if x.purpose == "baseline" and (exact or x.hardware == board.hardware)]
+    states = (board.experiments[x] for x in board.baselines)
+    return [s for s in states if (exact or s.record.hardware == board.hardware) and not _came_to_nothing(s)]
 
 
-def _baseline_known(board: Board) -> bool:
-    return all(board.experiments[x.id].seen for x in _on_this_hardware(board))
+def _champion_here(board: Board) -> list[ExperimentState] | None:
+    """Return the runs that are to rank the champion on a kind of hardware new to it; None if there is no need.
+
+    There is none once it is ranked, nor once it broke there: then the baseline stands in for it.
+    """
+    champion = board.champion
+    if champion is None or champion in board.ranking:
+        return None
+    latest = (board.experiments[x] for x in reversed(board.experiments_of[champion]))
+    here = takewhile(lambda state: state.record.hardware == board.hardware, latest)
+    runs = [s for s in here if s.record.purpose == "search" and not _came_to_nothing(s)]
+    return None if any(s.seen and s.status != "measured" for s in runs) else runs
 
 
-def _plan_baseline(step: Step) -> bool:
+def _came_to_nothing(state: ExperimentState) -> bool:
+    return state.seen and state.status == "cancelled"
+
+
+def _plan_known(
+    step: Step, runs: list[ExperimentState] | None, candidate: str | None, wanted: int, purpose: Purpose
+) -> bool:
+    """Plan the next of the `wanted` runs that rank a candidate, or wait for them; False if there is nothing to do.
+
+    Nothing is planned beyond the budget; what is claimed then rests on fewer runs, or nothing is.
+    """
     board = step.board
-    done = len(_on_this_hardware(board))
-    if done >= baseline_runs(board.setup):
+    if runs is None or candidate is None:
         return False
-    assert board.baseline is not None
-    _plan(step, board.baseline, search_seed(board.setup.seed, done), "baseline")
-    return True
+    if len(runs) < wanted and has_room(board):
+        taken = {state.record.seed for state in runs}
+        seed = next(s for s in (search_seed(board.setup.seed, i) for i in count()) if s not in taken)
+        _plan(step, candidate, seed, purpose, hypothesis=board.candidates[candidate].hypothesis)
+        return True
+    return not all(state.seen for state in runs)
 
 
 def _plan_claim(step: Step) -> bool:
@@ -185,11 +214,15 @@ def _plan_seed(step: Step) -> bool:
     """Plan the next search seed of the youngest candidate, unless it has them all or one has failed already."""
     board = step.board
     candidate = next(reversed(board.candidates))
-    states = [board.experiments[x] for x in board.experiments_of.get(candidate, ())]
-    searched = [s for s in states if s.record.purpose == "search"]
-    if not searched or len(searched) >= board.setup.search_seeds or not may_search(board):
+    searched: list[ExperimentState] = []
+    for name in board.experiments_of.get(candidate, ()):
+        if board.experiments[name].record.purpose == "search":
+            searched.append(board.experiments[name])
+        if len(searched) >= board.setup.search_seeds:
+            return False
+    if not searched or not may_search(board):
         return False
-    if any(s.seen and s.metrics is None for s in searched):
+    if any(s.seen and s.status != "measured" for s in searched):
         return False
     _plan(
         step,
@@ -216,7 +249,7 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
             step.take(ev.ClaimOpened(claim))
             _plan_claim(step)
             return
-    _end_when_quiet(step, "budget: spent" if not may_search(board) else "exhausted: nothing untried is left")
+    _end_when_quiet(step, "budget: spent" if not may_search(board) else EXHAUSTED)
 
 
 def _search(step: Step, minds: Minds) -> bool:

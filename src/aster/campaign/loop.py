@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -10,7 +11,8 @@ from aster.board import Board
 from aster.campaign.clock import Clock
 from aster.campaign.decide import Minds, Step, conclude, decide, must_end, ready
 from aster.domain import events as ev
-from aster.domain.records import Cancelled, Experiment, Failed, Outcome, Usage
+from aster.domain.records import Cancelled, Experiment, Failed, Invalid, Outcome, Usage
+from aster.errors import ExecutorError
 from aster.execution.protocol import Arrival, Executor, Job
 from aster.ledger.protocol import Store
 from aster.ledger.writer import Writer
@@ -24,8 +26,11 @@ WATCH_S = 0.5
 BEAT_S = 15.0
 """How often a campaign with nothing else to record says that it is alive, so that a crash loses little of its time."""
 
-MOST_ATTEMPTS = 3
-"""An experiment whose attempts were lost this often counts as failed."""
+MOST_LOSSES = 3
+"""An experiment counts as failed once so many attempts of it were begun and lost in one term.
+
+What a leave, a crash or another machine cost is not the candidate's doing, and does not count.
+"""
 
 LEAVE_S = 3.0
 """How long leaving at once waits for killed attempts."""
@@ -50,20 +55,28 @@ class Loop:
         minds: Minds,
         make_job: JobMaker,
         *,
+        position: int,
         clock: Clock,
         observers: Sequence[Observer] = (),
+        shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Args:
-        board: the fold of everything in `store`, the current term included.
+        board: the fold of everything in `store` up to `position`, the beginning of the current term included.
+        position: what other processes append behind it is watched for.
+        shortage: tells what the machine is short of, or None. Nothing is started then, and what fails is run again.
         """
         self._board, self._store, self._executor, self._minds = board, store, executor, minds
         self._make_job, self._clock, self._observers = make_job, clock, tuple(observers)
+        self._shortage = shortage
         self._writer = Writer(store, clock.now)
-        self._position = store.last_position()
+        self._position = position
         self._spent_before = board.spend.wall_s
         self._began = clock.monotonic()
-        self._last_beat = self._last_watch = self._began
+        self._last_beat, self._last_watch = self._began, self._began - WATCH_S
         self._asked: list[ev.StopRequested] = []
+        self._adopted = frozenset(board.running)
+        self._losses: Counter[str] = Counter()
+        self._hopeless: str | None = None
         self._idle = False
         self._leaving = False
         self._cancelled_for_time = False
@@ -79,10 +92,11 @@ class Loop:
 
         Raises:
             StoreError: the ledger cannot be written; running attempts go on, and a resume takes them in.
-            ExecutorError: an attempt cannot be started.
+            ExecutorError: the machine is short of something, an attempt cannot be started, or those of the unchanged
+                solution are lost again and again.
         """
         try:
-            self._executor.adopt(list(self._board.running))
+            self._executor.adopt(list(self._adopted))
             while self._board.ended is None and not self._leaving:
                 await self._turn()
             if self._leaving:
@@ -179,27 +193,44 @@ class Loop:
         await self._record([arrival.fact for arrival in arrivals], blobs)
         for arrival in arrivals:
             self._executor.acknowledge(_attempt_of(arrival))
+        if self._hopeless is not None:
+            raise ExecutorError(self._hopeless)
         return True
 
     def _settle(self, arrival: Arrival) -> Arrival:
-        """Turn an attempt that was lost too often into a failure, and one killed by leaving into a lost one."""
-        fact = arrival.fact
+        """Turn an attempt that was killed from outside into a lost one, and one loss too many into a failure."""
+        lost = self._loss_in(arrival.fact)
+        if lost is None:
+            return arrival
+        if lost.attempt not in self._adopted and not self._leaving:
+            self._losses[lost.experiment] += 1
+        if self._losses[lost.experiment] < MOST_LOSSES:
+            return Arrival(lost)
+        why = f"lost {MOST_LOSSES} times, the last time because {lost.reason}"
+        if self._board.experiments[lost.experiment].record.purpose == "baseline":
+            # Nothing is recorded against the baseline, so that a resume tries it again.
+            self._hopeless = f"The unchanged solution cannot be measured: its experiment was {why}."
+            return Arrival(lost)
+        now, hardware = self._clock.now(), self._executor.hardware
+        outcome = Outcome(lost.attempt, lost.experiment, Failed(why), hardware, Usage(), now, now)
+        return Arrival(ev.OutcomeRecorded(outcome))
+
+    def _loss_in(self, fact: ev.OutcomeRecorded | ev.AttemptLost) -> ev.AttemptLost | None:
+        """Return the loss that a fact is, or None. Only the end of the wall time makes a cancelled attempt final."""
         if isinstance(fact, ev.AttemptLost):
-            if self._board.experiments[fact.experiment].attempts < MOST_ATTEMPTS or self._leaving:
-                return arrival
-            now = self._clock.now()
-            result = Failed(f"lost {MOST_ATTEMPTS} times, the last time because {fact.reason}")
-            hardware = self._executor.hardware
-            return Arrival(
-                ev.OutcomeRecorded(Outcome(fact.attempt, fact.experiment, result, hardware, Usage(), now, now))
-            )
-        if isinstance(fact.outcome.result, Cancelled) and not self._cancelled_for_time:
-            # killed by leaving, now or in an earlier term, or from outside: the experiment runs again
-            return Arrival(ev.AttemptLost(fact.outcome.attempt, fact.outcome.experiment, fact.outcome.result.reason))
-        return arrival
+            return fact
+        outcome = fact.outcome
+        if isinstance(outcome.result, Cancelled) and not self._cancelled_for_time:
+            return ev.AttemptLost(outcome.attempt, outcome.experiment, outcome.result.reason)
+        short = self._shortage() if isinstance(outcome.result, Failed | Invalid) else None
+        return ev.AttemptLost(outcome.attempt, outcome.experiment, f"it failed where {short}") if short else None
 
     async def _start_waiting(self) -> None:
         """Start an attempt for planned experiments, as far as there is room."""
+        if self._board.waiting and (short := self._shortage()):
+            if not self._board.running:
+                raise ExecutorError(f"No attempt can be started: {short}.")
+            return  # what runs may give it back
         for name in list(self._board.waiting)[: self._executor.free()]:
             state = self._board.experiments[name]
             attempt = f"{name}.{state.attempts + 1}"

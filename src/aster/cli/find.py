@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from aster.app import LEDGER, opened_at
@@ -49,10 +50,10 @@ def find_campaign(wanted: str, campaigns: Path) -> Path:
 
 def command_for(verb: str, folder: Path) -> str:
     """Return the command line that does `verb` to the campaign in `folder`, as a person would type it here."""
-    name, campaigns = folder.name, folder.parent
+    campaigns = folder.parent
     usual = Path(os.environ.get(CAMPAIGNS_VARIABLE) or DEFAULT_CAMPAIGNS)
-    elsewhere = "" if campaigns.resolve() == usual.resolve() else f" --campaigns {campaigns}"
-    return f"aster {verb} {name}{elsewhere}"
+    elsewhere = [] if campaigns.resolve() == usual.resolve() else ["--campaigns", str(campaigns)]
+    return shlex.join(["aster", verb, folder.name, *elsewhere])
 
 
 def _opened(folder: Path) -> float:

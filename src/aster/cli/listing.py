@@ -11,6 +11,7 @@ from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignArgument, CampaignsOpti
 
 if TYPE_CHECKING:
     from aster.board import Board
+    from aster.overview import Overview
 
 ROOM_FOR_PROBLEM = 110
 """Columns from which on the problem has a column of its own; an id begins with the problem's name anyway."""
@@ -20,7 +21,7 @@ def campaigns(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
     """List the campaigns in a folder, youngest first."""
     from rich.table import Table
 
-    from aster.app import opened_at
+    from aster.app import overview
     from aster.cli.find import campaign_folders
     from aster.cli.words import console
     from aster.errors import AsterError
@@ -40,7 +41,8 @@ def campaigns(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
     rows: list[tuple[float, list[str]]] = []
     for folder in folders:
         try:
-            rows.append((opened_at(folder), _row(folder, wide)))
+            glance = overview(folder)
+            rows.append((glance.opened, _row(folder, glance, wide)))
         except AsterError:  # one broken campaign must not hide the others
             rows.append((0.0, [folder.name, *([""] if wide else []), "unreadable", "", "", "", ""]))
     for _, row in sorted(rows, key=lambda pair: pair[0], reverse=True):
@@ -48,46 +50,36 @@ def campaigns(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
     out.print(table)
 
 
-def _row(folder: Path, wide: bool) -> list[str]:
+def _row(folder: Path, glance: Overview, wide: bool) -> list[str]:
     from time import time
 
-    from aster.app import load_campaign, opened_at
-    from aster.cli.words import clean, number, places
-    from aster.report.wording import duration
+    from aster.cli.words import clean, number
+    from aster.report.wording import duration, places_for
 
-    campaign = load_campaign(folder)
-    board, decimals = campaign.board, places(campaign.board)
-    values = [campaign.baseline, campaign.champion_value]
-    shown = ["-" if value is None else number(value, decimals) for value in values]
-    age = duration(max(0.0, time() - opened_at(folder)))
-    problem = [clean(board.setup.problem, 30)] if wide else []
+    decimals = 6 if glance.baseline is None else places_for(glance.baseline, glance.sd)
+    shown = ["-" if value is None else number(value, decimals) for value in (glance.baseline, glance.champion)]
     return [
         folder.name,
-        *problem,
-        state_of(folder, board),
-        str(board.spend.experiments),
+        *([clean(glance.problem, 30)] if wide else []),
+        _state(folder, glance.ended),
+        str(glance.experiments),
         " -> ".join(shown),
-        _verdict(board),
-        age,
+        glance.verdict,
+        duration(max(0.0, time() - glance.opened)),
     ]
 
 
 def state_of(folder: Path, board: Board) -> str:
     """Return running, ended or interrupted: cut off or left, to be resumed."""
+    return _state(folder, board.ended is not None)
+
+
+def _state(folder: Path, ended: bool) -> str:
     from aster.app import is_running
 
     if is_running(folder):
         return "running"
-    return "interrupted" if board.ended is None else "ended"
-
-
-def _verdict(board: Board) -> str:
-    if board.champion is not None:
-        return "confirmed"
-    last = next(reversed(board.claims.values()), None)
-    if last is None:
-        return "no claim"
-    return last.decided.verdict if last.decided else "testing"
+    return "ended" if ended else "interrupted"
 
 
 def report(campaign: CampaignArgument, campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:

@@ -1,13 +1,14 @@
 """The entry point: `aster COMMAND`. Errors become one paragraph and an exit code here, and nowhere else.
 
-Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback); 2 something that the user can mend;
-130 a campaign left by two interrupts.
+Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback), or the reader of our output left; 2 something
+that the user can mend; 130 a campaign left by two interrupts.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -72,9 +73,30 @@ def _complain(error: AsterError) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_closed_streams()
     for library in ("OMP", "OPENBLAS", "MKL"):  # the cores belong to the experiments; must precede numpy's import
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
-    app()
+    try:
+        app()
+    finally:
+        _write_out()
+
+
+def _open_closed_streams() -> None:
+    """Open what the process was started without (`>&-`), else the ledger would be given the number of a stream."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as the process lives
+
+
+def _write_out() -> None:
+    """Write what stdout still holds. That its reader has gone (`| head`) is not worth a word, now or at the exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

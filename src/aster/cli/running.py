@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignArgument, CampaignsOption, JsonOption, ModeName
+from aster.cli.options import (
+    DEFAULT_CAMPAIGNS,
+    CampaignArgument,
+    CampaignsOption,
+    JsonOption,
+    ModeName,
+    RequireSandboxOption,
+    SandboxName,
+    SandboxOption,
+)
 
 LEFT = 130
 """Exit code of a campaign that was left by two interrupts."""
@@ -32,6 +41,8 @@ def run(
         ModeName | None,
         typer.Option(help="`ordered` repeats exactly; `arrival` never waits. By default ordered without --wall."),
     ] = None,
+    sandbox: SandboxOption = SandboxName.auto,
+    require_sandbox: RequireSandboxOption = False,
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,12 +51,14 @@ def run(
     The budget is --wall, --experiments or both. Ctrl-C ends the campaign cleanly, a second one leaves it at once;
     either way `aster resume` goes on.
     """
-    from aster.app import create
+    from aster.app import check_sandbox, create
     from aster.campaign.budget import Budget
     from aster.problems.problem import load_problem
 
+    found = load_problem(problem)
+    check_sandbox(found, sandbox.value, require_sandbox)
     folder = create(
-        load_problem(problem),
+        found,
         Budget(wall=wall, experiments=experiments),
         researcher=researcher,
         slots=slots,
@@ -53,16 +66,20 @@ def run(
         mode=None if mode is None else mode.value,
         campaigns=campaigns,
     )
-    _carry_out(folder, as_json)
+    _carry_out(folder, sandbox, require_sandbox, as_json)
 
 
 def resume(
-    campaign: CampaignArgument, campaigns: CampaignsOption = DEFAULT_CAMPAIGNS, as_json: JsonOption = False
+    campaign: CampaignArgument,
+    sandbox: SandboxOption = SandboxName.auto,
+    require_sandbox: RequireSandboxOption = False,
+    campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
+    as_json: JsonOption = False,
 ) -> None:
     """Go on with a campaign that was stopped, left or cut off."""
     from aster.cli.find import find_campaign
 
-    _carry_out(find_campaign(campaign, campaigns), as_json)
+    _carry_out(find_campaign(campaign, campaigns), sandbox, require_sandbox, as_json)
 
 
 def stop(
@@ -84,26 +101,34 @@ def stop(
         typer.echo(f"{folder.name} is not running, so there is nothing to stop.")
 
 
-def _carry_out(folder: Path, as_json: bool) -> None:
+def _carry_out(folder: Path, sandbox: SandboxName, require_sandbox: bool, as_json: bool) -> None:
     """Run the campaign in `folder` with a view of it, say how it went, and exit with its code."""
     from aster import app
     from aster.cli.find import command_for
     from aster.cli.signals import Interrupts, say
     from aster.cli.views import choose_view
-    from aster.errors import BaselineError, SystemTrouble
+    from aster.errors import BaselineError, StaleTerm, SystemTrouble
+    from aster.ledger.protocol import BlobMissing, LedgerDamaged
 
     resume = command_for("resume", folder)
     interrupts = Interrupts(resume)
     try:
         with interrupts, choose_view(as_json) as view:
             try:
-                done = app.run(folder, observers=[interrupts.note, view.note], interrupted=interrupts.told)
+                done = app.run(
+                    folder,
+                    observers=[interrupts.note, view.note],
+                    interrupted=interrupts.told,
+                    sandbox=sandbox.value,
+                    require_sandbox=require_sandbox,
+                )
             except BaselineError:
                 view.finish(app.load_campaign(folder))
                 raise
             view.finish(done)
     except SystemTrouble as error:
-        error.add_note(f"What was recorded is safe; once this is mended, `{resume}` goes on.")
+        if not isinstance(error, LedgerDamaged | BlobMissing | StaleTerm):
+            error.add_note(f"What was recorded is safe; once this is mended, `{resume}` goes on.")
         raise
     except KeyboardInterrupt:  # before the campaign began, while the report was drawn, or for the third time
         say(f"Left. What was recorded is safe; `{resume}` goes on.")

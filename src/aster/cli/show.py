@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,7 +45,8 @@ def show(
     from aster.errors import UserError
 
     if which is not None and not claim:
-        raise UserError(f"What is {which!r}? To see one claim: aster show {campaign} --claim {which}")
+        command = shlex.join(["aster", "show", campaign, "--claim", which])
+        raise UserError(f"What is {which!r}? To see one claim: {command}")
     loaded = load_campaign(find_campaign(campaign, campaigns))
     chosen = choose_claim(loaded.board, which) if claim else None
     if as_json:

@@ -81,8 +81,11 @@ COMBINATION = "combination"
 """The surface of directions that combine changes which won apart, in other directions."""
 
 
-EXHAUSTED = "exhausted: nothing untried is left on this surface"
-"""Why a direction is retired when its proposer has nothing more; opened again once the archive has changed."""
+EXHAUSTED = "exhausted: nothing untried is left a step away from any elite"
+"""Why a direction is retired when its proposer has nothing more; opened again once the archive has changed.
+
+Also why a campaign ends, when that is so on every surface. Candidates further away were not tried.
+"""
 
 
 class Change(Struct, frozen=True):

@@ -74,7 +74,8 @@ class LocalExecutor:
         self._looked = 0.0
         try:
             for name in ("attempts", "spool", "trusted"):
-                (self._folder / name).mkdir(parents=True, exist_ok=True)
+                # Nobody else may enter: a candidate could leave a program there that runs with our rights.
+                (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store_trusted()
             status = self._folder.stat()
         except OSError as error:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import socket
 import time
 from pathlib import Path
@@ -74,10 +75,10 @@ class CampaignLock:
         _held.add(descriptor)
 
     def _busy(self, holder: str) -> str:
-        name = self._folder.resolve().name
+        where = shlex.quote(str(self._folder))  # a path, not the name: it is found whatever folder is the usual one
         return (
-            f"campaign {name} is being run by {holder}; `aster show {name}` shows how far it is, "
-            f"`aster stop {name}` ends it. Only one process can run a campaign."
+            f"campaign {self._folder.resolve().name} is being run by {holder}; `aster show {where}` shows how far it "
+            f"is, `aster stop {where}` ends it. Only one process can run a campaign."
         )
 
     def release(self) -> None:

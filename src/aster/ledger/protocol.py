@@ -14,6 +14,10 @@ from aster.domain.events import Entry, Event
 from aster.errors import StoreError
 
 
+class LedgerDamaged(StoreError):
+    """What is stored is not what was written: no resume goes on from there, only a copy of the ledger helps."""
+
+
 class BlobMissing(StoreError, KeyError):
     """No blob of that id in this store."""
 
@@ -80,8 +84,7 @@ class Store(Protocol):
         Entries appended meanwhile may be among them.
 
         Raises:
-            StoreError: the ledger is damaged. All entries before the damage have been yielded, and the
-                text names the last good position.
+            LedgerDamaged: all entries before the damage have been yielded, and the text names the last good position.
         """
         ...
 
@@ -105,7 +108,7 @@ class Store(Protocol):
 
         Raises:
             BlobMissing: there is none of that id.
-            StoreError: the content is damaged.
+            LedgerDamaged: the content is not what was stored.
         """
         ...
 

@@ -23,7 +23,7 @@ from aster.domain.events import FACTS, FORMAT, Entry, Event, decode, natural_key
 from aster.domain.ids import blob_id
 from aster.errors import StaleTerm, StoreError
 from aster.ledger.codec import Prepared, prepare, unpack
-from aster.ledger.protocol import Batch, BlobMissing
+from aster.ledger.protocol import Batch, BlobMissing, LedgerDamaged
 from aster.ledger.trouble import explain, primary, translated
 
 LEDGER_FILE = "ledger.db"
@@ -50,6 +50,7 @@ _ADD_EVENT = (
     " ON CONFLICT(key) WHERE key IS NOT NULL DO NOTHING"
 )
 _ADD_BLOB = "INSERT INTO blobs(id, codec, data) VALUES (?, ?, ?) ON CONFLICT(id) DO NOTHING"
+_NO_SHM = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _LAST_POSITION = "SELECT coalesce(max(position), 0) FROM events"
 _LAST_TERM = "SELECT coalesce(max(number), 0) FROM terms"
 _READ = "SELECT position, term, time, version, body FROM events WHERE position > ? ORDER BY position LIMIT ?"
@@ -61,10 +62,10 @@ class SqliteStore:
     Args:
         path: the file; its folder must exist.
         create: make the ledger if there is none.
-        read_only: only read, and a damaged file as far as it goes. Works without the right to write as
-            long as no process has the ledger open, or that one's `-wal` and `-shm` files can be read. Where
-            nothing can be written, a `-wal` left behind by a crash without its `-shm` cannot be read: copy both
-            files to another disk first.
+        read_only: only read, and a damaged file as far as it goes; leaves no files of SQLite's behind. Works without
+            the right to write as long as no process has the ledger open, or that one's `-wal` and `-shm` files can
+            be read. Where nothing can be written, a `-wal` left behind by a crash without its `-shm` cannot be read:
+            copy both files to another disk first.
         patience_s: how long to wait for another process's lock, in seconds.
 
     Raises:
@@ -75,6 +76,8 @@ class SqliteStore:
         self._path = path
         self._patience_s = patience_s
         self._reading_lock, self._writing_lock, self._mark_lock = (threading.Lock() for _ in range(3))
+        self._wal = path.with_name(path.name + "-wal")
+        self._litters = read_only and not self._wal.exists()
         if create and not read_only:
             self._create()
         if not path.exists():
@@ -142,11 +145,10 @@ class SqliteStore:
             try:
                 return self._try_to_read("mode=ro")
             except sqlite3.OperationalError as error:
-                wal = self._path.with_name(self._path.name + "-wal")
-                left_over = wal.exists() and wal.stat().st_size > 0
-                if left_over or primary(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                left_over = self._wal.exists() and self._wal.stat().st_size > 0
+                if left_over or primary(error) not in _NO_SHM:
                     raise
-                # A read-only folder: -shm cannot be made, and is not needed while nobody writes.
+                # A read-only folder, or a full disk: -shm cannot be made, and is not needed while nobody writes.
                 return self._try_to_read("mode=ro&immutable=1")
 
     def _try_to_read(self, query: str) -> sqlite3.Connection:
@@ -178,6 +180,22 @@ class SqliteStore:
         with self._writing_lock, self._reading_lock:
             self._reading.close()
             self._close_writing()
+            if self._litters:
+                self._litters = False
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the files that SQLite made for a reader and leaves there, unless somebody has come to use them.
+
+        Only a connection that may write removes them, when it is the last one.
+        """
+        with suppress(sqlite3.Error, OSError):
+            if self._wal.exists() and self._wal.stat().st_size == 0:
+                connection = self._connect("mode=rw")
+                try:
+                    _is_empty(connection)  # SQLite opens the files at the first question
+                finally:
+                    connection.close()
 
     def _close_writing(self) -> None:
         if self._writing is not None:
@@ -270,8 +288,8 @@ class SqliteStore:
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
             raise self._damaged(after, f"position {position} is not an event: {error}") from error
 
-    def _damaged(self, good: int, detail: str) -> StoreError:
-        return StoreError(
+    def _damaged(self, good: int, detail: str) -> LedgerDamaged:
+        return LedgerDamaged(
             f"{self._path} is damaged after position {good} ({detail}). All entries up to {good} can be read; "
             "restore the file from a copy."
         )
@@ -294,7 +312,7 @@ class SqliteStore:
             raise BlobMissing(f"{self._path} holds no blob {blob}.")
         content = unpack(blob, *row)
         if content is None:
-            raise StoreError(f"{self._path} is damaged: the content of blob {blob} does not match its hash.")
+            raise LedgerDamaged(f"{self._path} is damaged: the content of blob {blob} does not match its hash.")
         return content
 
     def has_blob(self, blob: str) -> bool:

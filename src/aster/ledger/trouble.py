@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aster.errors import StoreError
+from aster.ledger.protocol import LedgerDamaged
 
 _SENTENCES = {
     sqlite3.SQLITE_FULL: "cannot be written because the disk is full; free some space, then resume",
@@ -25,7 +26,8 @@ def explain(path: Path, error: sqlite3.Error) -> StoreError:
     """Return what `error` means for the ledger at `path`, with SQLite's own words at the end."""
     code = primary(error)
     sentence = _SENTENCES.get(code, "cannot be used")
-    return StoreError(f"{path} {sentence}. (SQLite: {error}, {getattr(error, 'sqlite_errorname', 'no code')})")
+    kind = LedgerDamaged if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else StoreError
+    return kind(f"{path} {sentence}. (SQLite: {error}, {getattr(error, 'sqlite_errorname', 'no code')})")
 
 
 def primary(error: sqlite3.Error) -> int:

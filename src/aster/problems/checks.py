@@ -230,7 +230,10 @@ def _check_seeds(draft: Draft) -> Found:
     if draft.seeds is None or first is None:
         return
     if first.exact and any(stage.service for stage in draft.stages or () if stage):
-        yield "metric[0].exact", "a score that a service takes part in is not deterministic given the outputs; remove it"
+        yield (
+            "metric[0].exact",
+            "a score that a service takes part in is not deterministic given the outputs; remove it",
+        )
     if not first.exact and draft.seeds.confirm < LEAST_PAIRS:
         yield (
             "seeds.confirm",

@@ -8,12 +8,12 @@ from functools import lru_cache
 from msgspec import Struct
 
 from aster.domain.records import Change, Knob
-from aster.proposers.knobs import is_knob, parse_python, read_knob, same_value, set_knob
+from aster.proposers.knobs import is_knob, parse_python, read_knob, same_value, set_knobs
 from aster.proposers.library import Idea, IdeaLibrary
 from aster.proposers.merging import merge_text
 
 CACHED_MERGES = 1024
-"""Merges kept, least recently used first out; each holds only the files that differ from the baseline."""
+"""Merges kept, of whole recipes and of single files, least recently used first out; the former share the latter."""
 
 
 class Conflict(Struct, frozen=True):
@@ -86,19 +86,36 @@ def merge(library: IdeaLibrary, names: frozenset[str]) -> Merged | Conflict:
         names: ordinary ideas of the library, with all that they require.
     """
     ideas = library.effective(names)
-    texts: dict[str, str | None] = {}
-    for place, idea in enumerate(ideas):
-        for path in sorted(idea.paths):
-            text = texts[path] if path in texts else baseline(library, path)
-            base, patched = idea.base.get(path), idea.patched.get(path)
-            clash, texts[path] = merge_text(base, text, patched)
-            if clash:
-                return _blame(library, ideas[:place], idea, path)
-    for path, text in texts.items():
-        if path.endswith(".py") and text is not None and (why := _broken(text)):
-            touching = [idea for idea in ideas if path in idea.paths]
-            return Conflict(_culprits(library, touching), path, f"merged, {path} is no longer Python: {why}")
-    return Merged(texts)
+    files = {path: [idea for idea in ideas if path in idea.paths] for idea in ideas for path in sorted(idea.paths)}
+    merged = {path: _merge_file(library, path, tuple(i.name for i in touch)) for path, touch in files.items()}
+    clashes = [(ideas.index(files[path][m.clash]), path) for path, m in merged.items() if m.clash is not None]
+    if clashes:
+        place, path = min(clashes)
+        return _blame(library, ideas[:place], ideas[place], path)
+    for path, file in merged.items():
+        if file.broken is not None:
+            names_here = _culprits(library, files[path])
+            return Conflict(names_here, path, f"merged, {path} is no longer Python: {file.broken}")
+    return Merged({path: file.text for path, file in merged.items()})
+
+
+class MergedFile(Struct, frozen=True):
+    """One file with the changes of ideas; `clash`: which of them does not merge; `broken`: why it is not Python."""
+
+    text: str | None
+    clash: int | None = None
+    broken: str | None = None
+
+
+@lru_cache(maxsize=CACHED_MERGES)
+def _merge_file(library: IdeaLibrary, path: str, ideas: tuple[str, ...]) -> MergedFile:
+    """Merge into one file what ideas that touch it make of it, in this order. Most recipes share most files."""
+    text = baseline(library, path)
+    for place, idea in enumerate(map(library.__getitem__, ideas)):
+        clash, text = merge_text(idea.base.get(path), text, idea.patched.get(path))
+        if clash:
+            return MergedFile(None, place)
+    return MergedFile(text, None, _broken(text) if path.endswith(".py") and text is not None else None)
 
 
 def baseline(library: IdeaLibrary, path: str) -> str | None:
@@ -167,7 +184,7 @@ def _turn(
     library: IdeaLibrary, changes: Mapping[str, Mapping[str, Knob]], merged: Mapping[str, str | None]
 ) -> _Turned | Conflict:
     """Return the texts with all knobs set, and the canonical recipe: without values that stand there anyway."""
-    texts = dict(merged)
+    turned: dict[str, dict[str, Knob]] = {}
     asked: dict[str, tuple[str, Knob]] = {}
     canonical = []
     for idea in sorted(changes):
@@ -177,13 +194,17 @@ def _turn(
             rival, wanted = asked.setdefault(knob, (idea, value))
             if not same_value(wanted, value):
                 return Conflict((rival, idea), path, f"{rival} and {idea} set {qualified} to different values")
-            before = merged[path] if path in merged else baseline(library, path)
-            own = read_knob(before or "", qualified)
+            own = read_knob(_text(library, merged, path), qualified)
             if own is None:
                 touching = {name for name in changes if path in library[name].paths} | {idea}
                 return Conflict(tuple(sorted(touching)), path, f"together they have no constant {qualified} for {idea}")
             if not same_value(own, value):
                 kept[knob] = value
-                texts[path] = set_knob(texts.get(path) or before or "", qualified, value)
+                turned.setdefault(path, {})[qualified] = value
         canonical.append(Change(idea, kept))
-    return texts, tuple(canonical)
+    knobbed = {path: set_knobs(_text(library, merged, path), values) for path, values in turned.items()}
+    return {**merged, **knobbed}, tuple(canonical)
+
+
+def _text(library: IdeaLibrary, merged: Mapping[str, str | None], path: str) -> str:
+    return (merged[path] if path in merged else baseline(library, path)) or ""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from itertools import chain, islice
+from weakref import WeakKeyDictionary
 
-from aster.archive import draw_parent
+from aster.archive import draw_parents, ranked_elites
 from aster.board import Board
 from aster.domain.events import MergeConflicted
-from aster.domain.ids import recipe_key, tree_id
+from aster.domain.ids import KEY_MASK, change_key, recipe_key, tree_id
 from aster.domain.records import COMBINATION, Change
 from aster.proposers.compose import Conflict, compose
 from aster.proposers.library import IdeaLibrary
-from aster.proposers.moves import Move, Recipe, moves, openings, unions
+from aster.proposers.moves import Extra, Move, Recipe, Rules, combine, moves, openings, unions
 from aster.proposers.protocol import Proposal, Proposed
-from aster.proposers.surrogate import draw
+from aster.proposers.surrogate import Surrogate
 
 PREDICTED = 0.5
 """Prior mean of the weight of the idea that predicts the most, in normal scores; the others' in proportion."""
@@ -32,8 +34,67 @@ MOST_WINS = 20
 """Changes that won apart, the latest, of which pairs and triples are combined: 1,330 of them."""
 
 
+MOST_KEPT = 1 << 13
+"""Options remembered, over all parents and surfaces."""
+
+
+class Option:
+    """A move that may be proposed; what is put on top of a recipe is only made into one when it is looked at."""
+
+    __slots__ = ("_base", "_extra", "_move", "key")
+
+    def __init__(self, key: int, move: Move | None, base: Recipe = (), extra: Extra = ()) -> None:
+        self.key = key
+        self._move, self._base, self._extra = move, base, extra
+
+    @property
+    def move(self) -> Move:
+        """The move itself."""
+        if self._move is None:
+            self._move = combine(self._base, self._extra)
+        return self._move
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that it gives; `key` is its key."""
+        return self.move.recipe
+
+    @property
+    def ideas(self) -> frozenset[str]:
+        """The names of the recipe's ideas."""
+        recipe = self._move.recipe if self._move is not None else (*self._base, *self._extra)
+        return frozenset([change.idea for change in recipe])
+
+
+class Notes:
+    """What a proposer reads from one board again and again; `read` brings it up to date."""
+
+    def __init__(self) -> None:
+        self.findings = -1
+        self.wins: dict[str, Change] = {}
+        self.conflicts: frozenset[tuple[str, ...]] = frozenset()
+        self.elites: list[Recipe] = []
+
+    def read(self, board: Board) -> None:
+        """Look at what is new. Findings and conflicts only ever grow, so their number says whether any is."""
+        if self.findings != len(board.findings):
+            self.findings, self.wins = len(board.findings), wins_of(board)
+        if len(self.conflicts) != len(board.conflicts):
+            self.conflicts = frozenset(board.conflicts)
+        self.elites = [board.candidates[elite].recipe for elite in sorted(set(board.archive.elites.values()))]
+
+    @property
+    def about(self) -> Hashable:
+        """What combinations are made of besides the parent."""
+        wins = tuple((idea, change_key(change)) for idea, change in sorted(self.wins.items()))
+        return wins, tuple(map(recipe_key, self.elites))
+
+
 class IdeaProposer:
-    """Proposes recipes from a library of ideas. Holds no state: everything that it learns it reads from the board."""
+    """Proposes recipes from a library of ideas. All that it learns it reads from the board.
+
+    It remembers options and features from call to call; these are caches, and no proposal depends on them.
+    """
 
     def __init__(self, library: IdeaLibrary, frozen: frozenset[str]) -> None:
         """Args:
@@ -41,10 +102,14 @@ class IdeaProposer:
         frozen: paths of the solution tree that no candidate may change.
         """
         self._library, self._frozen = library, frozen
+        self._rules = Rules(library)
         top = max((idea.predicts or 0.0 for idea in library.values()), default=0.0)
-        self._predicted = {
-            idea.name: PREDICTED * idea.predicts / top for idea in library.values() if idea.predicts and top > 0
-        }
+        self._surrogate = Surrogate(
+            {idea.name: PREDICTED * idea.predicts / top for idea in library.values() if idea.predicts and top > 0}
+        )
+        self._notes: WeakKeyDictionary[Board, Notes] = WeakKeyDictionary()
+        self._kept: OrderedDict[Hashable, list[Option]] = OrderedDict()
+        self._size = 0
 
     def surfaces(self) -> Mapping[str, float | None]:
         """Return each surface with the largest gain that one of its ideas predicts."""
@@ -60,60 +125,62 @@ class IdeaProposer:
     def propose(self, board: Board, surface: str, rng: random.Random) -> Proposed:
         """Return an untried candidate: the best move from the parents drawn, under one draw of the regression."""
         conflicts: dict[tuple[str, ...], MergeConflicted] = {}
-        for parents in self._parents(board, rng):
-            options = [(parent, move) for parent in parents for move in self._options(board, parent, surface, rng)]
-            recipes = [move.recipe for _, move in options]
-            worth = draw(board, recipes, rng, self._predicted) if options else []
-            for value, (parent, move) in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
-                if _blocked(conflicts, move.recipe):
+        notes = self._notes.setdefault(board, Notes())
+        notes.read(board)
+        for parents in _parents(board, rng):
+            options = [(p, option) for p in parents for option in self._options(board, notes, p, surface, rng)]
+            worth = self._surrogate.draw(board, [option for _, option in options], rng) if options else []
+            for value, (parent, option) in sorted(zip(worth, options, strict=True), key=lambda pair: -pair[0]):
+                if _blocked(conflicts, option.ideas):
                     continue
-                made = compose(self._library, move.recipe)
+                made = compose(self._library, option.recipe)
                 if isinstance(made, Conflict):
-                    bare = compose(self._library, [Change(change.idea) for change in move.recipe])
+                    bare = compose(self._library, [Change(change.idea) for change in option.recipe])
                     if isinstance(bare, Conflict):  # else it is the knob values that clash, not the ideas
                         conflicts[bare.ideas] = MergeConflicted(bare.ideas, bare.path)
                     continue
                 files = {path: data for path, data in made.files.items() if path not in self._frozen}
                 if tree_id(files) in board.candidates:
                     continue
-                proposal = self._proposal(parent, surface, move, made.recipe, files, value)
+                proposal = self._proposal(parent, surface, option.move, made.recipe, files, value)
                 return Proposed(proposal, (*conflicts.values(),))
         return Proposed(None, (*conflicts.values(),))
 
-    def _parents(self, board: Board, rng: random.Random) -> Iterator[list[str]]:
-        """Yield the parents drawn, then every other elite by itself, from the best down, then the baseline."""
-        drawn = list(dict.fromkeys(draw_parent(board, rng) for _ in range(PARENTS)))
-        yield drawn
-        ranking = board.ranking
-        elites = sorted({e for e in board.archive.elites.values() if e in ranking}, key=ranking.position)
-        assert board.baseline is not None
-        yield from ([e] for e in dict.fromkeys([*elites, board.baseline]) if e not in drawn)
-
-    def _options(self, board: Board, parent: str, surface: str, rng: random.Random) -> list[Move]:
-        recipe = board.candidates[parent].recipe
-        if surface == COMBINATION:
-            wins = self._wins(board)
-            found = chain(
-                unions(self._library, recipe, _elite_recipes(board), wins), openings(self._library, recipe, wins)
-            )
-        else:
-            found = chain(moves(self._library, recipe, surface))
-        known, conflicts = board.recipes, board.conflicts
-        options = [m for m in found if recipe_key(m.recipe) not in known and not _blocked(conflicts, m.recipe)]
+    def _options(self, board: Board, notes: Notes, parent: str, surface: str, rng: random.Random) -> list[Option]:
+        """Return the options from one parent that nobody has tried."""
+        known = board.recipes
+        options = [option for option in self._every(board, notes, parent, surface) if option.key not in known]
         return rng.sample(options, MOST_OPTIONS) if len(options) > MOST_OPTIONS else options
 
-    def _wins(self, board: Board) -> dict[str, Change]:
-        """Return the changes that gained on their parents, by idea; the latest setting of each."""
-        wins: dict[str, Change] = {}
-        for finding in islice(reversed(board.findings), WINS_LOOKED_AT):
-            if not finding.success:
-                continue
-            child = board.candidates[board.experiments[finding.experiment].record.candidate]
-            parent = board.candidates[board.hypotheses[finding.hypothesis].parent]
-            new = [change for change in child.recipe if change not in parent.recipe]
-            if len(new) == 1 and len(wins) < MOST_WINS:
-                wins.setdefault(new[0].idea, new[0])
-        return wins
+    def _every(self, board: Board, notes: Notes, parent: str, surface: str) -> list[Option]:
+        """Return every option from one parent that no conflict blocks, from memory if nothing has changed."""
+        recipe = board.candidates[parent].recipe
+        combining = surface == COMBINATION
+        name = surface, recipe_key(recipe), notes.conflicts, notes.about if combining else None
+        if name in self._kept:
+            self._kept.move_to_end(name)
+        else:
+            made = self._combinations(recipe, notes) if combining else self._moves(recipe, surface)
+            self._keep(name, [option for option in made if not _blocked(notes.conflicts, option.ideas)])
+        return self._kept[name]
+
+    def _moves(self, recipe: Recipe, surface: str) -> Iterator[Option]:
+        for move in moves(self._rules, recipe, surface):
+            yield Option(recipe_key(move.recipe), move)
+
+    def _keep(self, name: Hashable, options: list[Option]) -> None:
+        self._kept[name] = options
+        self._size += len(options)
+        while self._size > MOST_KEPT and len(self._kept) > 1:
+            self._size -= len(self._kept.popitem(last=False)[1])
+
+    def _combinations(self, recipe: Recipe, notes: Notes) -> Iterator[Option]:
+        held = {change.idea: change_key(change) for change in recipe}
+        base = recipe_key(recipe)
+        whole = unions(self._rules, recipe, iter(notes.elites), notes.wins)
+        for extra in chain(whole, openings(self._rules, recipe, notes.wins)):
+            key = base + sum(change_key(change) - held.get(change.idea, 0) for change in extra)
+            yield Option(key & KEY_MASK, None, recipe, extra)
 
     def _proposal(
         self, parent: str, surface: str, move: Move, recipe: Recipe, files: dict[str, bytes], worth: float
@@ -145,11 +212,27 @@ def describe(recipe: Recipe) -> str:
     return " + ".join(parts) or "baseline"
 
 
-def _elite_recipes(board: Board) -> Iterator[Recipe]:
-    for elite in sorted(set(board.archive.elites.values())):
-        yield board.candidates[elite].recipe
+def _parents(board: Board, rng: random.Random) -> Iterator[list[str]]:
+    """Yield the parents drawn, then every other elite by itself, from the best down, then the baseline."""
+    drawn = list(dict.fromkeys(draw_parents(board, rng, PARENTS)))
+    yield drawn
+    assert board.baseline is not None
+    yield from ([e] for e in dict.fromkeys([*ranked_elites(board), board.baseline]) if e not in drawn)
 
 
-def _blocked(conflicts: Collection[tuple[str, ...]], recipe: Recipe) -> bool:
-    names = {change.idea for change in recipe}
-    return any(names.issuperset(conflict) for conflict in conflicts)
+def wins_of(board: Board) -> dict[str, Change]:
+    """Return the changes that gained on their parents, by idea; the latest setting of each."""
+    wins: dict[str, Change] = {}
+    for finding in islice(reversed(board.findings), WINS_LOOKED_AT):
+        if not finding.success:
+            continue
+        child = board.candidates[board.experiments[finding.experiment].record.candidate]
+        parent = board.candidates[board.hypotheses[finding.hypothesis].parent]
+        new = [change for change in child.recipe if change not in parent.recipe]
+        if len(new) == 1 and len(wins) < MOST_WINS:
+            wins.setdefault(new[0].idea, new[0])
+    return wins
+
+
+def _blocked(conflicts: Collection[tuple[str, ...]], ideas: frozenset[str]) -> bool:
+    return any(ideas.issuperset(conflict) for conflict in conflicts)

@@ -22,7 +22,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from aster.domain.records import Knob
+from aster.domain.records import COMBINATION, Knob
 from aster.problems.tables import ListToTuple, Table, read_table, read_tables, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
 from aster.proposers.compose import Conflict, baseline, merge
@@ -138,6 +138,9 @@ def _page(path: str, text: str, troubles: list[Trouble]) -> _Page | None:
     if not fences and not raw.get("knob"):
         troubles.append(Trouble(path, "", "has neither a ```diff block nor a [[knob]], so it changes nothing"))
     changes = _parsed_diff(path, fences[0], troubles) if fences else []
+    if front is not None and front.surface == COMBINATION:
+        text = f'"{COMBINATION}" stands for candidates that combine changes of several surfaces; choose another name'
+        troubles.append(Trouble(path, "surface", text))
     stem = PurePosixPath(path).stem
     if front is not None and front.name != stem:
         troubles.append(Trouble(path, "name", f'is "{front.name}", but the file is {stem}.md; make them the same'))

@@ -11,7 +11,7 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
@@ -64,14 +64,23 @@ def set_knob(source: str, qualified: str, value: Knob) -> str:
     Raises:
         KnobError: there is no such knob, or `value` is not finite or not a knob's value.
     """
-    if not is_knob(value):
-        raise KnobError(
-            f"{qualified} cannot be {show(value)}: use a finite number, a text, a boolean or a list of them"
-        )
+    return set_knobs(source, {qualified: value})
+
+
+def set_knobs(source: str, values: Mapping[str, Knob]) -> str:
+    """Return `source` with the literals of several constants replaced; otherwise as `set_knob`."""
     body = source.removeprefix(_BOM)
-    found = _find(body, qualified)
-    written = _written(value, as_tuple=found.is_tuple)
-    return source[: len(source) - len(body)] + body[: found.start] + written + body[found.end :]
+    found = []
+    for qualified, value in values.items():
+        if not is_knob(value):
+            raise KnobError(
+                f"{qualified} cannot be {show(value)}: use a finite number, a text, a boolean or a list of them"
+            )
+        found.append((_find(body, qualified), value))
+    mark = source[: len(source) - len(body)]
+    for literal, value in sorted(found, key=lambda pair: -pair[0].start):  # from the end, so that places stay right
+        body = body[: literal.start] + _written(value, as_tuple=literal.is_tuple) + body[literal.end :]
+    return mark + body
 
 
 def is_knob(value: object) -> TypeGuard[Knob]:

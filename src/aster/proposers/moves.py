@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations, product
 
 from msgspec import Struct
@@ -21,35 +21,64 @@ class Move(Struct, frozen=True):
     idea: str
 
 
+class Rules:
+    """A library with what its ideas ask of each other, looked up once."""
+
+    def __init__(self, library: Mapping[str, Idea]) -> None:
+        self.library = library
+        self.ordinary = [idea for idea in library.values() if not idea.resolves]
+        settled = [frozenset(idea.resolves) for idea in library.values() if idea.resolves]
+        self._requires = {idea.name: frozenset(idea.requires) for idea in library.values()}
+        clashes: dict[str, set[str]] = {name: set() for name in library}
+        for idea in library.values():
+            for other in idea.conflicts:
+                if not any({idea.name, other} <= parts for parts in settled):
+                    clashes[idea.name].add(other)
+                    clashes.setdefault(other, set()).add(idea.name)
+        self._clashes = clashes
+
+    def admits(self, held: Collection[str], name: str) -> bool:
+        """Whether an idea has what it requires in `held`, and nothing there that it cannot stand with.
+
+        That is what either of the two declares to conflict, unless a resolution of both exists.
+        """
+        return self._requires[name].issubset(held) and self._clashes[name].isdisjoint(held)
+
+    def needed(self, held: Collection[str], name: str) -> bool:
+        """Whether something held requires the idea."""
+        return any(name in self._requires[other] for other in held)
+
+
 def ordered(changes: Mapping[str, Change]) -> Recipe:
     """Return the recipe made of `changes`, keyed by idea, in its canonical order."""
     return tuple(changes[name] for name in sorted(changes))
 
 
-def moves(library: Mapping[str, Idea], recipe: Recipe, surface: str) -> Iterator[Move]:
+def moves(rules: Rules, recipe: Recipe, surface: str) -> Iterator[Move]:
     """Yield every way to change `recipe` on one surface by one step, in a fixed order."""
     held = {change.idea: change for change in recipe}
-    here = [idea for idea in library.values() if idea.surface == surface and not idea.resolves]
-    for idea in here:
+    for idea in rules.ordinary:
+        if idea.surface != surface:
+            continue
         if idea.name in held:
             yield from _turns(idea, held)
-            if not _needed(library, held, idea.name):
+            if not rules.needed(held, idea.name):
                 yield Move(f"- {idea.name}", ordered({k: v for k, v in held.items() if k != idea.name}), idea.name)
         else:
-            yield from _additions(library, held, idea)
+            yield from _additions(rules, held, idea)
 
 
-def _additions(library: Mapping[str, Idea], held: Mapping[str, Change], idea: Idea) -> Iterator[Move]:
+def _additions(rules: Rules, held: Mapping[str, Change], idea: Idea) -> Iterator[Move]:
     """Yield `idea` added to what is held, and in the stead of each held idea of its surface."""
     starts = list(_starts(idea))
-    if _admits(library, held, idea):
+    if rules.admits(held, idea.name):
         for words, change in starts:
             yield Move(f"+ {words}", ordered({**held, idea.name: change}), idea.name)
     for rival in held:
-        if library[rival].surface != idea.surface or _needed(library, held, rival):
+        if rules.library[rival].surface != idea.surface or rules.needed(held, rival):
             continue
         rest = {k: v for k, v in held.items() if k != rival}
-        if _admits(library, rest, idea):
+        if rules.admits(rest, idea.name):
             for words, change in starts:
                 yield Move(f"{rival} -> {words}", ordered({**rest, idea.name: change}), idea.name)
 
@@ -81,25 +110,12 @@ def _turns(idea: Idea, held: Mapping[str, Change]) -> Iterator[Move]:
             yield Move(f"{idea.name}: {short} {now} -> {value}", ordered({**held, idea.name: change}), idea.name)
 
 
-def _needed(library: Mapping[str, Idea], held: Mapping[str, Change], name: str) -> bool:
-    return any(name in library[other].requires for other in held)
+Extra = tuple[Change, ...]
+"""Changes that stand on top of a recipe; those of ideas that it holds replace its own."""
 
 
-def _admits(library: Mapping[str, Idea], held: Mapping[str, Change], idea: Idea) -> bool:
-    """Whether `idea` has what it requires and nothing that it is known to clash with and no resolution exists for."""
-    if any(name not in held for name in idea.requires):
-        return False
-    for other in held:
-        declared = other in idea.conflicts or idea.name in library[other].conflicts
-        if declared and not any({other, idea.name} <= set(i.resolves) for i in library.values()):
-            return False
-    return True
-
-
-def unions(
-    library: Mapping[str, Idea], recipe: Recipe, others: Iterator[Recipe], wins: Mapping[str, Change]
-) -> Iterator[Move]:
-    """Yield combinations on top of `recipe`: with other recipes whole, and with two or three changes that won apart.
+def unions(rules: Rules, recipe: Recipe, others: Iterator[Recipe], wins: Mapping[str, Change]) -> Iterator[Extra]:
+    """Yield what to put on top of `recipe`: other recipes whole, and two or three changes that won apart.
 
     Args:
         recipe: the parent's; where both hold an idea, its knob values stand.
@@ -107,37 +123,42 @@ def unions(
         wins: changes that gained on their own parents, by idea.
     """
     held = {change.idea: change for change in recipe}
+    names = frozenset(held)
     for other in others:
-        extra = {c.idea: c for c in other if c.idea not in held}
-        if extra:
-            yield from _union(library, held, extra)
+        extra = tuple(change for change in other if change.idea not in held)
+        if extra and _fits(rules, names, extra):
+            yield extra
     missing = [change for idea, change in sorted(wins.items()) if held.get(idea) != change]
+    surface = {change.idea: rules.library[change.idea].surface for change in missing}
     for count in (2, 3):
         for chosen in combinations(missing, count):
-            if len({library[c.idea].surface for c in chosen}) == count:
-                yield from _union(library, held, {c.idea: c for c in chosen})
+            if len({surface[change.idea] for change in chosen}) == count and _fits(rules, names, chosen):
+                yield chosen
 
 
-def openings(library: Mapping[str, Idea], recipe: Recipe, wins: Mapping[str, Change]) -> Iterator[Move]:
+def openings(rules: Rules, recipe: Recipe, wins: Mapping[str, Change]) -> Iterator[Extra]:
     """Yield a change that won, together with an idea of another surface that has not.
 
     A pair may gain where neither does alone on the parent, as a longer search does only with a good optimizer.
     `wins` as in `unions`.
     """
     held = {change.idea: change for change in recipe}
+    names = frozenset(held)
     missing = [change for idea, change in sorted(wins.items()) if held.get(idea) != change]
-    new = [idea for idea in library.values() if not idea.resolves and idea.name not in held and idea.name not in wins]
+    new = [idea for idea in rules.ordinary if idea.name not in held and idea.name not in wins]
     for change, idea in product(missing, new):
-        if library[change.idea].surface != idea.surface:
+        if rules.library[change.idea].surface != idea.surface and _fits(rules, names, (change, Change(idea.name))):
             for _, start in _starts(idea):
-                yield from _union(library, held, {change.idea: change, idea.name: start})
+                yield change, start
 
 
-def _union(library: Mapping[str, Idea], held: Mapping[str, Change], extra: Mapping[str, Change]) -> Iterator[Move]:
-    together = dict(held)
-    for name, change in extra.items():
-        if name not in held and not _admits(library, {**together, **extra}, library[name]):
-            return
-        together[name] = change
-    names = " + ".join(sorted(extra))
-    yield Move(f"combine with {names}", ordered(together), min(extra))
+def _fits(rules: Rules, held: frozenset[str], extra: Extra) -> bool:
+    together = held.union([change.idea for change in extra])
+    return all(change.idea in held or rules.admits(together, change.idea) for change in extra)
+
+
+def combine(recipe: Recipe, extra: Extra) -> Move:
+    """Return the move that puts `extra` on top of `recipe`."""
+    added = {change.idea: change for change in extra}
+    together = ordered({**{change.idea: change for change in recipe}, **added})
+    return Move(f"combine with {' + '.join(sorted(added))}", together, min(added))

@@ -24,6 +24,9 @@ from aster.report.progress import progress_view
 from aster.report.results import results_tsv
 from aster.report.trees import Blobs
 
+_DRAFT = re.compile(r"\.(?:best|report|progress|results).*\.(\d+)-[0-9a-f]{8}")
+"""The names that `_beside` gives; the number is the writer's process id."""
+
 
 def write_report(board: Board, blobs: Blobs, folder: Path) -> list[Path]:
     """Write the results of a campaign into `folder` and return what was written.
@@ -52,6 +55,7 @@ def write_report(board: Board, blobs: Blobs, folder: Path) -> list[Path]:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         written = _write_solution(folder, page.solution)
         return written + [_replace_file(folder / name, data) for name, data in files.items()]
     except OSError as trouble:
@@ -130,10 +134,32 @@ def _remove_folder(path: Path) -> None:
         path.rename(old)
     except FileNotFoundError:
         return
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
-        old.unlink()
+        path.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a report that was killed had begun; what a living process is writing stays."""
+    for path in folder.glob(".*"):
+        found = _DRAFT.fullmatch(path.name)
+        if found and not _lives(int(found[1])):
+            _remove(path)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
 
 
 def _beside(path: Path) -> Path:

@@ -130,14 +130,25 @@ _UNGROUPED = (
     "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
 )
 _ROOT_FORKS = "The number of processes is not limited: that needs control groups, or an ordinary user."
-_USER_FORKS = "The number of processes is limited for all of yours together, so a fork bomb can leave you without any."
+_USER_FORKS = (
+    "The number of processes is limited for all of yours together, so a fork bomb can leave you without any, and "
+    "slow its own end down beyond its limit."
+)
 _KERNEL = "A hole in the kernel, or in a driver, is a way out."
 _TIMING = "Attempts share caches, memory bandwidth and disks: they can slow each other down, and time each other."
 _SYSTEM_FILES = (
     "Whatever lies under /usr, /nix/store or the interpreter's folder can be read, hidden answers that you installed "
     "there included."
 )
+_ROOT = "You are root, so whatever finds a way out of the walls is root outside: an ordinary user is safer."
+_ORPHANS = (
+    "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
+    "the campaign is resumed; they are then found by their control group, or by their environment unless they were "
+    "started with another one."
+)
 _LANDLOCK = (
+    "Modes, owners, times and extended attributes of your files can be changed, and files be watched being used: "
+    "Landlock has no rule for that.",
     "Names and sizes of your files, and the command lines of your processes, can be seen, though not their content.",
     "multiprocessing's locks, and whatever else needs /dev/shm, /tmp or sockets, do not work inside.",
 )
@@ -145,19 +156,21 @@ _PLAIN = (
     "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder included.",
     "Hostile code could therefore forge its own outcome; only accidents and simple cheats are caught.",
     "The network is open to candidate code.",
-    "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
-    "the campaign is resumed; they are then found by their environment, unless they were started with another one.",
 )
 _MACOS = "A process that leaves its process group survives its stage, and memory limits may not hold."
 
 
 def limits(walls: Walls, landlock_version: int) -> list[str]:
     """Return sentences that say what `walls` do not stop on this machine."""
-    found = {"bubblewrap": [_KERNEL], "landlock": [_KERNEL, *_LANDLOCK], "plain": list(_PLAIN)}[walls.sandbox]
+    found = {
+        "bubblewrap": [_KERNEL],
+        "landlock": [_KERNEL, *_LANDLOCK, _ORPHANS],
+        "plain": [*_PLAIN, _ORPHANS],
+    }[walls.sandbox]
     if walls.sandbox == "landlock":
         found += [text for least, text in sorted(SINCE.items()) if landlock_version < least]
     if walls.sandbox != "plain":
-        found.append(_SYSTEM_FILES)
+        found += [_SYSTEM_FILES, *([] if os.getuid() else [_ROOT])]
     if not walls.groups:
         found += [*_UNGROUPED, _USER_FORKS if os.getuid() else _ROOT_FORKS]
     if not sys.platform.startswith("linux"):

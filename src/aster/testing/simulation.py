@@ -6,7 +6,7 @@ For tests and benchmarks of the rules: no process, no disk, no clock.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -21,25 +21,36 @@ from aster.domain.trees import pack_tree
 Measure = Callable[[Candidate, Experiment], Result]
 """Makes up the result of an experiment."""
 
+Sink = Callable[[Sequence[ev.Event], Mapping[str, bytes]], None]
+"""Told of events once they are folded, in the order of the ledger, with the blobs that they name."""
+
 HARDWARE = "simulated"
 
 
 class Simulated(Struct):
-    """A campaign that ran in memory: its board, and every event in the order of the ledger."""
+    """A campaign that ran in memory: its board, and every event in the order of the ledger unless a sink took them."""
 
     board: Board
     events: list[ev.Event]
+    sink: Sink | None = None
 
     def take(self, *events: ev.Event) -> None:
         """Fold events and keep them."""
         for event in events:
             self.board.apply(event)
-            self.events.append(event)
+        self.keep(events, {})
+
+    def keep(self, events: Sequence[ev.Event], blobs: Mapping[str, bytes]) -> None:
+        """Keep events that are folded, or hand them on."""
+        if self.sink is not None:
+            self.sink(events, blobs)
+        else:
+            self.events += events
 
 
-def begin(setup: Setup, minds: Minds) -> Simulated:
+def begin(setup: Setup, minds: Minds, sink: Sink | None = None) -> Simulated:
     """Return a campaign that was opened and has done nothing yet."""
-    campaign = Simulated(Board(), [])
+    campaign = Simulated(Board(), [], sink)
     files = dict(minds.baseline)
     tree, _ = pack_tree(files)
     campaign.take(
@@ -58,6 +69,7 @@ def simulate(
     order: random.Random | None = None,
     seconds: float = 1.0,
     stop_after: int | None = None,
+    sink: Sink | None = None,
 ) -> Simulated:
     """Run a campaign to its end.
 
@@ -67,13 +79,34 @@ def simulate(
         order: which running experiment ends next; None: the oldest.
         seconds: wall time of one attempt; the campaign's own time passes at this rate over its slots.
         stop_after: outcomes after which a stop is requested; None: never.
+        sink: takes the events, which are then not kept in memory.
     """
-    campaign = begin(setup, minds)
-    board, elapsed, done = campaign.board, 0.0, 0
+    campaign = begin(setup, minds, sink)
+    _run(campaign, minds, measure, order, seconds, stop_after)
+    return campaign
+
+
+def resume(campaign: Simulated, minds: Minds, measure: Measure, hardware: str = HARDWARE) -> None:
+    """Begin another term of a campaign that has ended, on this kind of hardware, and run it to its end."""
+    campaign.take(ev.TermStarted(campaign.board.term + 1, hardware, "nowhere", 0, "0"))
+    _run(campaign, minds, measure)
+
+
+def _run(
+    campaign: Simulated,
+    minds: Minds,
+    measure: Measure,
+    order: random.Random | None = None,
+    seconds: float = 1.0,
+    stop_after: int | None = None,
+) -> None:
+    board, setup = campaign.board, campaign.board.setup
+    elapsed, done = board.spend.wall_s, 0
     while board.ended is None:
         reason = must_end(board, elapsed)
         if reason is not None and not board.running:
-            campaign.events += conclude(board, elapsed, reason).events
+            step = conclude(board, elapsed, reason)
+            campaign.keep(step.events, step.blobs)
             continue
         if reason is None:
             _decide(campaign, minds, elapsed)
@@ -85,12 +118,11 @@ def simulate(
         elapsed += seconds / setup.slots
         kept = {"artifact": "blob"} if setup.objective.exact else {}
         began, used = elapsed - seconds, Usage(seconds, seconds)
-        outcome = Outcome(attempt, state.record.id, result, HARDWARE, used, began, elapsed, None, kept)
+        outcome = Outcome(attempt, state.record.id, result, board.hardware, used, began, elapsed, None, kept)
         campaign.take(ev.OutcomeRecorded(outcome))
         done += 1
         if done == stop_after:
             campaign.take(ev.StopRequested("test", "asked"))
-    return campaign
 
 
 def _decide(campaign: Simulated, minds: Minds, elapsed: float) -> None:
@@ -98,7 +130,7 @@ def _decide(campaign: Simulated, minds: Minds, elapsed: float) -> None:
     board = campaign.board
     while board.ended is None and ready(board):
         step = decide(board, minds, elapsed)
-        campaign.events += step.events
+        campaign.keep(step.events, step.blobs)
         for name in list(board.waiting):
             campaign.take(ev.AttemptStarted(f"{name}.{board.experiments[name].attempts + 1}", name))
         if step.idle and (board.setup.mode == "arrival" or not (board.running or board.unseen)):

@@ -183,6 +183,8 @@ class Keeper:
                 stopped = Ended("failed", text, current.name)
             return self.tree.exit_code(main), stopped
         finally:
+            self.tree.kill()  # a service whose stage could not be started is alive
+            group.remove()
             streams.close()
             if current.service:
                 self.log.quote(f"service {current.service}", self.aside)
@@ -242,6 +244,7 @@ class Keeper:
             keep=passed,
             limits=stage.limits(self.spec, current, bool(gpus)),
             group=group,
+            one_group=not current.trusted and not self.spec.walls.groups and self.sandbox.name != "bubblewrap",
         )
         try:
             return self.tree.start(command, self.sandbox)

@@ -16,9 +16,13 @@ from pathlib import Path
 CONTROLLERS = ("memory", "pids", "cpu")
 UNIFIED = "unified"
 """The key of a version 2 folder, in which the controllers that `limits` finds files of are used."""
-MOST_PROCESSES = 1024
 _PERIOD_US = 100_000
 _EMPTY_S = 2.0
+
+
+def most_processes(cpus: int) -> int:
+    """Return how many processes and threads a stage with so many cores may have."""
+    return 256 + 32 * cpus
 
 
 class Group:
@@ -31,7 +35,7 @@ class Group:
         self._folders = {key: f"{parent}/{name}" for key, parent in parents.items()}
 
     def make(self, memory_mb: int, cpus: int) -> None:
-        """Make the folders and set limits: MiB in memory of all kinds, `MOST_PROCESSES`, seconds of CPU a second.
+        """Make the folders and set limits: MiB in memory of all kinds, processes, seconds of CPU a second.
 
         Raises:
             OSError: one cannot be made.
@@ -182,7 +186,7 @@ def _settings(memory: int, cpus: int) -> list[tuple[str, str]]:
         ("memory.swap.max", "0"),
         ("memory.limit_in_bytes", str(memory)),
         ("memory.memsw.limit_in_bytes", str(memory)),
-        ("pids.max", str(MOST_PROCESSES)),
+        ("pids.max", str(most_processes(cpus))),
         ("cpu.max", f"{quota} {_PERIOD_US}"),
         ("cpu.cfs_quota_us", quota),
     ]

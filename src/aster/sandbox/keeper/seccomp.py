@@ -18,7 +18,7 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone and unshare share
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # put words into a terminal's mouth
-_PR_SET_SECCOMP, _FILTER = 22, 2
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 
 # Numbers of x86_64 and of the generic table (aarch64, riscv64); from the kernel's syscall tables.
 _CALLS: dict[str, tuple[int | None, int]] = {
@@ -77,6 +77,7 @@ _SHARED_MEMORY: dict[str, tuple[int | None, int]] = {
 _SOCKET, _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (41, 198), (56, 220), (435, 435), (16, 29), (302, 261)
 _AFFINITY, _SCHEDULER, _PRIORITY = (203, 122), (144, 119), (141, 140)
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
+_SETSID, _SETPGID = (112, 157), (109, 154)
 _X32 = 0x40000000
 _CONNECT, _LOCAL, _PACKETS, _AND = (42, 203), 1, 5, 0x54
 
@@ -121,6 +122,18 @@ def program(*, sockets: bool, listeners: bool = False) -> bytes:
     return b"".join([*rules, _return(_ALLOW)])
 
 
+def no_sessions() -> bytes:
+    """Return a filter that refuses new sessions and process groups, b"" for a processor whose calls are not known.
+
+    What stays in one process group can be killed in one step, however fast it forks.
+    """
+    if not supported():
+        return b""
+    _, column = _ARCHITECTURES[platform.machine()]
+    refused = [rule for call in (_SETSID, _SETPGID) for rule in (_jump(_JUMP_EQUAL, call[column], 0, 1), _NO)]
+    return b"".join([_load(_NUMBER), *refused, _return(_ALLOW)])
+
+
 def descriptor(rules: bytes) -> int:
     """Return a descriptor of a file in memory that holds `rules`, at its beginning."""
     fd = os.memfd_create("filter")
@@ -130,7 +143,7 @@ def descriptor(rules: bytes) -> int:
 
 
 def enter(rules: bytes) -> None:
-    """Put the calling thread, which can gain no new privileges, under `rules` for ever.
+    """Put the calling thread under `rules` for ever, which also means that it gains no new privileges.
 
     Raises:
         OSError: the kernel refuses.
@@ -141,6 +154,7 @@ def enter(rules: bytes) -> None:
 
     libc = ctypes.CDLL(None, use_errno=True)
     whole = Program(len(rules) // 8, rules)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(whole), 0, 0):
         raise OSError(ctypes.get_errno(), "the filter of system calls is refused")
 

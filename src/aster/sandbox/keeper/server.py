@@ -129,8 +129,12 @@ class Server:
     def _reap(self) -> bool:
         """Collect keepers that ended and kill what dead ones left; return whether some of that still lives."""
         with suppress(ChildProcessError):
-            while pid := os.waitpid(-1, os.WNOHANG)[0]:
-                self.keepers.discard(pid)
+            while (found := os.waitpid(-1, os.WNOHANG | os.WUNTRACED))[0]:
+                pid, status = found
+                if os.WIFSTOPPED(status):  # a stopped keeper would keep no limit
+                    os.kill(pid, signal.SIGCONT)
+                else:
+                    self.keepers.discard(pid)
         left = [pid for pid in children() if pid not in self.keepers]
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .cgroups import MOST_PROCESSES
+from .cgroups import most_processes
 from .spec import Spec, Stage
 from .walls import View
 
@@ -111,7 +111,7 @@ def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
         (resource.RLIMIT_CPU, math.ceil(stage.timeout_s * spec.cpus) + CPU_GRACE_S),
     ]
     if os.getuid() and sys.platform.startswith("linux"):
-        bounds.append((resource.RLIMIT_NPROC, processes_of_user() + MOST_PROCESSES))
+        bounds.append((resource.RLIMIT_NPROC, processes_of_user() + most_processes(spec.cpus)))
     return bounds if with_gpu else [*bounds, (resource.RLIMIT_AS, spec.memory_mb << 20)]
 
 

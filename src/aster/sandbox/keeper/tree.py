@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import seccomp
 from .cgroups import Group
 from .walls import Sandbox, View
 
@@ -41,6 +42,7 @@ class Command:
         keep: its only other descriptors.
         limits: (resource, bound) for each process.
         group: limits for all of them together.
+        one_group: they may make no sessions and process groups, where nothing else would surely kill them all.
     """
 
     argv: list[str]
@@ -50,6 +52,7 @@ class Command:
     keep: tuple[int, ...] = ()
     limits: Limits = ()
     group: Group | None = None
+    one_group: bool = False
 
 
 def become_subreaper() -> None:
@@ -144,6 +147,9 @@ class Tree:
                 signal.signal(number, signal.SIG_DFL)
             if command.group:
                 command.group.join()
+            if command.one_group and seccomp.supported():
+                with suppress(OSError):  # where the kernel refuses filters it is said not to hold
+                    seccomp.enter(seccomp.no_sessions())
             sandbox.enter(command.view)
             for kind, bound in command.limits:
                 _lower(kind, bound)
