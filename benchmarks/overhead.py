@@ -62,8 +62,17 @@ goal = "minimize"
 [resources]
 memory = "512MiB"
 """
-SOLVE = "import sys\n{constants}\nloss = ({total}) % 1009 + hash((int(sys.argv[2]), {total})) % 97 / 970\nopen(sys.argv[1], 'w').write(str(loss))\n"
-EVALUATE = "import os, sys\nloss = float(open(sys.argv[1]).read())\nopen(os.environ['ASTER_SCORE'], 'w').write('{\"loss\": %r}' % loss)\n"
+SOLVE = """
+import sys
+{constants}
+total = {total}
+open(sys.argv[1], "w").write(str(total % 1009 + hash((int(sys.argv[2]), total)) % 97 / 970))
+"""
+EVALUATE = """
+import os, sys
+loss = float(open(sys.argv[1]).read())
+open(os.environ["ASTER_SCORE"], "w").write('{"loss": %r}' % loss)
+"""
 
 
 def write_problem(folder: Path) -> Path:

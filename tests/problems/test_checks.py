@@ -219,3 +219,47 @@ def test_code_in_a_command_is_not_taken_for_a_placeholder(toml: Toml) -> None:
 def test_what_is_no_toml(data: bytes, why: str, files: Files) -> None:
     found = trouble({**files, "problem.toml": data})
     assert re.search(why, str(found))
+
+
+SERVED = (
+    'timeout = "1.5h"\n',
+    'timeout = "1.5h"\n\n[[stage]]\nname = "serve"\ncommand = ["python", "solution/solve.py"]\ntimeout = 9\n',
+    "trusted = true", 'trusted = true\nservice = "serve"',
+)  # fmt: skip
+
+
+def test_a_service_is_named_by_the_stage_that_it_serves(toml: Toml) -> None:
+    spec = read_spec(toml(*SERVED), "p")
+    assert [stage.service for stage in spec.stages] == [None, None, "serve"]
+    assert spec.services == {"serve"}
+
+
+def test_a_service_may_come_after_its_stage_and_be_all_that_is_untrusted(toml: Toml, files: Files) -> None:
+    text = toml("trusted = true", 'trusted = true\nservice = "solve"')["problem.toml"].decode()
+    solve = text[text.index("[[stage]]") : text.index('[[stage]]\nname = "score"')]
+    moved = text.replace(solve, "").replace("[[metric]]", solve + "[[metric]]", 1)
+    assert read_spec({**files, "problem.toml": moved.encode()}, "p").services == {"solve"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "why"),
+    [
+        (
+            (*SERVED, 'service = "serve"', 'service = "serv"'),
+            "stage[2].service",
+            'there is no stage "serv"; did you mean',
+        ),
+        ((*SERVED, 'service = "serve"', 'service = "score"'), "stage[2].service", '"score" is trusted; a service runs'),
+        (
+            (*SERVED, "timeout = 9", 'timeout = 9\nservice = "solve"'),
+            "stage[1].service",
+            "only a trusted stage can have",
+        ),
+        ((*SERVED, 'service = "serve"', "service = 7"), "stage[2].service", "the name of the stage that serves"),
+        ((*SERVED, "resolution = 1e-9", "exact = true"), "metric[0].exact", "not deterministic given the outputs"),
+    ],
+)
+def test_service_troubles(changes: tuple[str, ...], key: str, why: str, toml: Toml) -> None:
+    found = trouble(toml(*changes))
+    assert f"{key}: " in str(found)
+    assert why in str(found)

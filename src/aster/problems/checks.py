@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -148,7 +148,7 @@ def _check_stages(draft: Draft) -> Found:
     if not stages:
         return
     services = {stage.service for stage in stages if stage.service is not None}
-    yield from _service_troubles(stages, services)
+    yield from _service_troubles(stages)
     if all(stage.trusted for stage in stages):
         yield "stage", "no stage runs the candidate's code; add one before the trusted one, without `trusted`"
     if not any(stage.trusted for stage in stages):
@@ -165,7 +165,7 @@ def _check_stages(draft: Draft) -> Found:
                 )
 
 
-def _service_troubles(stages: Sequence[Stage], services: Collection[str]) -> Found:
+def _service_troubles(stages: Sequence[Stage]) -> Found:
     kinds = {stage.name: stage for stage in stages}
     for index, stage in enumerate(stages):
         if stage.service is None:

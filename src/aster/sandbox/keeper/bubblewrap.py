@@ -12,9 +12,9 @@ from . import seccomp
 from .walls import SYSTEM, View, covers, outermost
 
 _WORLD = (
-    ("--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox")
-    + ("--new-session", "--die-with-parent", "--proc", "/proc", "--dev", "/dev")
-)  # fmt: skip
+    *("--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox"),
+    *("--new-session", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"),
+)
 
 
 class Bubblewrap:

@@ -21,7 +21,7 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # put words into a terminal's mouth
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 
 # Numbers of x86_64 and of the generic table (aarch64, riscv64); from the kernel's syscall tables.
-_CALLS: dict[str, tuple[int | None, int]] = {
+_CALLS: dict[str, tuple[int | None, int | None]] = {
     "acct": (163, 89),
     "add_key": (248, 217),
     "adjtimex": (159, 171),
@@ -68,11 +68,35 @@ _CALLS: dict[str, tuple[int | None, int]] = {
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
 }
-_SHARED_MEMORY: dict[str, tuple[int | None, int]] = {
+_SHARED_MEMORY: dict[str, tuple[int | None, int | None]] = {
     "mq_open": (240, 180),
     "msgget": (68, 186),
     "semget": (64, 190),
     "shmget": (29, 194),
+}
+# Landlock does not look at these: they would reach every file of the user's by its name.
+_ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None),
+    "chown": (92, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "file_setattr": (469, 469),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, None),
+    "lchown": (94, None),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
+    "utime": (132, None),
+    "utimensat": (280, 88),
+    "utimes": (235, None),
 }
 _SOCKET, _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (41, 198), (56, 220), (435, 435), (16, 29), (302, 261)
 _AFFINITY, _SCHEDULER, _PRIORITY = (203, 122), (144, 119), (141, 140)
@@ -92,24 +116,20 @@ def program(*, sockets: bool, listeners: bool = False) -> bytes:
 
     Args:
         sockets: whether sockets, shared memory by name, and other processes' limits may be had: true where
-            namespaces make these the candidate's own.
+            namespaces make these the candidate's own. Without them calls that change a file's mode, owner or times do
+            nothing, and say that they did: programs that copy files make them, and seldom need them.
         listeners: without sockets, allow those that wait for others on this machine, but not to connect: NVIDIA's
             driver does not start without one.
     """
     if not supported():
         return b""
     audit, column = _ARCHITECTURES[platform.machine()]
-    refused: Mapping[str, tuple[int | None, int]] = _CALLS if sockets else {**_CALLS, **_SHARED_MEMORY}
-    rules = [
-        _load(_ARCHITECTURE),
-        _jump(_JUMP_EQUAL, audit, 1, 0),
-        _return(_KILL),
-        _load(_NUMBER),
-    ]
-    if column == 0:
-        rules += [_jump(_JUMP_ANY_BIT, _X32, 0, 1), _return(_KILL)]
-    for number in sorted(numbers[column] or 0 for numbers in refused.values()):
+    refused: Mapping[str, tuple[int | None, int | None]] = _CALLS if sockets else {**_CALLS, **_SHARED_MEMORY}
+    rules = _native(audit, column)
+    for number in _numbers(refused, column):
         rules += [_jump(_JUMP_EQUAL, number, 0, 1), _NO]
+    for number in [] if sockets else _numbers(_ATTRIBUTES, column):
+        rules += [_jump(_JUMP_EQUAL, number, 0, 1), _return(_REFUSE | 0)]
     # clone3 hides its flags in memory: told that it does not exist, libraries take clone.
     rules += [_jump(_JUMP_EQUAL, _CLONE3[column], 0, 1), _return(_REFUSE | errno.ENOSYS)]
     rules += _argument(_CLONE[column], 0, _JUMP_ANY_BIT, [_NEW_NAMESPACES])
@@ -129,9 +149,9 @@ def no_sessions() -> bytes:
     """
     if not supported():
         return b""
-    _, column = _ARCHITECTURES[platform.machine()]
+    audit, column = _ARCHITECTURES[platform.machine()]
     refused = [rule for call in (_SETSID, _SETPGID) for rule in (_jump(_JUMP_EQUAL, call[column], 0, 1), _NO)]
-    return b"".join([_load(_NUMBER), *refused, _return(_ALLOW)])
+    return b"".join([*_native(audit, column), *refused, _return(_ALLOW)])
 
 
 def descriptor(rules: bytes) -> int:
@@ -157,6 +177,16 @@ def enter(rules: bytes) -> None:
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(whole), 0, 0):
         raise OSError(ctypes.get_errno(), "the filter of system calls is refused")
+
+
+def _native(audit: int, column: int) -> list[bytes]:
+    """Return rules that load a call's number, and kill who calls by the numbers of another architecture."""
+    rules = [_load(_ARCHITECTURE), _jump(_JUMP_EQUAL, audit, 1, 0), _return(_KILL), _load(_NUMBER)]
+    return rules if column else [*rules, _jump(_JUMP_ANY_BIT, _X32, 0, 1), _return(_KILL)]
+
+
+def _numbers(calls: Mapping[str, tuple[int | None, int | None]], column: int) -> list[int]:
+    return sorted(number for numbers in calls.values() if (number := numbers[column]) is not None)
 
 
 def _listeners(column: int) -> list[bytes]:
