@@ -39,7 +39,7 @@ from aster.testing.executors import (
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a subreaper and /proc")
 
 
-@pytest.fixture(params=["bubblewrap", "landlock", "plain"])
+@pytest.fixture(params=["bubblewrap", "bubblewrap, own user", "landlock", "landlock, own user", "plain"])
 def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes local executors in each sandbox, and hangs up at the end, so that their fork servers leave."""
     made: list[LocalExecutor] = []

@@ -69,7 +69,7 @@ class Room:
 
     def __init__(self, folder: Path, sandbox: str) -> None:
         self.folder, self.sandbox = folder, sandbox
-        self.walls = walls_or_skip(sandbox, folder)  # type: ignore[arg-type]
+        self.walls = walls_or_skip(sandbox, folder)
         self.executors: list[LocalExecutor] = []
 
     def start(self, server: str, plan: RunPlan) -> LocalExecutor:
@@ -136,7 +136,7 @@ for path in tried:
         written.append(path)
     except OSError:
         pass
-for change in (lambda: os.unlink("solution/data.txt"), lambda: os.chmod("solution/data.txt", 0), lambda: os.mkdir("d")):
+for change in (lambda: os.unlink("solution/data.txt"), lambda: os.mkdir("d")):
     try:
         change()
         written.append("changed")
@@ -145,9 +145,7 @@ for change in (lambda: os.unlink("solution/data.txt"), lambda: os.chmod("solutio
 open(os.path.join(os.environ["HOME"], "scratch"), "w").close()
 """ + UPPER.replace("request.upper()", "' '.join(written).encode()")
     evaluator = "score['written'] = channel.call(b'', 10).decode()"
-    # Landlock refuses opening, making and removing; a mode it cannot refuse, but only root's own process may use it.
-    allowed = {"bubblewrap": {""}, "landlock": {"", "changed"}}[room.sandbox]
-    assert str(room.score(server, evaluator)["written"]) in allowed
+    assert room.score(server, evaluator)["written"] == ""
 
 
 def test_a_server_sees_neither_the_evaluator_nor_its_score(room: Room) -> None:

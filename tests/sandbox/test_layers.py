@@ -102,7 +102,10 @@ def test_what_is_told(name: str, root: bool, monkeypatch: pytest.MonkeyPatch) ->
     texts = [*holds(bare), *limits(bare, 7), *holds(grouped), *limits(grouped, 7)]
     assert all(text.endswith(".") and len(text) > 30 for text in texts)
     assert any("You are root" in text for text in limits(bare, 7)) == (root and name != "plain")
-    assert any("number of processes is not limited" in text for text in limits(bare, 7)) == root
+    assert any("processes is not limited" in text for text in limits(bare, 7)) == (root and name != "bubblewrap")
+    own = Walls(sandbox=name, own_user=True)
+    assert any("a user of its own" in text for text in holds(own))
+    assert not any("You are root" in text for text in limits(own, 7))
     assert set(limits(grouped, 7)) < set(limits(bare, 7))
     assert set(holds(bare)) < set(holds(grouped))
     assert any("network is open" in text for text in limits(bare, 7)) == (name == "plain")

@@ -38,7 +38,7 @@ def doctor(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
     """
     broken = _versions() + _machine() + _folder(campaigns)
     if not _missing_imports():
-        broken += _sandbox()
+        broken += _sandbox(campaigns)
     if broken:
         typer.echo("\nBroken:")
         for trouble in broken:
@@ -129,14 +129,14 @@ def _nearest(folder: Path) -> Path:
     return here
 
 
-def _sandbox() -> list[str]:
+def _sandbox(campaigns: Path) -> list[str]:
     """Say which layers work, what the strongest sandbox here holds and what it does not stop."""
     from aster.errors import SystemTrouble
     from aster.sandbox.layers import choose_walls, holds, limits, probe_machine
 
     try:
         probe = probe_machine()
-        walls = choose_walls("auto", Path(), {})
+        walls = choose_walls("auto", _nearest(campaigns), {})
     except SystemTrouble as error:
         return [str(error)]
     typer.echo("\nSandboxes, the strongest first:")

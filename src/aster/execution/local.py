@@ -74,8 +74,8 @@ class LocalExecutor:
         self._looked = 0.0
         try:
             for name in ("attempts", "spool", "trusted"):
-                # Nobody else may enter: a candidate could leave a program there that runs with our rights.
                 (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._folder / "attempts").chmod(0o711)  # attempts with users of their own get through, and see no names
             self._store_trusted()
             status = self._folder.stat()
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,8 +17,6 @@ from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.spec import Spec, Stage
 from aster.sandbox.keeper.walls import Walls, covers
 from aster.sandbox.plan import RunPlan, StagePlan
-
-_MOVED = ".aster-moved-"
 
 
 class AttemptFolder:
@@ -43,6 +42,9 @@ class AttemptFolder:
         self.remove()
         try:
             self.path.mkdir()
+            # The keeper's alone, unless a user of the attempt's own has to get through: nobody else may run a program
+            # that a candidate left here with our rights.
+            self.path.chmod(0o711 if spec.walls.own_user else 0o700)
             for name, content in (("work", files), ("outputs", inputs)):
                 folder = self.path / name
                 folder.mkdir()
@@ -124,7 +126,7 @@ def remove_tree(path: Path) -> None:
 
 def _remove_flat(root: Path) -> None:
     """Delete a folder by moving each of its subfolders up to it first: no path gets long, and no call deep."""
-    ahead, number = [root], 0
+    ahead, number, secret = [root], 0, secrets.token_hex(8)  # names that nobody can have taken
     while ahead:
         folder = ahead[-1]
         folder.chmod(0o700)
@@ -134,7 +136,7 @@ def _remove_flat(root: Path) -> None:
             if is_folder:
                 path.chmod(0o700)  # or it may not be moved
                 number += 1
-                ahead.append(path.rename(root / f"{_MOVED}{number}"))
+                ahead.append(path.rename(root / f".{secret}-{number}"))
             else:
                 path.unlink()
         if folder is ahead[-1]:

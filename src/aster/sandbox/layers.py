@@ -89,6 +89,16 @@ def choose_walls(
         nodes=dict(nodes),
         shared_nodes=[node for node in GPU_NODES if os.path.exists(node)] if nodes else [],  # noqa: PTH110
         groups=probe.groups,
+        own_user=name in probe.own_user and _open_to_all(campaign, nodes),
+    )
+
+
+def _open_to_all(campaign: Path, nodes: Mapping[str, str]) -> bool:
+    """Whether another user could get to the campaign's attempts, and use the devices."""
+    place = campaign.resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (place, *place.parents)) and all(
+        os.stat(node).st_mode & 0o006 == 0o006  # noqa: PTH116
+        for node in nodes.values()
     )
 
 
@@ -114,7 +124,11 @@ def holds(walls: Walls) -> Sequence[str]:
         ),
         "plain": (),
     }
-    return (*first[walls.sandbox], *_HOLDS, *([_GROUPED] if walls.groups else []))
+    own, grouped = [_OWN_USER] * walls.own_user, [_GROUPED] * bool(walls.groups)
+    return (*first[walls.sandbox], *own, *_HOLDS, *grouped)
+
+
+_OWN_USER = "Each attempt runs as a user of its own, to whom nothing else on the machine belongs."
 
 
 _HOLDS = (
@@ -131,8 +145,8 @@ _UNGROUPED = (
 )
 _ROOT_FORKS = "The number of processes is not limited: that needs control groups, or an ordinary user."
 _USER_FORKS = (
-    "The number of processes is limited for all of yours together, so a fork bomb can leave you without any, and "
-    "slow its own end down beyond its limit."
+    "The number of processes is limited for all of yours together, so a fork bomb can leave you without any; and "
+    "candidate code may not start sessions and process groups, which programs that manage others may miss."
 )
 _KERNEL = "A hole in the kernel, or in a driver, is a way out."
 _TIMING = "Attempts share caches, memory bandwidth and disks: they can slow each other down, and time each other."
@@ -140,16 +154,18 @@ _SYSTEM_FILES = (
     "Whatever lies under /usr, /nix/store or the interpreter's folder can be read, hidden answers that you installed "
     "there included."
 )
-_ROOT = "You are root, so whatever finds a way out of the walls is root outside: an ordinary user is safer."
+_ROOT = (
+    "You are root, and attempts cannot have users of their own, so whatever finds a way out of the walls is root "
+    "outside: keep campaigns, GPUs and the interpreter where other users may get to, or be an ordinary user."
+)
 _ORPHANS = (
     "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "
     "the campaign is resumed; they are then found by their control group, or by their environment unless they were "
     "started with another one."
 )
 _LANDLOCK = (
-    "Modes, owners, times and extended attributes of your files can be changed, and files be watched being used: "
-    "Landlock has no rule for that.",
-    "Names and sizes of your files, and the command lines of your processes, can be seen, though not their content.",
+    "Names and sizes of your files, and the command lines of your processes, can be seen, though not their content, "
+    "and files be watched being used.",
     "multiprocessing's locks, and whatever else needs /dev/shm, /tmp or sockets, do not work inside.",
 )
 _PLAIN = (
@@ -170,9 +186,11 @@ def limits(walls: Walls, landlock_version: int) -> list[str]:
     if walls.sandbox == "landlock":
         found += [text for least, text in sorted(SINCE.items()) if landlock_version < least]
     if walls.sandbox != "plain":
-        found += [_SYSTEM_FILES, *([] if os.getuid() else [_ROOT])]
+        found += [_SYSTEM_FILES, *([] if os.getuid() or walls.own_user else [_ROOT])]
     if not walls.groups:
-        found += [*_UNGROUPED, _USER_FORKS if os.getuid() else _ROOT_FORKS]
+        found += _UNGROUPED
+    if not walls.groups and not walls.own_user and walls.sandbox != "bubblewrap":
+        found.append(_USER_FORKS if os.getuid() else _ROOT_FORKS)
     if not sys.platform.startswith("linux"):
         found.append(_MACOS)
     return [*found, _TIMING]

@@ -72,6 +72,8 @@ class Keeper:
         self.tree = tree.Tree(self.bell)
         self.sandbox = _sandbox(spec.walls)
         self.disk = Disk(folder)
+        self.user = stage.user_of(spec)
+        self.sizes: dict[str, int] = {}
         self.told_to_stop = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the server forked us with it blocked
@@ -84,6 +86,9 @@ class Keeper:
             started, begin = time.time(), time.monotonic()
             if path := files.changed(self.work, self.spec.frozen):
                 raise Ended("lost", f"{path} was changed before the attempt began")
+            self.sizes = files.sizes(self.work, self.spec.frozen)
+            for folder in (self.work, self.outputs):
+                files.give(folder, self.user)
             for each in self.spec.stages:
                 self._stage(each)
             end = Ended("done")
@@ -134,7 +139,7 @@ class Keeper:
         """Run one stage; return if it ended well."""
         if reason := self._stopped():
             raise Ended("cancelled", reason)
-        home = files.fresh_folder(self.folder, "home-")
+        home = self._fresh("home-")
         cwd = self._prepare_trusted() if current.trusted else self.work
         code, stopped = self._run(current, stage.Folders(cwd, self.outputs, home, self.pictures))
         if stopped is not None and not (stopped.status == "timed_out" and code == 0):
@@ -144,8 +149,20 @@ class Keeper:
             raise Ended("failed", f"{reason}: {self.log.last_line()}"[: output.REASON].rstrip(": "), current.name)
         if len(self.score) > output.SCORE:
             raise Ended("failed", f"{current.name}: wrote a score of more than {output.SCORE} bytes", current.name)
-        if not current.trusted and (path := files.changed(self.work, self.spec.frozen)):
+        if not current.trusted and (path := self._changed()):
             raise Ended("invalid", f"changed frozen file {path}", current.name)
+
+    def _changed(self) -> str | None:
+        """Return a frozen file that is not what it was; sizes first: a huge one would take long to read."""
+        found = files.sizes(self.work, self.sizes)
+        larger = next((path for path in found if found[path] != self.sizes[path]), None)
+        return larger or files.changed(self.work, self.spec.frozen)
+
+    def _fresh(self, prefix: str) -> str:
+        """Return a new folder for the attempt's user."""
+        folder = files.fresh_folder(self.folder, prefix)
+        files.give(folder, self.user)
+        return folder
 
     def _prepare_trusted(self) -> str:
         if os.path.islink(self.outputs) or not os.path.isdir(self.outputs):  # noqa: PTH112, PTH114
@@ -156,9 +173,10 @@ class Keeper:
             raise Ended("invalid", f"made an outputs folder that cannot be read: {error}") from error
         for name in removed:
             self.log.note(f"removed from the outputs, neither a file nor a folder: {output.clean(name)}")
-        self.pictures = self.pictures or files.fresh_folder(self.folder, "pictures-")
+        self.pictures = self.pictures or self._fresh("pictures-")
         cwd = files.fresh_folder(self.folder, "trusted-")
         files.lay_out(cwd, {path: self.trusted[digest] for path, digest in self.spec.trusted_files.items()})
+        files.give(cwd, self.user)
         return cwd
 
     def _run(self, current: Stage, folders: stage.Folders) -> tuple[int | None, Ended | None]:
@@ -196,12 +214,14 @@ class Keeper:
         try:
             if ends and streams.service:
                 [service] = [each for each in self.spec.services if each.name == current.service]
-                home = files.fresh_folder(self.folder, "home-")
+                home = self._fresh("home-")
                 place = stage.Folders(self.work, self.outputs, home)
                 self._start_one(service, place, streams.service, group, *self._channel(*ends.service))
             passed, channels = self._channel(*ends.caller) if ends else ((), {})
             if streams.score:
                 passed = (*passed, streams.score.writer)
+                if self.user:
+                    os.fchown(streams.score.writer, self.user, self.user)  # it is opened by name
                 channels["ASTER_SCORE"] = f"/dev/fd/{streams.score.writer}"
             return self._start_one(current, folders, streams.output, group, passed, channels)
         finally:
@@ -218,6 +238,7 @@ class Keeper:
         if not self.library:
             self.library = files.fresh_folder(self.folder, "library-")
             files.lay_out(self.library, {"aster_channel.py": Path(channel.__file__).read_bytes()})
+            files.give(self.library, self.user)
         return fds, {channel.VARIABLE: value, "PYTHONPATH": self.library}
 
     def _start_one(

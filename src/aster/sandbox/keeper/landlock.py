@@ -87,7 +87,7 @@ class Landlock:
             self._allow(rules, "/proc/self/task", everything & (_READ | _WRITE_FILE | _TRUNCATE))
         self._check(self._libc.syscall(_RESTRICT, rules, 0), "Landlock's rules are refused")
         os.close(rules)
-        seccomp.enter(seccomp.program(sockets=False, listeners=bool(view.devices)))
+        seccomp.enter(seccomp.program(sockets=False, listeners=bool(view.devices), attributes=bool(view.user)))
 
     def exit_code(self, code: int) -> int:
         return code

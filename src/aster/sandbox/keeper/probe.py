@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import cgroups, landlock, seccomp
 from .bubblewrap import Bubblewrap
 from .landlock import Landlock
-from .walls import Sandbox, View
+from .walls import FIRST_USER, Sandbox, View, become
 
 _TRIAL = "import os, sys; sys.stdout.write('inside'); sys.stdout.flush(); os._exit(0)"
 _TRIAL_S = 10
@@ -29,6 +29,7 @@ class Probe:
         bubblewrap, landlock: why the sandbox does not work here; "" if it does.
         landlock_version: of the kernel; 0 for none.
         groups: as in `Walls`.
+        own_user: sandboxes in which root can give an attempt a user of its own that runs this interpreter.
     """
 
     program: str
@@ -37,6 +38,7 @@ class Probe:
     landlock: str
     landlock_version: int
     groups: dict[str, str] = field(default_factory=dict)
+    own_user: list[str] = field(default_factory=list)
 
 
 def probe(read: Sequence[str]) -> Probe:
@@ -45,6 +47,9 @@ def probe(read: Sequence[str]) -> Probe:
     sized = bool(program) and _version_of(program) >= (0, 7)
     with tempfile.TemporaryDirectory(prefix="aster-try-") as folder:
         view = View(folder, (folder,), tuple(read))
+        os.chmod(folder, 0o711)  # noqa: PTH101 - a user of the attempt's own has to get through
+        own = replace(view, user=FIRST_USER)
+        walled: list[Sandbox] = [*([Bubblewrap(program, sized)] if program else []), Landlock()]
         without_bwrap = "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)"
         return Probe(
             program=program,
@@ -53,6 +58,7 @@ def probe(read: Sequence[str]) -> Probe:
             landlock=_why_no_landlock() or _try(Landlock(), view),
             landlock_version=landlock.version(),
             groups=cgroups.find_parents(),
+            own_user=[each.name for each in walled if os.getuid() == 0 and not _try(each, own)],
         )
 
 
@@ -66,6 +72,11 @@ def _why_no_landlock() -> str:
 
 def _try(sandbox: Sandbox, view: View) -> str:
     """Return why a command does not run in `sandbox`, or ""."""
+
+    def enter() -> None:
+        become(view.user)
+        sandbox.enter(view)
+
     try:
         argv, kept = sandbox.wrap([sys.executable, "-I", "-S", "-c", _TRIAL], view)
         done = subprocess.run(
@@ -76,7 +87,7 @@ def _try(sandbox: Sandbox, view: View) -> str:
             capture_output=True,
             timeout=_TRIAL_S,
             pass_fds=kept,
-            preexec_fn=lambda: sandbox.enter(view),
+            preexec_fn=enter,
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:

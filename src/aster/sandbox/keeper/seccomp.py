@@ -73,8 +73,18 @@ _SHARED_MEMORY: dict[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "shmget": (29, 194),
+    "ioprio_set": (251, 30),
+    "mq_unlink": (241, 181),
+    "msgctl": (71, 187),
+    "msgrcv": (70, 188),
+    "msgsnd": (69, 189),
+    "semctl": (66, 191),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
 }
-# Landlock does not look at these: they would reach every file of the user's by its name.
+# Landlock does not look at these, and devices are shared with bubblewrap: they reach what is not the candidate's.
 _ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
     "chmod": (90, None),
     "chown": (92, None),
@@ -104,6 +114,9 @@ _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv6
 _SETSID, _SETPGID = (112, 157), (109, 154)
 _X32 = 0x40000000
 _CONNECT, _LOCAL, _PACKETS, _AND = (42, 203), 1, 5, 0x54
+_SOCKETPAIR, _DATAGRAM = (53, 199), 2
+_SET_ATTRIBUTES, _SET_PARAMETERS = (314, 274), (142, 118)
+_FAMILIES = (1, 2, 10, 16)  # of this machine, IPv4, IPv6, netlink: what a network namespace has of its own
 
 
 def supported() -> bool:
@@ -111,15 +124,16 @@ def supported() -> bool:
     return platform.machine() in _ARCHITECTURES
 
 
-def program(*, sockets: bool, listeners: bool = False) -> bytes:
+def program(*, sockets: bool, listeners: bool = False, attributes: bool = True) -> bytes:
     """Return the filter for this machine, b"" for a processor whose calls are not known.
 
     Args:
         sockets: whether sockets, shared memory by name, and other processes' limits may be had: true where
-            namespaces make these the candidate's own. Without them calls that change a file's mode, owner or times do
-            nothing, and say that they did: programs that copy files make them, and seldom need them.
+            namespaces make these the candidate's own.
         listeners: without sockets, allow those that wait for others on this machine, but not to connect: NVIDIA's
             driver does not start without one.
+        attributes: whether a file's mode, owner and times may be changed. If not, such calls do nothing and say that
+            they did: programs that copy files make them, and seldom need them.
     """
     if not supported():
         return b""
@@ -128,17 +142,20 @@ def program(*, sockets: bool, listeners: bool = False) -> bytes:
     rules = _native(audit, column)
     for number in _numbers(refused, column):
         rules += [_jump(_JUMP_EQUAL, number, 0, 1), _NO]
-    for number in [] if sockets else _numbers(_ATTRIBUTES, column):
+    for number in [] if attributes else _numbers(_ATTRIBUTES, column):
         rules += [_jump(_JUMP_EQUAL, number, 0, 1), _return(_REFUSE | 0)]
     # clone3 hides its flags in memory: told that it does not exist, libraries take clone.
     rules += [_jump(_JUMP_EQUAL, _CLONE3[column], 0, 1), _return(_REFUSE | errno.ENOSYS)]
     rules += _argument(_CLONE[column], 0, _JUMP_ANY_BIT, [_NEW_NAMESPACES])
     rules += _argument(_IOCTL[column], 1, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
-    if not sockets:
+    if sockets:
+        rules += _sockets(column, _FAMILIES)
+    else:
         rules += _listeners(column) if listeners else [_jump(_JUMP_EQUAL, _SOCKET[column], 0, 1), _NO]
-        for call in (_PRLIMIT, _AFFINITY, _SCHEDULER):
-            rules += _only_on_itself(call[column], 0)
-        rules += _only_on_itself(_PRIORITY[column], 1)
+        rules += _argument(_SOCKETPAIR[column], 1, _JUMP_ANY_BIT, [_DATAGRAM])
+        for call in (_PRLIMIT, _AFFINITY, _SCHEDULER, _SET_ATTRIBUTES, _SET_PARAMETERS):
+            rules += _only_zero(call[column], [0])
+        rules += _only_zero(_PRIORITY[column], [0, 1])
     return b"".join([*rules, _return(_ALLOW)])
 
 
@@ -212,15 +229,18 @@ def _argument(call: int, index: int, test: int, values: Iterable[int]) -> list[b
     return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
 
 
-def _only_on_itself(call: int, index: int) -> list[bytes]:
-    """Return rules that refuse `call` unless the process that an argument names is 0, the caller."""
-    body = [
-        _load(_ARGUMENTS + 8 * index),
-        _jump(_JUMP_EQUAL, 0, 1, 0),
-        _NO,
-        _load(_NUMBER),
-    ]
+def _only_zero(call: int, indices: Iterable[int]) -> list[bytes]:
+    """Return rules that refuse `call` unless these arguments are 0: the calling process itself."""
+    tests = [rule for at in indices for rule in (_load(_ARGUMENTS + 8 * at), _jump(_JUMP_EQUAL, 0, 1, 0), _NO)]
+    body = [*tests, _load(_NUMBER)]
     return [_jump(_JUMP_EQUAL, call, 0, len(body)), *body]
+
+
+def _sockets(column: int, families: tuple[int, ...]) -> list[bytes]:
+    """Return rules that refuse sockets of other families."""
+    known = [_jump(_JUMP_EQUAL, family, len(families) - at, 0) for at, family in enumerate(families)]
+    body = [_load(_ARGUMENTS), *known, _NO, _load(_NUMBER)]
+    return [_jump(_JUMP_EQUAL, _SOCKET[column], 0, len(body)), *body]
 
 
 def _load(offset: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .cgroups import most_processes
 from .spec import Spec, Stage
-from .walls import View
+from .walls import FIRST_USER, View
 
 MAX_FILE = 16 << 30
 """Bytes that a stage may write to one file."""
@@ -43,6 +43,11 @@ def command(spec: Spec, stage: Stage, outputs: str, pictures: str) -> list[str]:
     return [spec.interpreter, *argv[1:]] if argv[0] in ("python", "python3") else argv
 
 
+def user_of(spec: Spec) -> int:
+    """Return the id of the attempt's own user, or 0."""
+    return FIRST_USER + int(_hash(spec.mark)[:6], 16) if spec.walls.own_user else 0
+
+
 def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], library: str) -> View:
     """Return what a stage may see. A service may change nothing but its own home. `library`: modules of ours, or ""."""
     walls = spec.walls
@@ -61,6 +66,7 @@ def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], librar
         hidden=tuple(walls.hidden),
         devices=tuple(nodes + walls.shared_nodes * bool(nodes)),
         memory_mb=spec.memory_mb,
+        user=user_of(spec),
     )
 
 
@@ -82,6 +88,7 @@ def environment(spec: Spec, gpus: Sequence[str], home: str, channels: Mapping[st
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": f"{home}/pycache",  # not what an earlier stage left beside the sources
         "CUDA_VISIBLE_DEVICES": ",".join(gpus),
         "ASTER_ATTEMPT": spec.mark,
     }
@@ -94,7 +101,11 @@ def environment(spec: Spec, gpus: Sequence[str], home: str, channels: Mapping[st
 
 def group_name(mark: str) -> str:
     """Return the name of the control groups of the attempt with this mark."""
-    return f"aster-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
+    return f"aster-{_hash(mark)[:24]}"
+
+
+def _hash(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()
 
 
 def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
@@ -110,8 +121,9 @@ def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
         (resource.RLIMIT_NOFILE, MAX_OPEN),
         (resource.RLIMIT_CPU, math.ceil(stage.timeout_s * spec.cpus) + CPU_GRACE_S),
     ]
-    if os.getuid() and sys.platform.startswith("linux"):
-        bounds.append((resource.RLIMIT_NPROC, processes_of_user() + most_processes(spec.cpus)))
+    if sys.platform.startswith("linux") and (user_of(spec) or os.getuid()):
+        others = 0 if user_of(spec) else processes_of_user()
+        bounds.append((resource.RLIMIT_NPROC, others + most_processes(spec.cpus)))
     return bounds if with_gpu else [*bounds, (resource.RLIMIT_AS, spec.memory_mb << 20)]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import seccomp
 from .cgroups import Group
-from .walls import Sandbox, View
+from .walls import Sandbox, View, become
 
 LINUX = sys.platform.startswith("linux")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -139,14 +139,15 @@ class Tree:
         parent = os.getpid()
 
         def prepare() -> None:
+            if command.group:
+                command.group.join()
+            become(command.view.user)
             if _libc is not None:
-                _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+                _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)  # forgotten when the user changes
                 if os.getppid() != parent:  # the keeper died before the line above
                     os._exit(1)
             for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            if command.group:
-                command.group.join()
             if command.one_group and seccomp.supported():
                 with suppress(OSError):  # where the kernel refuses filters it is said not to hold
                     seccomp.enter(seccomp.no_sessions())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +33,7 @@ class View:
         hidden: files and folders under `read` that it may not see.
         devices: nodes under /dev that it may use beside the harmless ones.
         memory_mb: MiB that its files in memory (/tmp, /dev/shm) may take, each.
+        user: id of the user that it becomes before it is confined, who owns `write`; 0: it stays who the keeper is.
     """
 
     cwd: str
@@ -40,6 +42,7 @@ class View:
     hidden: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     memory_mb: int = 64
+    user: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Walls:
         program: path of bwrap; "" where it is not used. `sized`: it can bound files in memory.
         read, hidden: as in `View`, the same for all stages.
         nodes: GPU UUID -> its device node; `shared_nodes`: those that every user of a GPU needs.
+        own_user: each attempt has a user of its own, which takes a keeper that is root.
         groups: control group controller -> the folder in which groups for stages are made; empty: none can be.
     """
 
@@ -61,7 +65,24 @@ class Walls:
     hidden: list[str] = field(default_factory=list)
     nodes: dict[str, str] = field(default_factory=dict)
     shared_nodes: list[str] = field(default_factory=list)
+    own_user: bool = False
     groups: dict[str, str] = field(default_factory=dict)
+
+
+FIRST_USER = 0x70000000
+"""From here on ids belong to nobody on a machine that follows systemd's table of users."""
+
+
+def become(user: int) -> None:
+    """Change to a user, and to the group of the same number, for ever; 0 changes nothing.
+
+    Raises:
+        OSError: it may not, or there is no such id in this user namespace.
+    """
+    if user:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
 
 
 class Sandbox(Protocol):
