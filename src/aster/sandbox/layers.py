@@ -96,7 +96,8 @@ def choose_walls(
 def _open_to_all(campaign: Path, nodes: Mapping[str, str]) -> bool:
     """Whether another user could get to the campaign's attempts, and use the devices."""
     place = campaign.resolve()
-    return all(folder.stat().st_mode & 0o001 for folder in (place, *place.parents)) and all(
+    there = [folder for folder in (place, *place.parents) if folder.exists()]
+    return all(folder.stat().st_mode & 0o001 for folder in there) and all(
         os.stat(node).st_mode & 0o006 == 0o006  # noqa: PTH116
         for node in nodes.values()
     )
