@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.toys import toy_problem
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from aster import app
 from aster.app import create, load_campaign, opened_at, overview, request_stop, research, run
@@ -160,6 +161,21 @@ def test_an_overview_is_folded_once_and_again_when_the_ledger_has_grown(
         store.append([ev.StopRequested("late", "why not")], time=5.0)
     assert overview(folder).mark == (first.mark[0] + 1, 5.0)
     assert folds == [folder]
+
+
+def test_a_campaign_leaves_the_cores_to_its_experiments(folder: Path) -> None:
+    during: list[int] = []
+
+    def look(_: Board, events: Sequence[ev.Event]) -> None:
+        if any(isinstance(event, ev.DecisionTaken) for event in events):
+            during.extend(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
+
+    with threadpool_limits(2, "blas"):
+        run(folder, observers=[look])
+        after = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+    assert during
+    assert set(during) == {1}
+    assert set(after) == {2}
 
 
 def test_an_overview_that_cannot_be_kept_or_read_is_made_again(folder: Path) -> None:

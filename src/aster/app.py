@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from aster._version import VERSION
 from aster.archive import traits
 from aster.board import Board
@@ -168,7 +170,8 @@ def run(
                 shortage=partial(_shortage, folder),
             )
 
-        drive(make_loop, interrupted)
+        with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
+            drive(make_loop, interrupted)
         campaign = Campaign(folder, board, partial(_open_to_read, folder))
         if board.ended is not None:
             campaign.write_report()

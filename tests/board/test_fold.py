@@ -97,7 +97,7 @@ def claim(book: Book, data: st.DataObject) -> None:
 STEERING: list[ev.Event] = [
     ev.StopRequested("1.0", "enough"),
     ev.CampaignEnded("stopped"),
-    ev.TermStarted(2, "gpu: other", "host", 2, "0"),
+    ev.TermStarted(2, "gpu: other", "host", 2, "0", "landlock"),
     ev.Heartbeat(1, 0.1 + 0.2),
     ev.MergeConflicted(("a", "b"), "f.py"),
 ]

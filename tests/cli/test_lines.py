@@ -90,6 +90,11 @@ def test_foreign_text_is_one_clean_line() -> None:
     assert line == "direction opened: bad[2J surface: why not"
 
 
+def test_the_first_line_names_the_sandbox() -> None:
+    (line,) = plain((ev.TermStarted(1, "cpu: x", "host", 1, "0", "landlock"),), book=Book())
+    assert line.endswith(" slots, cpu: x, in landlock")
+
+
 def test_json_of_a_resumed_campaign_has_no_opening_and_is_strict() -> None:
     book = Book()
     book.decide()

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 from tests.report.boards import PICTURE, Story, exact_setup, noisy_story, packing_story
 
+from aster.domain.events import TermStarted
 from aster.domain.records import Change, Failed, Measured, Reference
 from aster.report import page as pages
 from aster.report.canvas import svg
@@ -101,6 +102,14 @@ def test_pictures_of_the_champion_are_images_and_never_markup() -> None:
     sources = [attrs["src"] for tag, attrs in tags.tags if tag == "img"]
     assert f"data:image/svg+xml;base64,{base64.b64encode(PICTURE).decode()}" in sources
     assert "<circle" not in html
+
+
+def test_every_sandbox_of_the_campaign_is_told() -> None:
+    story = packing_story(4, 2)
+    for term, sandbox in enumerate(("bubblewrap", "plain", "bubblewrap"), 2):
+        story.say(TermStarted(term, "cpu", "here", 1, "0", sandbox))
+    assert story.board.sandboxes == ("bubblewrap", "plain")
+    assert "Sandbox bubblewrap; plain (plain processes hold back" in " ".join(read(story)[1].words().split())
 
 
 def test_an_empty_campaign_has_a_page() -> None:

@@ -43,6 +43,8 @@ class Board:
 
     def __init__(self) -> None:
         self.term = 0
+        self.sandboxes: tuple[str, ...] = ()
+        """The sandboxes that candidate code ran in, over the campaign's terms."""
         self.hardware = ""
         """The kind of hardware of the current term; scores of other kinds are kept but not ranked with it."""
         self.decision = 0
@@ -175,6 +177,8 @@ class Board:
 
     def _term(self, event: ev.TermStarted) -> None:
         self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
+        if event.sandbox and event.sandbox not in self.sandboxes:
+            self.sandboxes += (event.sandbox,)
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number

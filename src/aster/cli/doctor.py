@@ -24,6 +24,7 @@ DEPENDENCIES = (
     "pydantic",
     "rich",
     "scipy",
+    "threadpoolctl",
     "typer",
 )
 

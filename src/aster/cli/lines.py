@@ -136,7 +136,8 @@ class PlainLines(_Lines):
                 self._best = next(iter(board.ranking), None)
                 self._reported = _ended(board) // STATUS_EVERY
                 title, verb = clean(board.setup.title), "resumed" if board.decision else "started"
-                return f"{verb} {board.campaign}: {title}, {board.setup.slots} slots, {event.hardware}"
+                sandbox = f", in {event.sandbox}" if event.sandbox else ""
+                return f"{verb} {board.campaign}: {title}, {board.setup.slots} slots, {event.hardware}{sandbox}"
             case ev.DirectionOpened(direction=direction):
                 return f"direction opened: {clean(direction.surface)}: {clean(direction.rationale)}"
             case ev.DirectionRetired(direction=key, reason=reason):

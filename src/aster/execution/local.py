@@ -75,7 +75,8 @@ class LocalExecutor:
         try:
             for name in ("attempts", "spool", "trusted"):
                 (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._folder / "attempts").chmod(0o711)  # attempts with users of their own get through, and see no names
+            with suppress(PermissionError):  # somebody else's, who opened it to us
+                (self._folder / "attempts").chmod(0o711)  # attempts with their own users get through, and see no names
             self._store_trusted()
             status = self._folder.stat()
         except OSError as error:

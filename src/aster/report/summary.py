@@ -125,6 +125,7 @@ class Summary(Struct, frozen=True):
     recipe: tuple[Ingredient, ...]
     references: tuple[ReferenceRow, ...]
     hardware: tuple[str, ...]
+    sandboxes: tuple[str, ...]
     places: int
 
     @property
@@ -174,6 +175,7 @@ def summarize(board: Board) -> Summary:
         recipe=tuple(_ingredients(board, subject.candidate)) if subject else (),
         references=tuple(ReferenceRow(r, standing(setup.objective, champion, r)) for r in setup.references),
         hardware=tuple(sorted(hardware or ({board.hardware} if board.hardware else set()))),
+        sandboxes=board.sandboxes,
         places=places_for(size, noise),
     )
 

@@ -36,10 +36,14 @@ def probe_machine() -> Probe:
     """
     argv = [sys.executable, "-I", "-S", str(_PROGRAM), "probe", *readable()]
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S, check=True)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S, check=False)
         return msgspec.json.decode(done.stdout, type=Probe)
-    except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
-        raise ExecutorError(f"the sandboxes of this machine cannot be tried: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        why = f"that takes more than {_PROBE_S:.0f} s; is it overloaded?"
+        raise ExecutorError(f"the sandboxes of this machine cannot be tried: {why}") from error
+    except (OSError, msgspec.DecodeError) as error:
+        said = [str(error)] if isinstance(error, OSError) else done.stderr.decode(errors="replace").splitlines()
+        raise ExecutorError(f"the sandboxes of this machine cannot be tried: {said[-1] if said else error}") from error
 
 
 def readable() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import sys
 from collections.abc import Iterator
 
 from . import seccomp
@@ -51,6 +52,8 @@ class Beneath(ctypes.Structure):
 
 def version() -> int:
     """Return the version of the kernel's Landlock, 0 if it has none."""
+    if not sys.platform.startswith("linux"):
+        return 0
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         return max(0, int(libc.syscall(_CREATE, None, 0, _VERSION_FLAG)))

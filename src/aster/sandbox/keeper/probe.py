@@ -18,6 +18,7 @@ from .walls import FIRST_USER, Sandbox, View, become
 
 _TRIAL = "import os, sys; sys.stdout.write('inside'); sys.stdout.flush(); os._exit(0)"
 _TRIAL_S = 10
+_NO_BWRAP = "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)"
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,15 @@ def probe(read: Sequence[str]) -> Probe:
         view = View(folder, (folder,), tuple(read))
         os.chmod(folder, 0o711)  # noqa: PTH101 - a user of the attempt's own has to get through
         own = replace(view, user=FIRST_USER)
-        walled: list[Sandbox] = [*([Bubblewrap(program, sized)] if program else []), Landlock()]
-        without_bwrap = "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)"
+        bwrap, lock = Bubblewrap(program, sized), Landlock()
+        no_bwrap = _try(bwrap, view) if program else _NO_BWRAP
+        no_lock = _why_no_landlock() or _try(lock, view)
+        walled: list[Sandbox] = [each for each, why_not in ((bwrap, no_bwrap), (lock, no_lock)) if not why_not]
         return Probe(
             program=program,
             sized=sized,
-            bubblewrap=_try(Bubblewrap(program, sized), view) if program else without_bwrap,
-            landlock=_why_no_landlock() or _try(Landlock(), view),
+            bubblewrap=no_bwrap,
+            landlock=no_lock,
             landlock_version=landlock.version(),
             groups=cgroups.find_parents(),
             own_user=[each.name for each in walled if os.getuid() == 0 and not _try(each, own)],
