@@ -11,11 +11,11 @@ demo: $(VENV)/.installed
 	$(BIN)/aster run circle-packing --experiments $(DEMO_EXPERIMENTS) --slots 2 --seed $(DEMO_SEED)
 
 test: check
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 # What differs between root and an ordinary user: run it as both.
 test-sandbox: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -n 2 tests/sandbox tests/execution tests/exploits tests/crash
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/sandbox tests/execution tests/exploits tests/crash
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -42,6 +42,7 @@ from aster.problems.model import Stage
 from aster.problems.problem import Problem, load_problem, problem_from_files
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
+from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.layers import SandboxName, choose_walls
@@ -49,9 +50,6 @@ from aster.sandbox.plan import RunPlan, StagePlan
 from aster.setup import check_kind, make_setup
 
 LEDGER = "ledger.db"
-LEAST_FREE_MB = 32
-"""MiB without which no attempt starts: it might fail for want of space, and its candidate be blamed."""
-
 MACHINE_CLOCK = Clock()
 
 Interrupted = Callable[[int], None]
@@ -200,11 +198,9 @@ def _begin_term(store: Store, executor: LocalExecutor, before: int, clock: Clock
 
 
 def _shortage(folder: Path) -> str | None:
-    try:
-        free = shutil.disk_usage(folder).free / 2**20
-    except OSError as error:
-        return f"the disk of {folder} cannot be looked at: {error.strerror}"
-    return f"{free:.0f} MiB are free at {folder}, of {LEAST_FREE_MB} that are needed" if free < LEAST_FREE_MB else None
+    """Return what the disk is short of: an attempt might fail for want of it, and its candidate be blamed."""
+    little = short(str(folder))
+    return little and f"in {folder} {little}"
 
 
 def _baseline_help(board: Board, folder: Path) -> str:

@@ -83,7 +83,7 @@ def test_a_full_disk(small_disk: Path, calm: Board, free: int) -> None:
     """Too full for the ledger, for an attempt, or for an attempt that nobody could blame on its candidate."""
     folder = opened(small_disk)
     fill(small_disk, free)
-    check_complaint(resume(folder), "disk is full", "full, or over a quota", "MiB are free at", "No space left")
+    check_complaint(resume(folder), "disk is full", "full, or over a quota", "MiB are free", "No space left")
     read_books(folder)
     assert aster("show", folder.name, "--campaigns", folder.parent).returncode == 0
     (small_disk / "ballast").unlink()

@@ -12,7 +12,6 @@ from tests.walls import walls_or_skip
 from aster.domain.records import Measured
 from aster.execution.hardware import list_gpus
 from aster.execution.local import LocalExecutor
-from aster.sandbox.layers import SandboxName, choose_walls
 from aster.sandbox.plan import RunPlan
 from aster.testing.executors import HONEST, collect, job, judge, outcome, plan
 
@@ -41,17 +40,17 @@ for node in glob.glob("/dev/nvidia*"):
 """
 
 
-@pytest.fixture(params=["bubblewrap", "landlock", "plain"])
+@pytest.fixture(params=["bubblewrap", "bubblewrap, own user", "landlock", "landlock, own user", "plain"])
 def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
     """Makes an executor whose attempts lease a number of devices, in each sandbox."""
     made: list[LocalExecutor] = []
-    name: SandboxName = request.param
-    walls_or_skip(name, tmp_path)
+    walls_or_skip(request.param, tmp_path)
 
     def one(gpus: int) -> LocalExecutor:
         base = plan(timeout_s=120, memory_mb=16384)
         whole = RunPlan(base.stages, base.trusted_files, base.frozen_solution, gpus=gpus, memory_mb=base.memory_mb)
         folder = tmp_path / f"with-{gpus}"
+        folder.mkdir()
         made.append(
             LocalExecutor(
                 folder,
@@ -60,7 +59,7 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
                 1,
                 "test",
                 leases=tmp_path / "leases",
-                walls=lambda nodes: choose_walls(name, folder, nodes),
+                walls=lambda nodes: walls_or_skip(request.param, folder, nodes),
             )
         )
         return made[-1]

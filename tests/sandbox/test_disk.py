@@ -71,3 +71,10 @@ def test_on_a_full_disk_the_largest_goes(free: Free, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     assert Disk(str(tmp_path / "missing")).trouble() is None
+
+
+def test_too_little_for_an_attempt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_free", lambda _: (disk.LEAST, 10))
+    assert disk.short(str(tmp_path)) is None
+    monkeypatch.setattr(disk, "_free", lambda _: (disk.LEAST - 1, 10))
+    assert disk.short(str(tmp_path)) == "31 MiB are free, of 32 that are needed"

@@ -49,7 +49,8 @@ def probe_machine() -> Probe:
 def readable() -> list[str]:
     """Return what every stage may read: the system's programs and libraries, and the interpreter with its packages."""
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable))]  # noqa: PTH120
-    found = [*SYSTEM, *CONFIGURATION, *python, *(os.path.realpath(path) for path in python)]
+    debian = [str(path) for path in Path("/etc").glob("python3*")]  # what sitecustomize is a link to
+    found = [*SYSTEM, *CONFIGURATION, *debian, *python, *(os.path.realpath(path) for path in python)]
     return sorted({path for path in found if os.path.exists(path) and path != "/"})  # noqa: PTH110
 
 

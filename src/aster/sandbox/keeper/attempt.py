@@ -13,7 +13,7 @@ from pathlib import Path
 from . import channel, files, output, stage, tree
 from .bubblewrap import Bubblewrap
 from .cgroups import Group
-from .disk import Disk
+from .disk import Disk, short
 from .landlock import Landlock
 from .locks import Leases
 from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
@@ -97,6 +97,8 @@ class Keeper:
         except OSError as error:  # of the keeper's own files: the candidate did not fail, the machine did
             self.tree.kill()
             end = Ended("lost", f"its keeper met: {error}")
+        if end.status in ("failed", "invalid") and (little := short(self.folder)):
+            end = Ended("lost", f"it failed where {little}")
         artifacts, pictures = self._keep()
         return RawOutcome(
             attempt=self.spec.attempt,

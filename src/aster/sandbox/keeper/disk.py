@@ -10,6 +10,8 @@ MOST = 16 << 30
 MOST_FILES = 1_000_000
 SHORT = 512 << 20
 """Bytes of free space below which the largest holders have to go, so that what is recorded can be recorded."""
+LEAST = 32 << 20
+"""Bytes of free space below which programs may fail for want of it, through no fault of theirs."""
 _LARGE = 128 << 20
 
 
@@ -36,6 +38,12 @@ class Disk:
         if filled:  # others did it; do not look again until it fills as much once more
             self._space, self._files = space, files
         return None
+
+
+def short(folder: str) -> str | None:
+    """Return how little space is left where `folder` is, if that is too little for an attempt, or None."""
+    space, _ = _free(folder)
+    return f"{space >> 20} MiB are free, of {LEAST >> 20} that are needed" if space < LEAST else None
 
 
 def taken(folder: str) -> tuple[int, int]:
