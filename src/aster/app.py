@@ -155,18 +155,9 @@ def run(
             return job_of(board, experiment, attempt, problem.frozen_solution_files, store.get_blob)
 
         def make_loop() -> Loop:
-            position, minds = began[-1].position, _minds(problem)
-            return Loop(
-                board,
-                store,
-                executor,
-                minds,
-                make_job,
-                position=position,
-                clock=clock,
-                observers=observers,
-                shortage=partial(_shortage, folder),
-            )
+            parts = (board, store, executor, _minds(problem), make_job)
+            position, shortage = began[-1].position, partial(_shortage, folder)
+            return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage)
 
         with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
             drive(make_loop, interrupted)

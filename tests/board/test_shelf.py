@@ -72,3 +72,9 @@ def test_a_record_put_again_is_the_new_one() -> None:
     kept.put("c-1", other)
     assert kept["c-1"] == other
     assert list(kept) == [made.id for made in MADE]
+
+
+def test_a_text_that_looks_like_a_trait_stays_a_text() -> None:
+    words = Words()
+    assert words.thing(words.text((1.0).hex())) == (1.0).hex()
+    assert words.thing(words.trait(1.0)) == 1.0

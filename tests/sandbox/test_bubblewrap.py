@@ -110,7 +110,20 @@ def test_links_of_the_system_stay_links(subject: Subject, tmp_path: Path) -> Non
     os.close(rules)
     for name in ("/bin", "/lib"):
         if Path(name).is_symlink():
-            assert argv[argv.index(name) - 2 : argv.index(name)] == ["--symlink", str(Path(name).readlink())]
+            assert argv[argv.index(name) - 2 : argv.index(name)] == ["--symlink", str(Path(name).resolve())]
+
+
+def test_what_is_hidden_shows_under_no_other_name(subject: Subject, tmp_path: Path) -> None:
+    (tmp_path / "real/secret").mkdir(parents=True)
+    (tmp_path / "real/secret/answer").write_text("42")
+    (tmp_path / "real/open").write_text("seen")
+    (tmp_path / "alias").symlink_to("real")
+    view = view_of(tmp_path)
+    secret = str((tmp_path / "real/secret").resolve())
+    view = replace(view, read=(*view.read, str(tmp_path / "alias")), hidden=(secret,))
+    names = [f"{tmp_path}/{name}/secret/answer" for name in ("alias", "real")]
+    code = f"import os\nprint(open({str(tmp_path / 'alias/open')!r}).read(), [os.path.exists(p) for p in {names}])"
+    assert well(subject, code, view).strip() == "seen [False, False]"
 
 
 def test_what_is_missing_is_left_out(subject: Subject, tmp_path: Path) -> None:

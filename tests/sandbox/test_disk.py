@@ -64,9 +64,11 @@ def test_what_others_fill_is_not_held_against_it(free: Free, tmp_path: Path, mon
 def test_on_a_full_disk_the_largest_goes(free: Free, tmp_path: Path) -> None:
     watch = Disk(str(tmp_path))
     free["space"] = disk.SHORT - 1
-    assert watch.trouble() is None
+    assert watch.squeezed() is None
     (tmp_path / "large").write_bytes(os.urandom(1 << 20))
-    assert watch.trouble() == "took 1 MiB of a disk that is nearly full"
+    assert watch.squeezed() == "took 1 MiB of a disk that is nearly full"
+    free["space"] = disk.SHORT + 1
+    assert watch.squeezed() is None
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_two_clients_start_one_server(tmp_path: Path) -> None:
     def ask() -> None:
         one = KeeperClient(tmp_path)
         try:
-            one.launch(tmp_path / "missing")
+            one.launch(tmp_path / "attempts/missing")
         except Refused as error:
             errors.append(str(error))
         finally:
@@ -55,7 +55,7 @@ def test_two_clients_start_one_server(tmp_path: Path) -> None:
 def test_second_server_steps_back(tmp_path: Path) -> None:
     one = KeeperClient(tmp_path)
     with pytest.raises(Refused):
-        one.launch(tmp_path / "missing")
+        one.launch(tmp_path / "attempts/missing")
     inode = (tmp_path / "keeper.sock").stat().st_ino
     subprocess.run([sys.executable, "-I", "-S", KEEPER, "serve", tmp_path, tmp_path / "keeper.sock"], check=True)
     assert (tmp_path / "keeper.sock").stat().st_ino == inode
@@ -65,29 +65,41 @@ def test_second_server_steps_back(tmp_path: Path) -> None:
 def test_server_leaves_when_its_socket_is_gone(tmp_path: Path) -> None:
     one = KeeperClient(tmp_path)
     with pytest.raises(Refused):
-        one.launch(tmp_path / "missing")
+        one.launch(tmp_path / "attempts/missing")
     (tmp_path / "keeper.sock").unlink()
     wait_until(lambda: not held(str(tmp_path / "keeper.lock")))
     with pytest.raises(Refused):  # from a new server
-        one.launch(tmp_path / "missing")
+        one.launch(tmp_path / "attempts/missing")
     one.close()
 
 
 def test_bad_requests_are_answered(tmp_path: Path) -> None:
     one = KeeperClient(tmp_path)
-    (tmp_path / "spec.json").write_text("{}")
+    attempt = tmp_path / "attempts/x-1.1"
+    attempt.mkdir(parents=True)
+    (attempt / "spec.json").write_text("{}")
     with pytest.raises(Refused, match="KeyError"):
-        one.launch(tmp_path)
-    (tmp_path / "spec.json").write_text('{"stages": [{"other": 1}]}')
+        one.launch(attempt)
+    (attempt / "spec.json").write_text('{"stages": [{"other": 1}], "services": []}')
     with pytest.raises(Refused, match="TypeError"):
-        one.launch(tmp_path)
+        one.launch(attempt)
+    one.close()
+
+
+def test_only_attempts_of_its_campaign_are_launched(tmp_path: Path) -> None:
+    one = KeeperClient(tmp_path)
+    (tmp_path / "attempts/x-1.1/work").mkdir(parents=True)
+    (tmp_path / "attempts/link").symlink_to(tmp_path)
+    for place in (tmp_path, tmp_path / "attempts", tmp_path / "attempts/x-1.1/work", tmp_path / "attempts/link"):
+        with pytest.raises(Refused, match="no attempt of this campaign"):
+            one.launch(place)
     one.close()
 
 
 def test_socket_stays_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = KeeperClient(tmp_path)
     with pytest.raises(Refused):
-        one.launch(tmp_path / "missing")
+        one.launch(tmp_path / "attempts/missing")
     assert (tmp_path / "keeper.sock").stat().st_mode & 0o077 == 0
     one.close()
     (tmp_path / "open").mkdir(mode=0o777)

@@ -48,7 +48,7 @@ class Words:
 
     def trait(self, value: float) -> int | float:
         """Return a number of a candidate's traits packed: few values recur again and again."""
-        number = self.number(value.hex(), value)  # as a text, because 0.0 equals -0.0
+        number = self.number(("trait", value.hex()), value)  # as a text, because 0.0 equals -0.0
         return value if number is None else number
 
     def change(self, change: Change) -> int | list[Any]:

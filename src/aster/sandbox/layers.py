@@ -15,10 +15,11 @@ import msgspec
 from aster.errors import ExecutorError, UserError
 from aster.sandbox.keeper.landlock import SINCE
 from aster.sandbox.keeper.probe import Probe
-from aster.sandbox.keeper.walls import CONFIGURATION, SYSTEM, Walls
+from aster.sandbox.keeper.walls import CONFIGURATION, SYSTEM, Walls, covers
 
 _PROGRAM = Path(__file__).parent / "keeper"
 _PROBE_S = 60.0
+_ENVIRONMENT = ("bin", "include", "lib", "lib32", "lib64", "libexec", "share", "pyvenv.cfg")
 
 SandboxName = Literal["auto", "bubblewrap", "landlock", "plain"]
 SANDBOXES: tuple[SandboxName, ...] = ("auto", "bubblewrap", "landlock", "plain")
@@ -48,10 +49,18 @@ def probe_machine() -> Probe:
 
 def readable() -> list[str]:
     """Return what every stage may read: the system's programs and libraries, and the interpreter with its packages."""
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable))]  # noqa: PTH120
+    python = [sys.prefix, sys.base_prefix, sys.exec_prefix]
     debian = [str(path) for path in Path("/etc").glob("python3*")]  # what sitecustomize is a link to
-    found = [*SYSTEM, *CONFIGURATION, *debian, *python, *(os.path.realpath(path) for path in python)]
+    parts = [part for prefix in python for part in _parts(prefix)]
+    found = [*SYSTEM, *CONFIGURATION, *debian, *parts, *(os.path.realpath(path) for path in parts)]
     return sorted({path for path in found if os.path.exists(path) and path != "/"})  # noqa: PTH110
+
+
+def _parts(prefix: str) -> list[str]:
+    """Return the parts of an environment that are the interpreter's: a project's own files may lie beside them."""
+    if os.path.isdir(f"{prefix}/conda-meta"):  # noqa: PTH112
+        return [prefix]
+    return [f"{prefix}/{name}" for name in _ENVIRONMENT]
 
 
 def choose_walls(
@@ -78,6 +87,9 @@ def choose_walls(
             f"The {name} sandbox does not work here: {reasons[name]}. Mend that, or leave out --sandbox to use the "
             f"strongest one that works (`aster doctor` lists them)."
         )
+    if wanted == "plain" and (required or service):
+        why = "--require-sandbox asks for more" if required else "this problem's service stage needs more"
+        raise UserError(f"You chose --sandbox plain, but {why}: leave it out to use the strongest sandbox that works.")
     if name == "plain" and (required or service):
         why = "--require-sandbox asks for more" if required else "this problem's service stage needs more"
         raise UserError(
@@ -109,9 +121,11 @@ def _open_to_all(campaign: Path, nodes: Mapping[str, str]) -> bool:
 
 
 def _hidden(campaign: Path) -> list[str]:
-    """Return what no stage may see even where it lies under something readable: other campaigns, built-in problems."""
-    package = Path(__file__).resolve().parents[1]
-    return [str(campaign.resolve()), str(package / "_packs")]
+    """Return what no stage may see even where it lies under something readable: campaigns, built-in problems."""
+    package, place = Path(__file__).resolve().parents[1], campaign.resolve()
+    shared = any(covers(str(place.parent), path) for path in readable())  # an environment lies beside the campaigns
+    beside = [str(ledger.parent) for ledger in place.parent.glob("*/ledger.db")]
+    return [str(package / "_packs"), str(place), *(beside if shared else [str(place.parent)])]
 
 
 def holds(walls: Walls) -> Sequence[str]:

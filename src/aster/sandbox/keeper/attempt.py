@@ -293,6 +293,8 @@ class Keeper:
                     return Ended("cancelled", reason, current.name)
                 if reason := self.disk.trouble():
                     return Ended("failed", f"{current.name}: {reason}", current.name)
+                if reason := self.disk.squeezed():
+                    return Ended("lost", f"{current.name}: {reason}", current.name)
                 self.tree.sample()
                 tick, sampled = min(2 * tick, _TICK_S), now
             pipes = [pipe.reader for pipe in streams.pipes if pipe.open]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 
 from . import seccomp
-from .walls import SYSTEM, View, covers, outermost
+from .walls import View, covers, outermost
 
 _WORLD = (
     *("--unshare-all", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox"),
     *("--new-session", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"),
 )
+_ETC = os.path.join(os.path.dirname(os.path.realpath(__file__)), "etc")  # noqa: PTH118, PTH120
+"""Small files that give a name to this machine and to the user."""
 _PROCESSES = ("self", "thread-self", "mounts", "net")
 
 
@@ -41,6 +43,7 @@ class Bubblewrap:
             "/dev",
             *_settings(view),
             *_readable(view),
+            *[word for path in view.own for word in ("--ro-bind", path, path)],
             *[word for path in view.write for word in ("--bind", path, path)],
             "--remount-ro",
             "/",
@@ -68,17 +71,25 @@ def _settings(view: View) -> list[str]:
 
 
 def _readable(view: View) -> list[str]:
-    """Return the options that bind what is read, and then cover what is hidden in it."""
+    """Return the options that bind what is read, and then cover what is hidden in it.
+
+    Each place is bound once, by its real path, so that nothing hidden shows under another name; its other names are
+    links.
+    """
     words: list[str] = []
-    for path in outermost(view.read):
-        if path in SYSTEM and os.path.islink(path):  # noqa: PTH114 - /lib -> usr/lib, on most machines
-            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
-        elif os.path.exists(path):  # noqa: PTH110
-            words += ["--ro-bind", path, path]
+    real = {path: os.path.realpath(path) for path in view.read if os.path.exists(path)}  # noqa: PTH110
+    roots = outermost(real.values())
+    for root in roots:
+        words += ["--ro-bind", root, root]
+    for name, path in real.items():
+        if name != path and not any(covers(root, name) for root in roots):
+            words += ["--symlink", path, name]
     for path in view.hidden:
-        if any(covers(root, path) for root in view.read):
+        if any(covers(root, path) for root in roots):
             if os.path.isdir(path):  # noqa: PTH112
                 words += ["--perms", "0555", "--tmpfs", path]
             elif os.path.exists(path):  # noqa: PTH110
                 words += ["--ro-bind", "/dev/null", path]
+    for name in sorted(os.listdir(_ETC)):  # noqa: PTH208
+        words += ["--ro-bind", f"{_ETC}/{name}", f"/etc/{name}"]
     return words

@@ -26,18 +26,22 @@ class Disk:
         """Return why the attempt in the folder may not go on, or None. Cheap while the disk hardly fills."""
         space, files = _free(self._folder)
         filled = self._space - space > MOST or self._files - files > MOST_FILES
-        if not filled and space > SHORT:
+        if not filled:
             return None
         held, count = taken(self._folder)
         if held > MOST:
             return f"took {held >> 20} MiB of disk, more than {MOST >> 20}"
         if count > MOST_FILES:
             return f"made {count} files, more than {MOST_FILES}"
-        if space <= SHORT and held > _LARGE:
-            return f"took {held >> 20} MiB of a disk that is nearly full"
-        if filled:  # others did it; do not look again until it fills as much once more
-            self._space, self._files = space, files
+        self._space, self._files = space, files  # others did it; look again when it fills as much once more
         return None
+
+    def squeezed(self) -> str | None:
+        """Return why the attempt has to make room, or None: the disk is nearly full, by whoever's doing."""
+        if _free(self._folder)[0] > SHORT:
+            return None
+        held, _ = taken(self._folder)
+        return f"took {held >> 20} MiB of a disk that is nearly full" if held > _LARGE else None
 
 
 def short(folder: str) -> str | None:

@@ -127,8 +127,14 @@ class Landlock:
 
 def _readable(view: View) -> Iterator[str]:
     """Yield what to allow so that all that is read is, but for what is hidden: rules only ever add."""
-    for root in outermost(view.read):
+    for root in _roots(view):
         yield from _without(root, [path for path in view.hidden if covers(root, path)])
+    yield from view.own
+
+
+def _roots(view: View) -> list[str]:
+    """Return what is read by its real paths: under another name something hidden would not be known."""
+    return outermost(os.path.realpath(path) for path in view.read)
 
 
 def _without(root: str, hidden: list[str]) -> Iterator[str]:
@@ -142,7 +148,7 @@ def _without(root: str, hidden: list[str]) -> Iterator[str]:
 
 def _around(view: View) -> Iterator[str]:
     """Yield the folders that hold something hidden: their lists of names may be read."""
-    for root in outermost(view.read):
+    for root in _roots(view):
         for path in view.hidden:
             while path != root and covers(root, path):
                 path = os.path.dirname(path)  # noqa: PTH120

@@ -34,6 +34,7 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "fsmount": (432, 432),
     "fsopen": (430, 430),
     "init_module": (175, 105),
+    "io_setup": (206, 0),  # its contexts are counted for the whole machine
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
@@ -113,6 +114,7 @@ _AFFINITY, _SCHEDULER, _PRIORITY = (203, 122), (144, 119), (141, 140)
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
 _SETSID, _SETPGID = (112, 157), (109, 154)
 _X32 = 0x40000000
+_FCNTL, _SETLEASE, _NOTIFY = (72, 25), 1024, 1026  # a lease on a shared file stalls whoever opens it
 _CONNECT, _LOCAL, _PACKETS, _AND = (42, 203), 1, 5, 0x54
 _SOCKETPAIR, _DATAGRAM = (53, 199), 2
 _SET_ATTRIBUTES, _SET_PARAMETERS = (314, 274), (142, 118)
@@ -148,6 +150,7 @@ def program(*, sockets: bool, listeners: bool = False, attributes: bool = True) 
     rules += [_jump(_JUMP_EQUAL, _CLONE3[column], 0, 1), _return(_REFUSE | errno.ENOSYS)]
     rules += _argument(_CLONE[column], 0, _JUMP_ANY_BIT, [_NEW_NAMESPACES])
     rules += _argument(_IOCTL[column], 1, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
+    rules += _argument(_FCNTL[column], 1, _JUMP_EQUAL, [_SETLEASE, _NOTIFY])
     if sockets:
         rules += _sockets(column, _FAMILIES)
     else:

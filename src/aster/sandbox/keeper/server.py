@@ -68,7 +68,7 @@ def start(folder: str, path: str) -> None:
         return
     _detach(folder)
     try:
-        Server(path, listener).serve()
+        Server(folder, path, listener).serve()
     except BaseException:  # noqa: BLE001 - nobody is above us to see it: it goes to keeper.log
         traceback.print_exc()
         sys.stderr.flush()
@@ -99,7 +99,8 @@ def _detach(folder: str) -> None:
 class Server:
     """Serves requests until idle."""
 
-    def __init__(self, path: str, listener: socket.socket) -> None:
+    def __init__(self, folder: str, path: str, listener: socket.socket) -> None:
+        self.attempts = f"{folder}/attempts"
         self.path, self.listener = path, listener
         self.clients: dict[socket.socket, bytes] = {}
         self.keepers: set[int] = set()
@@ -163,6 +164,8 @@ class Server:
 
     def _launch(self, folder: str) -> int:
         """Fork a keeper. It holds the attempt's lock, and its GPUs if they were free, before this returns."""
+        if os.path.dirname(folder) != self.attempts or os.path.realpath(folder) != folder:  # noqa: PTH120
+            raise ValueError(f"{folder} is no attempt of this campaign")
         spec = decode_spec(Path(folder, "spec.json").read_bytes())
         self._load(spec)
         alive = try_lock(f"{folder}/alive")

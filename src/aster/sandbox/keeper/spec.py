@@ -44,6 +44,7 @@ class Spec:
         memory_mb: MiB of memory for a stage's processes together where there are control groups, and of address
             space for each, where no GPU is leased.
         walls: the sandbox that stages run in.
+        beside: how many attempts may run side by side, this one included.
         services: stages that run only beside another: they do not run on their own, and are killed with it.
     """
 
@@ -64,6 +65,7 @@ class Spec:
     frozen: dict[str, str] = field(default_factory=dict)
     walls: Walls = field(default_factory=Walls)
     services: list[Stage] = field(default_factory=list)
+    beside: int = 1
 
 
 @dataclass(frozen=True)

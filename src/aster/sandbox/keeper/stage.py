@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .cgroups import most_processes
+from .cgroups import UNIFIED, most_processes
 from .spec import Spec, Stage
 from .walls import FIRST_USER, View
 
@@ -52,9 +52,9 @@ def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], librar
     """Return what a stage may see. A service may change nothing but its own home. `library`: modules of ours, or ""."""
     walls = spec.walls
     nodes = [walls.nodes[uuid] for uuid in gpus if uuid in walls.nodes]
-    write, read = [folders.home], [*walls.read, *[library] * bool(library)]
+    write, own = [folders.home], [library] * bool(library)
     if stage in spec.services:
-        read += [folders.cwd, folders.outputs]
+        own += [folders.cwd, folders.outputs]
     else:
         write += [folders.cwd, folders.outputs]
     if stage.trusted:
@@ -62,8 +62,9 @@ def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], librar
     return View(
         cwd=folders.cwd,
         write=tuple(write),
-        read=tuple(read + ["/sys"] * bool(nodes)),  # where a GPU's driver looks for its devices
+        read=(*walls.read, *["/sys"] * bool(nodes)),  # where a GPU's driver looks for its devices
         hidden=tuple(walls.hidden),
+        own=tuple(own),
         devices=tuple(nodes + walls.shared_nodes * bool(nodes)),
         memory_mb=spec.memory_mb,
         user=user_of(spec),
@@ -111,9 +112,9 @@ def _hash(mark: str) -> str:
 def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
     """Return (resource, bound) pairs for a process of a stage.
 
-    The address space is not limited where a GPU is leased: its driver maps more than there is. It comes last,
-    because lowering it may leave the process no room before exec. The number of processes is one for the whole
-    user, with all that it runs elsewhere, and not limited at all for root.
+    The address space is not limited where control groups limit memory itself, nor where a GPU is leased: its driver
+    maps more than there is. It comes last, because lowering it may leave the process no room before exec. The number
+    of processes counts all that a user runs, with what runs elsewhere and beside; for root it is not limited.
     """
     bounds = [
         (resource.RLIMIT_CORE, 0),
@@ -122,9 +123,10 @@ def limits(spec: Spec, stage: Stage, with_gpu: bool) -> list[tuple[int, int]]:
         (resource.RLIMIT_CPU, math.ceil(stage.timeout_s * spec.cpus) + CPU_GRACE_S),
     ]
     if sys.platform.startswith("linux") and (user_of(spec) or os.getuid()):
-        others = 0 if user_of(spec) else processes_of_user()
-        bounds.append((resource.RLIMIT_NPROC, others + most_processes(spec.cpus)))
-    return bounds if with_gpu else [*bounds, (resource.RLIMIT_AS, spec.memory_mb << 20)]
+        others, alike = (0, 1) if user_of(spec) else (processes_of_user(), spec.beside)
+        bounds.append((resource.RLIMIT_NPROC, others + alike * most_processes(spec.cpus)))
+    grouped = bool(spec.walls.groups.keys() & {UNIFIED, "memory"})
+    return bounds if with_gpu or grouped else [*bounds, (resource.RLIMIT_AS, spec.memory_mb << 20)]
 
 
 def processes_of_user() -> int:

@@ -31,6 +31,7 @@ class View:
         write: folders that it may change.
         read: files and folders that it may read and run; what is missing is left out.
         hidden: files and folders under `read` that it may not see.
+        own: files and folders of the attempt's own that it may read, wherever they lie.
         devices: nodes under /dev that it may use beside the harmless ones.
         memory_mb: MiB that its files in memory (/tmp, /dev/shm) may take, each.
         user: id of the user that it becomes before it is confined, who owns `write`; 0: it stays who the keeper is.
@@ -40,6 +41,7 @@ class View:
     write: tuple[str, ...]
     read: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     memory_mb: int = 64
     user: int = 0
