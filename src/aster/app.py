@@ -45,7 +45,7 @@ from aster.proposers.ideas import load_ideas
 from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
-from aster.sandbox.layers import SandboxName, choose_walls
+from aster.sandbox.layers import SandboxName, check_no_weaker, choose_walls
 from aster.sandbox.plan import RunPlan, StagePlan
 from aster.setup import check_kind, make_setup
 
@@ -173,7 +173,10 @@ def _executor(folder: Path, board: Board, problem: Problem, sandbox: SandboxName
     plan, judge = _run_plan(problem), make_judge(problem.spec)
 
     def walls(nodes: dict[str, str]) -> Walls:
-        return choose_walls(sandbox, folder, nodes, required=required, service=bool(plan.services))
+        found = choose_walls(sandbox, folder, nodes, required=required, service=bool(plan.services))
+        if sandbox == "auto":
+            check_no_weaker(found.sandbox, board.sandboxes)
+        return found
 
     return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
 

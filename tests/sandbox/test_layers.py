@@ -12,7 +12,7 @@ from aster.sandbox import layers
 from aster.sandbox.folder import make_spec
 from aster.sandbox.keeper.probe import Probe
 from aster.sandbox.keeper.walls import Walls
-from aster.sandbox.layers import SANDBOXES, SandboxName, choose_walls, holds, limits, readable
+from aster.sandbox.layers import SANDBOXES, SandboxName, check_no_weaker, choose_walls, holds, limits, readable
 from aster.sandbox.plan import RunPlan
 
 ALL = Probe("/usr/bin/bwrap", True, "", "", 7, {"unified": "/sys/fs/cgroup/me"})
@@ -59,6 +59,14 @@ def test_plain_is_refused_where_more_is_needed(
     assert told in str(caught.value)
     with pytest.raises(UserError, match="service stage needs more"):
         choose_walls(wanted, tmp_path, {}, service=True)
+
+
+def test_nothing_weaker_unasked() -> None:
+    check_no_weaker("bubblewrap", ("plain",))
+    check_no_weaker("landlock", ("bubblewrap", "landlock"))
+    check_no_weaker("plain", ())
+    with pytest.raises(UserError, match=r"ran in bubblewrap.*now is landlock.*--sandbox landlock"):
+        check_no_weaker("landlock", ("landlock", "bubblewrap"))
 
 
 def test_the_campaign_and_built_in_problems_are_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def test_what_is_refused(machine: str, sockets: bool, monkeypatch: pytest.Monkey
     assert verdict(rules, audit, clone, 17) == ALLOW  # a fork
     assert verdict(rules, audit, ioctl, 0, 0x5412) == verdict(rules, audit, ioctl, 1, 0x541C) == EPERM
     assert verdict(rules, audit, ioctl, 0, 0x5413) == ALLOW
+    fcntl = (72, 25)[column]
+    assert verdict(rules, audit, fcntl, 3, 1024) == verdict(rules, audit, fcntl, 3, 1026) == EPERM  # leases
+    assert verdict(rules, audit, fcntl, 3, 2) == ALLOW
     assert verdict(rules, audit, socket, 2) == (ALLOW if sockets else EPERM)
 
 

@@ -44,7 +44,7 @@ class Board:
     def __init__(self) -> None:
         self.term = 0
         self.sandboxes: tuple[str, ...] = ()
-        """The sandboxes that candidate code ran in, over the campaign's terms."""
+        """The sandboxes that candidate code ran in, over the campaign's terms, the current one last."""
         self.hardware = ""
         """The kind of hardware of the current term; scores of other kinds are kept but not ranked with it."""
         self.decision = 0
@@ -177,8 +177,8 @@ class Board:
 
     def _term(self, event: ev.TermStarted) -> None:
         self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
-        if event.sandbox and event.sandbox not in self.sandboxes:
-            self.sandboxes += (event.sandbox,)
+        if event.sandbox:
+            self.sandboxes = (*(each for each in self.sandboxes if each != event.sandbox), event.sandbox)
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number

@@ -110,6 +110,19 @@ def choose_walls(
     )
 
 
+def check_no_weaker(found: str, before: Sequence[str]) -> None:
+    """Refuse to go on, unasked, in a weaker sandbox than the last one.
+
+    Raises:
+        UserError: the last of `before`, the sandboxes that a campaign ran in, is stronger than `found`.
+    """
+    if before and SANDBOXES.index(found) > SANDBOXES.index(before[-1]):
+        raise UserError(
+            f"This campaign ran in {before[-1]}, and the strongest sandbox that works here now is {found} (`aster "
+            f"doctor` says why). Mend that, or say --sandbox {found} to go on in the weaker one."
+        )
+
+
 def _open_to_all(campaign: Path, nodes: Mapping[str, str]) -> bool:
     """Whether another user could get to the campaign's attempts, and use the devices."""
     place = campaign.resolve()
@@ -160,7 +173,8 @@ _HOLDS = (
 )
 _GROUPED = "Control groups bound the memory, the processes and the CPU of each attempt as a whole."
 _UNGROUPED = (
-    "Memory is limited for each process, not for all of an attempt together, and not at all where a GPU is leased.",
+    "Memory is limited for each process, not for all of an attempt together, not in files that lie in memory only, "
+    "and not at all where a GPU is leased.",
     "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
 )
 _ROOT_FORKS = "The number of processes is not limited: that needs control groups, or an ordinary user."
@@ -169,7 +183,10 @@ _USER_FORKS = (
     "candidate code may not start sessions and process groups, which programs that manage others may miss."
 )
 _KERNEL = "A hole in the kernel, or in a driver, is a way out."
-_TIMING = "Attempts share caches, memory bandwidth and disks: they can slow each other down, and time each other."
+_TIMING = (
+    "Attempts share caches, memory bandwidth and disks: they can slow each other down, time each other, and fill the "
+    "disk with what is not found when it is looked through (deleted files that are open, folders thousands deep)."
+)
 _SYSTEM_FILES = (
     "Whatever lies under /usr, /nix/store or the interpreter's folder can be read, hidden answers that you installed "
     "there included."
