@@ -101,7 +101,7 @@ TRICKS = {
         "def deeper(left):\n if left and not os.fork(): leave(); deeper(left - 1); time.sleep(600)\ndeeper(30); tell()"
     ),
     "children reborn": (
-        "while True:\n pid = os.fork()\n if not pid: leave(); tell(); time.sleep(600)\n time.sleep(0.01)"
+        "while True:\n pid = os.fork()\n if not pid: leave(); tell(); time.sleep(600)\n time.sleep(0.05)"
     ),
 }
 
