@@ -101,7 +101,9 @@ TRICKS = {
         "def deeper(left):\n if left and not os.fork(): leave(); deeper(left - 1); time.sleep(600)\ndeeper(30); tell()"
     ),
     "children reborn": (
-        "while True:\n pid = os.fork()\n if not pid: leave(); tell(); time.sleep(600)\n time.sleep(0.05)"
+        # Whatever else its user runs counts too, so there may be no process to be had for a moment.
+        "while True:\n time.sleep(0.05)\n try: pid = os.fork()\n except BlockingIOError: continue\n"
+        " if not pid: leave(); tell(); time.sleep(600)"
     ),
 }
 
