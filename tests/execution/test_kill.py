@@ -30,6 +30,8 @@ pytestmark = [
 
 WITHIN_S = 2.0
 LIMIT_S = 1.0
+BOMB_S = 4.0
+"""Longer, because the one before may still be keeping the machine busy when the next has to start."""
 
 Make = Callable[[float], LocalExecutor]
 
@@ -134,12 +136,12 @@ BOMBS = {
 def test_fork_bombs_are_dead_within_two_seconds_of_the_limit(bomb: str, make: Make, tmp_path: Path) -> None:
     if not walls_or_skip("plain", tmp_path).groups and not os.getuid():
         pytest.skip("nothing bounds the number of root's processes here: no control groups")
-    executor = make(LIMIT_S)
+    executor = make(BOMB_S)
     executor.submit(job(TELL + "tell()\n" + BOMBS[bomb]))
     arrival = arrival_of(executor, tmp_path)
     assert isinstance(arrival.fact, OutcomeRecorded)
     assert b"here" in arrival.blobs[arrival.fact.outcome.log or ""]
-    assert arrival.fact.outcome.usage.wall_s < LIMIT_S + WITHIN_S
+    assert arrival.fact.outcome.usage.wall_s < BOMB_S + WITHIN_S
 
 
 LEAVES = "if not os.fork():\n leave(); tell()\n while True: time.sleep(600)\ntime.sleep(0.1)\n"

@@ -22,7 +22,7 @@ _EMPTY_S = 2.0
 
 def most_processes(cpus: int) -> int:
     """Return how many processes and threads a stage with so many cores may have."""
-    return 256 + 32 * cpus
+    return 128 + 32 * cpus
 
 
 class Group:
