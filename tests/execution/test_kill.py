@@ -245,6 +245,7 @@ def test_a_stopped_keeper_that_is_killed(make: Make, tmp_path: Path) -> None:
     os.kill(keeper, signal.SIGKILL)
     wait_until(lambda: not processes_of(tmp_path))
     lost(executor, tmp_path)
+    assert processes_of(tmp_path) == []
 
 
 def test_the_fork_server_leaves_when_all_is_over(make: Make, tmp_path: Path) -> None:
@@ -254,3 +255,4 @@ def test_the_fork_server_leaves_when_all_is_over(make: Make, tmp_path: Path) -> 
     executor.close()
     (tmp_path / "keeper.sock").unlink()
     wait_until(lambda: not held(str(tmp_path / "keeper.lock")))
+    assert not held(str(tmp_path / "keeper.lock"))

@@ -87,15 +87,13 @@ def choose_walls(
             f"The {name} sandbox does not work here: {reasons[name]}. Mend that, or leave out --sandbox to use the "
             f"strongest one that works (`aster doctor` lists them)."
         )
-    if wanted == "plain" and (required or service):
-        why = "--require-sandbox asks for more" if required else "this problem's service stage needs more"
-        raise UserError(f"You chose --sandbox plain, but {why}: leave it out to use the strongest sandbox that works.")
     if name == "plain" and (required or service):
         why = "--require-sandbox asks for more" if required else "this problem's service stage needs more"
+        if wanted == "plain":
+            raise UserError(f"You chose --sandbox plain, but {why}: leave it out to use the strongest one that works.")
         raise UserError(
             f"Only plain processes would hold candidate code here, and {why}. bubblewrap: "
-            f"{probe.bubblewrap or 'works'}; landlock: {probe.landlock or 'works'}. Mend one of them, or choose one "
-            f"that works with --sandbox."
+            f"{probe.bubblewrap}; landlock: {probe.landlock}. Mend one of them."
         )
     return Walls(
         sandbox=name,
@@ -166,22 +164,23 @@ _OWN_USER = "Each attempt runs as a user of its own, to whom nothing else on the
 
 _HOLDS = (
     "Each stage runs under a keeper that kills all of its processes at its end, whatever they forked or ignore.",
-    "Wall-clock limits, and limits on memory, CPU time and file size for each process, hold; an attempt that fills "
-    "the disk is ended.",
+    "Wall-clock limits hold, and limits on CPU time and file size for each process; an attempt that is found to hold "
+    "much of a full disk is ended.",
     "The environment is scrubbed: no keys and tokens of yours reach candidate code through it.",
     "Frozen and trusted files are hashed, so that a changed one makes the attempt invalid; output is bounded.",
 )
 _GROUPED = "Control groups bound the memory, the processes and the CPU of each attempt as a whole."
 _UNGROUPED = (
-    "Memory is limited for each process, not for all of an attempt together, not in files that lie in memory only, "
-    "and not at all where a GPU is leased.",
+    "Memory is limited by the address space of each process, not for all of an attempt together, not in files that "
+    "lie in memory only, and not at all where a GPU is leased.",
     "CPU time is limited for each process; cores are not reserved, so attempts side by side slow each other down.",
 )
 _ROOT_FORKS = "The number of processes is not limited: that needs control groups, or an ordinary user."
 _USER_FORKS = (
-    "The number of processes is limited for all of yours together, so a fork bomb can leave you without any; and "
-    "candidate code may not start sessions and process groups, which programs that manage others may miss."
+    "The number of processes is limited for all of yours together: what you run besides can leave an attempt without "
+    "any, and a fork bomb you."
 )
+_ONE_GROUP = "Candidate code may not start sessions and process groups, which programs that manage others may miss."
 _KERNEL = "A hole in the kernel, or in a driver, is a way out."
 _TIMING = (
     "Attempts share caches, memory bandwidth and disks: they can slow each other down, time each other, and fill the "
@@ -226,8 +225,10 @@ def limits(walls: Walls, landlock_version: int) -> list[str]:
         found += [_SYSTEM_FILES, *([] if os.getuid() or walls.own_user else [_ROOT])]
     if not walls.groups:
         found += _UNGROUPED
-    if not walls.groups and not walls.own_user and walls.sandbox != "bubblewrap":
+    if not walls.groups and not walls.own_user and (os.getuid() or walls.sandbox != "bubblewrap"):
         found.append(_USER_FORKS if os.getuid() else _ROOT_FORKS)
+    if not walls.groups and walls.sandbox != "bubblewrap":
+        found.append(_ONE_GROUP)
     if not sys.platform.startswith("linux"):
         found.append(_MACOS)
     return [*found, _TIMING]
