@@ -20,6 +20,7 @@ from aster.domain.events import AttemptLost, OutcomeRecorded
 from aster.domain.records import Measured, TimedOut
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Arrival
+from aster.sandbox.keeper.cgroups import most_processes
 from aster.sandbox.keeper.locks import held
 from aster.testing.executors import BLOCKED, HONEST, collect, job, judge, plan, processes_of, wait_until, waiting
 
@@ -145,6 +146,32 @@ def test_fork_bombs_are_dead_within_two_seconds_of_the_limit(bomb: str, make: Ma
 
 
 LEAVES = "if not os.fork():\n leave(); tell()\n while True: time.sleep(600)\ntime.sleep(0.1)\n"
+
+
+COUNT = """
+count = 0
+try:
+    while count < 5000:
+        if not os.fork(): time.sleep(600)
+        count += 1
+except OSError:
+    pass
+pathlib.Path(sys.argv[1], "value").write_text(str(count))
+os._exit(0)
+"""
+
+
+def test_room_for_others_is_not_an_attempts_own(tmp_path: Path) -> None:
+    walls = walls_or_skip("bubblewrap", tmp_path)
+    if not walls.groups and not os.getuid():
+        pytest.skip("nothing bounds the number of root's processes here: no control groups")
+    executor = LocalExecutor(tmp_path, plan(), judge, 16, "test", walls=lambda _: walls)
+    executor.submit(job("import pathlib\n" + TELL + COUNT))
+    [arrival] = collect(executor)
+    executor.close()
+    assert isinstance(arrival.fact, OutcomeRecorded)
+    assert isinstance(arrival.fact.outcome.result, Measured)
+    assert 32 < arrival.fact.outcome.result.metrics["value"] < most_processes(1)
 
 
 def test_what_outlives_its_stage_dies_with_it(make: Make, tmp_path: Path) -> None:

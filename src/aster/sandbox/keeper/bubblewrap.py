@@ -7,6 +7,7 @@ name, semaphores and mounts. What is not in its view does not exist for it.
 from __future__ import annotations
 
 import os
+import shutil
 
 from . import seccomp
 from .walls import View, covers, outermost
@@ -52,6 +53,7 @@ class Bubblewrap:
             "--seccomp",
             str(rules),
             "--",
+            *_counted(view),
             *argv,
         ], [rules]
 
@@ -60,6 +62,12 @@ class Bubblewrap:
 
     def exit_code(self, code: int) -> int:
         return -(code - 128) if 128 < code < 128 + 65 else code  # what shells, and bwrap, make of a signal
+
+
+def _counted(view: View) -> list[str]:
+    """Return what runs a command under a limit of its own: inside, the processes of other attempts do not count."""
+    program = shutil.which("prlimit", path="/usr/bin:/bin") if os.getuid() else None  # nothing counts for root
+    return [program, f"--nproc={view.processes}", "--"] if program else []
 
 
 def _settings(view: View) -> list[str]:

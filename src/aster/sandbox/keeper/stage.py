@@ -67,6 +67,7 @@ def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], librar
         own=tuple(own),
         devices=tuple(nodes + walls.shared_nodes * bool(nodes)),
         memory_mb=spec.memory_mb,
+        processes=most_processes(spec.cpus),
         user=user_of(spec),
     )
 

@@ -34,6 +34,7 @@ class View:
         own: files and folders of the attempt's own that it may read, wherever they lie.
         devices: nodes under /dev that it may use beside the harmless ones.
         memory_mb: MiB that its files in memory (/tmp, /dev/shm) may take, each.
+        processes: how many it may have, where a user namespace counts them apart from all others of its user.
         user: id of the user that it becomes before it is confined, who owns `write`; 0: it stays who the keeper is.
     """
 
@@ -44,6 +45,7 @@ class View:
     own: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     memory_mb: int = 64
+    processes: int = 4096
     user: int = 0
 
 
