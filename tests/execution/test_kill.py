@@ -98,7 +98,7 @@ TRICKS = {
     "a call that never returns": "tell(); ctypes.CDLL(None).pause()",
     "vfork": ("libc = ctypes.PyDLL(None)\nif libc.vfork() == 0:\n tell()\n while True: libc.sleep(600)"),
     "spawned": "os.posix_spawn('/bin/sleep', ['sleep', '600'], os.environ, setsigmask=range(1, 65)); tell()",
-    "zombies": "for _ in range(200):\n if not os.fork(): os._exit(0)\ntell()",
+    "zombies": "for _ in range(100):\n if not os.fork(): os._exit(0)\ntell()",
     "children that hold the pipe": "for _ in range(5):\n if not os.fork(): tell(); time.sleep(600)",
     "a chain of parents": (
         "def deeper(left):\n if left and not os.fork(): leave(); deeper(left - 1); time.sleep(600)\ndeeper(30); tell()"
