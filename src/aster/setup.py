@@ -61,6 +61,7 @@ def make_setup(
         slots=slots or default_slots(spec.resources.cpus, spec.resources.gpus),
         seed=seed,
         search_seeds=spec.seeds.search,
+        racing=spec.seeds.search > 1,
         confirm_seeds=spec.seeds.confirm,
         paired=spec.takes_seed,
         descriptors=spec.archive.descriptors,

@@ -12,7 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from aster.board.shelf import Shelf, Words, candidates, hypotheses
+from aster.board.race import Race
+from aster.board.scores import Scores
+from aster.board.shelf import Shelf, Words, candidates, hypotheses, shared
 from aster.board.states import (
     ArchiveState,
     ClaimState,
@@ -89,14 +91,12 @@ class Board:
         self.tally: dict[str, int] = {}
         """How many outcomes of each kind have arrived."""
         self.lost = 0
-        self._scores: dict[str, dict[str, Score]] = {}
-        self._noise: dict[str, Score] = {}
-        self._search_seeds: frozenset[int] = frozenset()
-        self._rankings: dict[str, Ranking] = {}
+        self._scores: dict[str, Scores] = {}
+        """By kind of hardware."""
+        self._search_seeds: dict[int, int] = {}
+        """Search seed -> its number."""
         self._claimed: dict[str, set[str]] = {}
         """By standing candidate, those that were claimed to beat it."""
-        self._claimed_rows: dict[tuple[str, str], Ranking] = {}
-        """The same as rows of the ranking, by standing candidate and kind of hardware."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -107,17 +107,37 @@ class Board:
 
     @property
     def ranking(self) -> Ranking:
-        """Fully measured candidates, best first, on the current kind of hardware."""
-        return self._rankings.get(self.kind) or Ranking()
+        """Fully measured candidates, best first, on the current kind of hardware.
+
+        Where the campaign races, all that measured: those on the highest rung first, and best first on each.
+        """
+        return self._here.ranking
+
+    @property
+    def _here(self) -> Scores:
+        return self._scores.get(self.kind) or Scores(self.setup, self._claimed)
 
     def score(self, candidate: str) -> Score | None:
         """Return the candidate's score over the search seeds, on the current kind of hardware, or None."""
-        return self._scores.get(self.kind, {}).get(candidate)
+        return self._here.of.get(candidate)
+
+    @property
+    def race(self) -> Race:
+        """The race for search seeds on the current kind of hardware; empty unless the campaign races."""
+        return self._here.race
+
+    def gain(self, candidate: str, against: str) -> tuple[float, int] | None:
+        """Return (gain, seeds): by how much `candidate` is better over the search seeds of both; None if one has none.
+
+        Where the campaign races, over those of the highest rung that both have reached.
+        """
+        return self._here.gain(candidate, against)
 
     @property
     def baseline_score(self) -> Score | None:
         """All the baseline's own runs on the current kind of hardware, which tell the noise; None before any."""
-        return self._noise.get(self.kind)
+        noise = self._here.noise
+        return noise if noise.n else None
 
     def seen_at(self, candidate: str) -> int:
         """Return how many experiments had been seen when the candidate's latest was; 0 before any."""
@@ -134,8 +154,7 @@ class Board:
 
     def unclaimed(self) -> str | None:
         """Return the best-ranked candidate of which no claim against the standing one was opened, or None."""
-        marked = self._claimed_rows.get((self.standing or "", self.kind)) or Ranking()
-        return self.ranking.first_without(marked)
+        return self._here.unclaimed(self.standing or "")
 
     def best_unconfirmed(self) -> str | None:
         """Return the best-ranked candidate if its mean beats the standing candidate's, else None."""
@@ -143,10 +162,8 @@ class Board:
         best = next(iter(self.ranking), None)
         if best is None or standing is None or best == standing:
             return None
-        old, new = self.score(standing), self.score(best)
-        if old is None or new is None or not self.setup.objective.better(new.mean, old.mean):
-            return None
-        return best
+        found = self.gain(best, standing)
+        return best if found is not None and found[0] > self.setup.objective.resolution else None
 
     def open_claim(self) -> ClaimState | None:
         """Return the claim under test, or None. There is at most one."""
@@ -173,7 +190,7 @@ class Board:
 
     def _opened(self, event: ev.CampaignOpened) -> None:
         self.setup, self.campaign, self.snapshot = event.setup, event.campaign, event.snapshot
-        self._search_seeds = frozenset(search_seed(self.setup.seed, i) for i in range(self.setup.search_seeds))
+        self._search_seeds = {search_seed(self.setup.seed, i): i for i in range(self.setup.search_seeds)}
 
     def _term(self, event: ev.TermStarted) -> None:
         self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
@@ -202,6 +219,14 @@ class Board:
             direction.seconds += outcome.usage.wall_s
         if state.metrics is not None:
             self._count(record, outcome.hardware, state.metrics[self.setup.objective.metric])
+        elif self.setup.racing and record.purpose == "search" and state.status != "cancelled":
+            self._on(outcome.hardware).drop(record.candidate)
+
+    def _on(self, hardware: str) -> Scores:
+        kind = ANY_HARDWARE if self.setup.objective.exact else hardware
+        if kind not in self._scores:
+            self._scores[kind] = Scores(self.setup, self._claimed)
+        return self._scores[kind]
 
     def _count(self, record: Experiment, hardware: str, value: float) -> None:
         """Take a measured value into the noise and the ranking.
@@ -209,33 +234,11 @@ class Board:
         Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
         measured on fresh seeds belongs to its claim.
         """
-        kind = ANY_HARDWARE if self.setup.objective.exact else hardware
+        scores, index = self._on(hardware), self._search_seeds.get(record.seed)
         if record.purpose == "baseline":
-            self._noise.setdefault(kind, Score()).add(value)
-        if record.purpose == "confirm" or record.seed not in self._search_seeds:
-            return
-        score = self._scores.setdefault(kind, {}).setdefault(record.candidate, Score())
-        score.add(value)
-        if score.n >= self.setup.search_seeds:
-            loss = -self.setup.objective.gain(score.mean, 0.0)
-            self._rankings.setdefault(kind, Ranking()).place(record.candidate, loss)
-            for against, claimed in self._claimed.items():
-                if record.candidate in claimed:
-                    self._mark(record.candidate, against, kind)
-
-    def _mark(self, candidate: str, against: str, kind: str) -> None:
-        row = self._rankings[kind].row(candidate)
-        self._claimed_rows.setdefault((against, kind), Ranking()).mark(row)
-
-    def _shared(self, of: Experiment) -> Experiment:
-        """Return the record with the texts that other records hold too, instead of copies of them."""
-        return replace(
-            of,
-            candidate=intern(of.candidate),
-            hypothesis=None if of.hypothesis is None else intern(of.hypothesis),
-            hardware=intern(of.hardware),
-            purpose=intern(of.purpose),
-        )
+            scores.noise.add(value)
+        if record.purpose != "confirm" and index is not None:
+            scores.add(record.candidate, index, value)
 
     def _direction_opened(self, event: ev.DirectionOpened) -> None:
         state = DirectionState(event.direction)
@@ -265,14 +268,17 @@ class Board:
             self.baseline = event.candidate.id
 
     def _planned(self, event: ev.ExperimentPlanned) -> None:
-        record = self._shared(event.experiment)
+        record = shared(event.experiment)
         self.experiments[record.id] = ExperimentState(record)
         if record.candidate in self.experiments_of:
             self.experiments_of[record.candidate].append(record.id)
         else:
             self.experiments_of[record.candidate] = [record.id]  # a list of exactly one place: most stay so
+        if self.setup.racing and record.purpose == "search":
+            self._on(record.hardware).race.plan(record.candidate)
         if record.purpose == "baseline":
             self.baselines.append(record.id)
+            self._on(record.hardware).race.exempt(record.candidate)
         self.waiting[record.id] = None
         self.spend.experiments += 1
         if record.claim is not None:
@@ -339,9 +345,8 @@ class Board:
         claim = event.claim
         self.claims[claim.id] = ClaimState(claim)
         self._claimed.setdefault(claim.against, set()).add(claim.candidate)
-        for kind, ranking in self._rankings.items():
-            if claim.candidate in ranking:
-                self._mark(claim.candidate, claim.against, kind)
+        for scores in self._scores.values():
+            scores.mark(claim.candidate, claim.against)
 
     def _decided(self, event: ev.ClaimDecided) -> None:
         claim = self.claims[event.decided.claim]

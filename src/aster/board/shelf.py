@@ -11,8 +11,9 @@ from sys import intern
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from aster.domain.records import Candidate, Change, Hypothesis
+from aster.domain.records import Candidate, Change, Experiment, Hypothesis
 
 MOST_WORDS = 1 << 16
 """Things that are numbered; those met later are written out."""
@@ -151,6 +152,17 @@ def hypotheses(words: Words) -> Shelf[Hypothesis]:
         return Hypothesis(name, words.thing(direction), parent, words.thing(change), words.thing(text), predicts)
 
     return Shelf(pack, unpack)
+
+
+def shared(of: Experiment) -> Experiment:
+    """Return the record with the texts that other records hold too, instead of copies of them."""
+    return replace(
+        of,
+        candidate=intern(of.candidate),
+        hypothesis=None if of.hypothesis is None else intern(of.hypothesis),
+        hardware=intern(of.hardware),
+        purpose=intern(of.purpose),
+    )
 
 
 def _address(blob: str) -> bytes | str:

@@ -48,25 +48,38 @@ class Score:
         return math.sqrt(self._m2 / (self.n - 1)) if self.n > 1 else None
 
 
+Row = tuple[int, float, int, str]
+
+
 class Ranking:
     """Candidates from best to worst; adding, moving and finding one costs O(log n) comparisons."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[float, int, str]] = []
-        self._row_of: dict[str, tuple[float, int, str]] = {}
+        self._rows: list[Row] = []
+        self._row_of: dict[str, Row] = {}
+        self._placed = 0
 
-    def place(self, candidate: str, loss: float) -> None:
-        """Put `candidate` at `loss` (lower is better), moving it if it stands elsewhere. Ties: first come."""
+    def place(self, candidate: str, loss: float, behind: int = 0) -> None:
+        """Put `candidate` at `loss` (lower is better), moving it if it stands elsewhere. Ties: first come.
+
+        Whoever is `behind` by less stands before all that are behind by more.
+        """
         old = self._row_of.get(candidate)
-        self.mark((loss, old[1] if old else len(self._row_of), candidate))
+        if old is None:
+            self._placed += 1
+        self.mark((behind, loss, old[2] if old else self._placed, candidate))
 
-    def mark(self, row: tuple[float, int, str]) -> None:
+    def mark(self, row: Row) -> None:
         """Put a row of another ranking here, so that what is marked there stands in the same order here."""
-        old = self._row_of.get(row[2])
+        self.drop(row[3])
+        insort(self._rows, row)
+        self._row_of[row[3]] = row
+
+    def drop(self, candidate: str) -> None:
+        """Take `candidate` out, if it is here."""
+        old = self._row_of.pop(candidate, None)
         if old is not None:
             del self._rows[bisect_left(self._rows, old)]
-        insort(self._rows, row)
-        self._row_of[row[2]] = row
 
     def first_without(self, marked: Ranking) -> str | None:
         """Return the best candidate that is not in `marked`, whose rows are all from here; O(log n)."""
@@ -77,7 +90,7 @@ class Ranking:
                 low = middle + 1
             else:
                 high = middle
-        return self._rows[low][2] if low < len(self._rows) else None
+        return self._rows[low][3] if low < len(self._rows) else None
 
     def __contains__(self, candidate: object) -> bool:
         return candidate in self._row_of
@@ -86,15 +99,23 @@ class Ranking:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[str]:
-        return (row[2] for row in self._rows)
+        return (row[3] for row in self._rows)
 
-    def row(self, candidate: str) -> tuple[float, int, str]:
-        """Return what the candidate is sorted by: its loss, its place among equals, its name.
+    def row(self, candidate: str) -> Row:
+        """Return what the candidate is sorted by: how far it is behind, its loss, its place among equals, its name.
 
         Raises:
             KeyError: it is not ranked.
         """
         return self._row_of[candidate]
+
+    def loss(self, candidate: str) -> float:
+        """Return the loss at which the candidate stands.
+
+        Raises:
+            KeyError: it is not ranked.
+        """
+        return self._row_of[candidate][1]
 
     def position(self, candidate: str) -> int:
         """Return the candidate's rank, 0 for the best.

@@ -9,7 +9,7 @@ from aster.campaign.budget import may_search, pairs_affordable
 from aster.campaign.contender import contender
 from aster.domain.ids import search_seed, seed_number, short_id
 from aster.domain.records import Claim, Experiment
-from aster.evidence.design import MIN_PAIRS, POWER, alpha_of, claim_experiments, pairs_needed
+from aster.evidence.design import MIN_PAIRS, POWER, alpha_of, claim_experiments, luck, pairs_needed
 from aster.evidence.findings import noise
 
 PATIENCE = 0.1
@@ -23,7 +23,7 @@ def next_claim(board: Board, last_chance: bool) -> Claim | None:
         last_chance: nothing more will be searched and all search outcomes were seen, so the best is claimed whatever
             its chances. Before that, only a candidate that has stood for a while and is likely to be confirmed is.
     """
-    candidate = contender(board)
+    candidate = contender(board, last_chance)
     if candidate is None or board.open_claim() is not None:
         return None
     claim = _design(board, candidate)
@@ -36,14 +36,14 @@ def next_claim(board: Board, last_chance: bool) -> Claim | None:
 def _design(board: Board, candidate: str) -> Claim | None:
     standing = board.standing
     assert standing is not None
-    new, old = board.score(candidate), board.score(standing)
-    assert new is not None
-    assert old is not None
+    found = board.gain(candidate, standing)
+    assert found is not None
     setup, objective = board.setup, board.setup.objective
     number = len(board.claims) + 1
-    alpha, seen, sd = alpha_of(number), objective.gain(new.mean, old.mean), noise(board)
+    alpha, seen, sd = alpha_of(number), found[0], noise(board)
     affordable = pairs_affordable(board)
     power: float | None = None
+    expected = None
     if objective.exact:
         if affordable < 1:
             return None
@@ -51,7 +51,10 @@ def _design(board: Board, candidate: str) -> Claim | None:
     else:
         if affordable < MIN_PAIRS:
             return None
-        pairs, power = pairs_needed(seen - objective.resolution, sd, alpha, setup.paired, affordable)
+        if setup.racing:
+            expected = max(0.0, seen - luck(sd, found[1], len(board.ranking)))
+        real = seen if expected is None else expected
+        pairs, power = pairs_needed(real - objective.resolution, sd, alpha, setup.paired, affordable)
         seeds = tuple(seed_number(setup.seed, "confirm", number, pair) for pair in range(pairs))
     return Claim(
         id=short_id("k", candidate, standing, number),
@@ -66,6 +69,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
         paired=setup.paired,
         exact=objective.exact,
         power=power,
+        expected=expected,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from aster.board import Board
 
 
-def contender(board: Board) -> str | None:
-    """Return the best candidate that beats the standing one and has not been claimed against it, or None."""
+def contender(board: Board, last_chance: bool = False) -> str | None:
+    """Return the best candidate that beats the standing one and has not been claimed against it, or None.
+
+    Where candidates race for seeds, one that has not run on all of them stands there only at the last chance.
+    """
     standing, candidate = board.standing, board.unclaimed()
     if standing is None or candidate is None:
         return None
-    old, new = board.score(standing), board.score(candidate)
-    if old is None or new is None or not board.setup.objective.better(new.mean, old.mean):
+    if board.setup.racing and not last_chance and not board.race.complete(candidate):
         return None
-    return candidate
+    found = board.gain(candidate, standing)
+    return candidate if found is not None and found[0] > board.setup.objective.resolution else None

@@ -23,6 +23,7 @@ from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, P
 from aster.domain.trees import pack_tree
 from aster.evidence.design import baseline_runs
 from aster.evidence.findings import finding_of
+from aster.evidence.racing import next_run
 from aster.evidence.verdict import decide_claim, finished
 from aster.planning.protocol import Planner
 from aster.proposers.protocol import Proposal, Proposer
@@ -211,8 +212,13 @@ def _plan_claim(step: Step) -> bool:
 
 
 def _plan_seed(step: Step) -> bool:
-    """Plan the next search seed of the youngest candidate, unless it has them all or one has failed already."""
+    """Plan the next search seed of the youngest candidate, unless it has them all or one has failed already.
+
+    Where candidates race, of the one that is next in the race.
+    """
     board = step.board
+    if board.setup.racing:
+        return _plan_race(step)
     candidate = next(reversed(board.candidates))
     searched: list[ExperimentState] = []
     for name in board.experiments_of.get(candidate, ()):
@@ -231,6 +237,17 @@ def _plan_seed(step: Step) -> bool:
         "search",
         hypothesis=searched[0].record.hypothesis,
     )
+    return True
+
+
+def _plan_race(step: Step) -> bool:
+    board = step.board
+    chosen = next_run(board)
+    if chosen is None or not may_search(board):
+        return False
+    candidate, number = chosen
+    seed = search_seed(board.setup.seed, number)
+    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis)
     return True
 
 

@@ -75,6 +75,8 @@ class Setup(Struct, frozen=True):
     descriptors: tuple[str, ...] = ()
     """Metrics that place a candidate in the archive; empty: the shape of its diff does."""
     references: tuple[Reference, ...] = ()
+    racing: bool = False
+    """Whether candidates race for search seeds; else each one gets them all."""
 
 
 COMBINATION = "combination"
@@ -229,7 +231,8 @@ class Claim(Struct, frozen=True):
         seen: the gain seen in search that led to the claim, in the metric's units.
         sd: the noise of one measurement that the design used.
         seeds: one fresh seed a pair; their number was fixed before any was run. One dummy seed if exact.
-        power: the chance to confirm if the gain seen is real; None for exact metrics.
+        power: the chance to confirm if the gain expected is real; None for exact metrics.
+        expected: what the design expects of the gain seen, less the luck of the best of many; None: all of it.
     """
 
     id: str
@@ -244,6 +247,7 @@ class Claim(Struct, frozen=True):
     paired: bool
     exact: bool
     power: float | None = None
+    expected: float | None = None
 
 
 class Decided(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 from scipy import special
@@ -13,7 +14,7 @@ ALPHA = 0.05
 """The chance, over a whole campaign, that any claim is confirmed although nothing is better."""
 
 POWER = 0.8
-"""The chance that a claim is confirmed if the gain seen in search is real."""
+"""The chance that a claim is confirmed if the gain that its design expects is real."""
 
 MIN_PAIRS = 3
 """Below three pairs a t interval is too wide to be of use (its quantile at 5% is 6.3 for two pairs)."""
@@ -56,6 +57,15 @@ def pairs_needed(gain: float, sd: float, alpha: float, paired: bool, most: int) 
         if reached >= POWER:
             return pairs, reached
     return most, power(most, gain, sd, alpha, paired)
+
+
+def luck(sd: float, seeds: int, rivals: int) -> float:
+    """Return by how much the best of `rivals` equal candidates, measured on `seeds` seeds each, looks too good.
+
+    The mean of the largest of so many normal errors, in the metric's units (Blom 1958). It is what to take off a gain
+    that was picked for being the largest; from a candidate that really is better it takes too much.
+    """
+    return sd / math.sqrt(seeds) * NormalDist().inv_cdf((rivals - 0.375) / (rivals + 0.25))
 
 
 def smallest_gain(pairs: int, sd: float, alpha: float, paired: bool) -> float:

@@ -6,6 +6,7 @@ import math
 
 from aster.board import Board, ExperimentState
 from aster.domain.records import Cancelled, Failed, Finding, Invalid, Objective, Result, TimedOut
+from aster.evidence.racing import concluded
 
 
 def noise(board: Board) -> float:
@@ -29,15 +30,16 @@ def finding_of(board: Board, state: ExperimentState) -> Finding | None:
     if state.outcome is None or isinstance(state.outcome.result, Cancelled):
         return None
     hypothesis = board.hypotheses[record.hypothesis]
-    child, parent = board.score(record.candidate), board.score(hypothesis.parent)
     if state.metrics is None:
         text = f"{hypothesis.change}: {trouble(state.outcome.result)}"
         return Finding(hypothesis.id, record.id, text, success=False)
-    if child is None or parent is None or child.n < board.setup.search_seeds:
+    child, parent = board.score(record.candidate), board.score(hypothesis.parent)
+    found = board.gain(record.candidate, hypothesis.parent)
+    if child is None or parent is None or found is None or not concluded(board, record.candidate):
         return None
     objective = board.setup.objective
-    gain = objective.gain(child.mean, parent.mean)
-    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / min(child.n, parent.n)))
+    gain, seeds = found
+    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / seeds))
     moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)} ({_signed(gain, objective)})"
     if gain > least:
         word = "helps"

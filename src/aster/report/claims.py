@@ -49,6 +49,7 @@ class ClaimView(Struct, frozen=True):
     seen: float
     sd: float
     power: float | None
+    expected: float | None
     exact: bool
     paired: bool
     planned: int
@@ -101,6 +102,7 @@ def claim_view(board: Board, claim: ClaimState) -> ClaimView:
         seen=record.seen,
         sd=record.sd,
         power=record.power,
+        expected=record.expected,
         exact=record.exact,
         paired=record.paired,
         planned=len(record.seeds),

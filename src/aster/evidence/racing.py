@@ -1,0 +1,46 @@
+"""Who stays in the race for search seeds. Pure."""
+
+from __future__ import annotations
+
+from aster.board import Board
+
+SHARE = 0.25
+"""The best of a rung, by this share, run on to the next, which doubles their seeds (`benchmarks/racing.py`)."""
+
+
+def in_race(board: Board, candidate: str) -> bool:
+    """Whether a candidate has earned the runs of the rung above the one that it stands on.
+
+    The standing one always has: whoever would follow it is compared with it on all seeds.
+    """
+    race = board.race
+    rung = race.rung(candidate)
+    if rung is None or rung == len(race.rungs) - 1:
+        return False
+    standing = race.standings[rung]
+    return candidate == board.standing or standing.position(candidate) < SHARE * len(standing)
+
+
+def next_run(board: Board) -> tuple[str, int] | None:
+    """Return (candidate, number of the search seed) of the run that the race wants next, or None.
+
+    A rung that was begun is run to its end; then the highest rung with a candidate that has earned more goes first.
+    """
+    race, standing = board.race, board.standing
+    if race.begun is not None:
+        return race.begun, race.planned(race.begun)
+    if standing is not None and in_race(board, standing) and race.planned(standing) <= race.reached(standing):
+        return standing, race.planned(standing)
+    for rung in reversed(range(len(race.rungs) - 1)):
+        candidate = race.waiting(rung)
+        if candidate is not None and in_race(board, candidate):
+            return candidate, race.planned(candidate)
+    return None
+
+
+def concluded(board: Board, candidate: str) -> bool:
+    """Whether search has measured a candidate as often as it means to, for now."""
+    if board.setup.racing:
+        return board.race.rung(candidate) is not None and not in_race(board, candidate)
+    score = board.score(candidate)
+    return score is not None and score.n >= board.setup.search_seeds
