@@ -20,7 +20,6 @@ from aster.archive import traits
 from aster.board import Board
 from aster.campaign.budget import Budget, check_limits
 from aster.campaign.clock import Clock
-from aster.campaign.decide import Minds
 from aster.campaign.jobs import job_of
 from aster.campaign.loop import Loop, Observer
 from aster.campaign.portal import drive
@@ -28,20 +27,18 @@ from aster.domain import events as ev
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate, Experiment, Mode, Setup
 from aster.domain.trees import pack_tree, unpack_tree
-from aster.errors import BaselineError, CampaignNotFound, ProblemError, StoreError
+from aster.errors import BaselineError, CampaignNotFound, StoreError
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
+from aster.minds import choose_researcher, make_minds
 from aster.overview import Overview, overview_of, recall, remember
-from aster.planning.bandit import BanditPlanner
 from aster.problems.judge import make_judge
 from aster.problems.model import Stage
 from aster.problems.problem import Problem, load_problem, problem_from_files
-from aster.proposers.idea_proposer import IdeaProposer
-from aster.proposers.ideas import load_ideas
 from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
@@ -60,7 +57,7 @@ def create(
     problem: Problem,
     budget: Budget,
     *,
-    researcher: str = "ideas",
+    researcher: str | None = None,
     slots: int | None = None,
     seed: int = 0,
     mode: Mode | None = None,
@@ -70,16 +67,17 @@ def create(
     """Write a new campaign's folder and first events, and return the folder. Nothing runs yet.
 
     Args:
+        researcher: who writes candidates; None: ideas and the tuner, as far as the problem has something for them.
         mode: None: ordered if experiments are all that is budgeted, else arrival.
         campaigns: the folder that holds campaigns, made if it is missing.
 
     Raises:
-        UserError: a researcher, budget or number of slots that cannot be, or a problem without ideas.
+        UserError: a researcher, budget or number of slots that cannot be, or a problem with nothing to vary.
         StoreError: the folder cannot be written.
     """
-    setup = make_setup(problem, budget, researcher, slots, seed, mode)
+    chosen = choose_researcher(problem, researcher)  # finds broken ideas and marks before anything is written
+    setup = make_setup(problem, budget, chosen, slots, seed, mode)
     check_limits(setup)
-    _minds(problem)  # finds broken ideas before anything is written
     moment = datetime.fromtimestamp(clock.now(), UTC)
     name = f"{problem.spec.problem.name}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = campaigns / name
@@ -155,7 +153,8 @@ def run(
             return job_of(board, experiment, attempt, problem.frozen_solution_files, store.get_blob)
 
         def make_loop() -> Loop:
-            parts = (board, store, executor, _minds(problem), make_job)
+            minds = make_minds(problem, board.setup.researcher, store.get_blob)
+            parts = (board, store, executor, minds, make_job)
             position, shortage = began[-1].position, partial(_shortage, folder)
             return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage)
 
@@ -221,16 +220,6 @@ def _run_plan(problem: Problem) -> RunPlan:
 
 def _stage_plan(stage: Stage) -> StagePlan:
     return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "")
-
-
-def _minds(problem: Problem) -> Minds:
-    library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
-    if not library:
-        raise ProblemError(
-            problem.source, "ideas/", "holds no ideas, and ideas are all that this version can propose; write one"
-        )
-    proposer = IdeaProposer(library, frozenset(problem.frozen_solution_files))
-    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files)
 
 
 def _check_folder(folder: Path) -> None:
@@ -320,7 +309,7 @@ def research(
     problem: Problem | str | Path,
     budget: Budget,
     *,
-    researcher: str = "ideas",
+    researcher: str | None = None,
     slots: int | None = None,
     seed: int = 0,
     mode: Mode | None = None,
@@ -334,7 +323,8 @@ def research(
     Args:
         problem: a problem, or what `load_problem` takes.
         budget: the ceiling over wall time and experiments.
-        researcher: who writes candidates.
+        researcher: who writes candidates: "ideas", "tuner" or "ideas+tuner"; None: as many of them as have something
+            to vary in this problem.
         slots: attempts side by side; None: as many as the machine has cores or devices for.
         seed: with the same seed and slots, an ordered campaign makes the same experiments.
         mode: None: ordered if only experiments are budgeted, else arrival.

@@ -14,7 +14,7 @@ from aster.execution.hardware import list_gpus
 from aster.problems.problem import Problem
 
 MOST_SLOTS = 4096
-RESEARCHERS = ("ideas",)
+RESEARCHERS = ("ideas", "tuner", "ideas+tuner")
 """Authors of candidates that a campaign can be run with."""
 
 
@@ -68,6 +68,7 @@ def make_setup(
         references=tuple(
             Reference(r.name, r.value, r.source, r.same, _conditions(r.conditions)) for r in spec.references
         ),
+        researcher=researcher,
     )
 
 

@@ -47,7 +47,7 @@ def test_one_direction_a_surface_is_opened_once() -> None:
 def test_what_a_surface_promises_is_its_rationale() -> None:
     planner = BanditPlanner({"a": 0.25, "b": None})
     texts = [e.direction.rationale for e in planner.plan(Book().board) if isinstance(e, DirectionOpened)]
-    assert texts == [f"The idea library has ideas on {s}." for s in ("a, predicted to gain up to 0.25", "b")]
+    assert texts == [f"There is something to try on {s}." for s in ("a, predicted to gain up to 0.25", "b")]
 
 
 def test_planning_and_funding_leave_the_board_alone() -> None:

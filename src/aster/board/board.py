@@ -25,7 +25,7 @@ from aster.board.states import (
     Spend,
 )
 from aster.domain import events as ev
-from aster.domain.ids import recipe_key, search_seed
+from aster.domain.ids import made_key, search_seed
 from aster.domain.records import Candidate, Experiment, Finding, Hypothesis, Setup
 
 ANY_HARDWARE = "any"
@@ -61,7 +61,9 @@ class Board:
         self.hypotheses: Shelf[Hypothesis] = hypotheses(words)
         self.candidates: Shelf[Candidate] = candidates(words)
         self.recipes: set[int] = set()
-        """Keys of the recipes that have a candidate."""
+        """Keys of the recipes that have a candidate, each with the settings that it took over (`made_key`)."""
+        self.tuned: dict[str, dict[str, None]] = {}
+        """By root, the candidates that are its tree with other constants, oldest first."""
         self.children: dict[str, int] = {}
         """How many hypotheses branched from a candidate."""
         self.experiments: dict[str, ExperimentState] = {}
@@ -262,8 +264,10 @@ class Board:
 
     def _candidate(self, event: ev.CandidateAdded) -> None:
         self.candidates.put(event.candidate.id, event.candidate)
-        if event.candidate.recipe or self.baseline is None:
-            self.recipes.add(recipe_key(event.candidate.recipe))
+        if event.candidate.root is not None:
+            self.tuned.setdefault(event.candidate.root, {})[event.candidate.id] = None
+        elif event.candidate.recipe or event.candidate.settings or self.baseline is None:
+            self.recipes.add(made_key(event.candidate))
         if self.baseline is None:
             self.baseline = event.candidate.id
 

@@ -123,10 +123,12 @@ def candidates(words: Words) -> Shelf[Candidate]:
             recipe,
             label,
             [*map(words.trait, c.traits)],
+            c.root,
+            [[words.text(name), value] for name, value in c.settings.items()],
         ]
 
     def unpack(name: str, of: list[Any]) -> Candidate:
-        tree, parents, author, hypothesis, recipe, label, traits = of
+        tree, parents, author, hypothesis, recipe, label, traits, root, settings = of
         return Candidate(
             name,
             tree.hex() if isinstance(tree, bytes) else tree,
@@ -136,6 +138,8 @@ def candidates(words: Words) -> Shelf[Candidate]:
             tuple(map(words.back, recipe)),
             " + ".join(map(words.thing, label)),
             tuple(map(words.thing, traits)),
+            root,
+            {words.thing(name): value for name, value in settings},
         )
 
     return Shelf(pack, unpack)

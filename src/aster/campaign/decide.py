@@ -284,12 +284,15 @@ def _search(step: Step, minds: Minds) -> bool:
         if not changes:
             break  # the planner has seen every exhausted direction retired, and opens no more
     if rivals:
-        _adopt(step, minds, *max(rivals, key=lambda rival: rival[1].worth))
+        _adopt(step, minds, *max(rivals, key=lambda rival: rival[1].worth or 0.0))
     return bool(rivals)
 
 
 def _rivals(step: Step, minds: Minds, rng: random.Random) -> list[tuple[str, Proposal]]:
-    """Return proposals of the best-funded directions that have one; those that have none are retired."""
+    """Return proposals of the best-funded directions that have one; those that have none are retired.
+
+    All are by the author of the first, because what two authors believe of their own proposals does not compare.
+    """
     board = step.board
     rivals: list[tuple[str, Proposal]] = []
     for direction in minds.planner.fund(board, rng):
@@ -298,8 +301,10 @@ def _rivals(step: Step, minds: Minds, rng: random.Random) -> list[tuple[str, Pro
         if proposed.proposal is None:
             step.take(ev.DirectionRetired(direction, EXHAUSTED))
             continue
+        if rivals and proposed.proposal.author != rivals[0][1].author:
+            continue
         rivals.append((direction, proposed.proposal))
-        if len(rivals) == RIVALS:
+        if len(rivals) == RIVALS or proposed.proposal.worth is None:
             break
     return rivals
 
@@ -325,6 +330,8 @@ def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None
                 recipe=proposal.recipe,
                 label=proposal.label,
                 traits=traits(minds.baseline, proposal.files),
+                root=proposal.root,
+                settings=proposal.settings,
             )
         ),
     )

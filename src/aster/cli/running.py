@@ -32,7 +32,13 @@ def run(
     experiments: Annotated[
         int | None, typer.Option(metavar="N", help="Ceiling of experiments, baselines and confirmations included.")
     ] = None,
-    researcher: Annotated[str, typer.Option(metavar="NAME", help="Who writes the candidates.")] = "ideas",
+    researcher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who writes the candidates: `ideas`, `tuner` or `ideas+tuner`; by default all that have work here.",
+        ),
+    ] = None,
     slots: Annotated[
         int | None, typer.Option(metavar="N", help="Experiments side by side; by default as many as fit this machine.")
     ] = None,

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from aster.domain.records import Change
+from aster.domain.records import Candidate, Change, Knob
 
 ID_CHARS = 12
 """Hex characters of an id: 48 bits, a one-in-a-million chance of a clash at 24,000 records of one kind."""
@@ -47,6 +47,16 @@ def recipe_key(recipe: Iterable[Change]) -> int:
     A sum, so that the key of a recipe with one change more or less is known without looking at the others.
     """
     return sum(map(change_key, recipe)) & KEY_MASK
+
+
+def made_key(candidate: Candidate) -> int:
+    """Return the key of a candidate made from ideas: its recipe's, moved by the key of the settings in it."""
+    return (recipe_key(candidate.recipe) + settings_key(candidate.settings)) & KEY_MASK
+
+
+def settings_key(settings: Mapping[str, Knob]) -> int:
+    """Return a 64-bit key of settings, whatever their order; 0 for none."""
+    return int(digest("settings", settings)[:16], 16) if settings else 0
 
 
 def change_key(change: Change) -> int:

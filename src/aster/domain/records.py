@@ -77,6 +77,8 @@ class Setup(Struct, frozen=True):
     references: tuple[Reference, ...] = ()
     racing: bool = False
     """Whether candidates race for search seeds; else each one gets them all."""
+    researcher: str = "ideas"
+    """Who writes candidates; one of `aster.setup.RESEARCHERS`."""
 
 
 COMBINATION = "combination"
@@ -123,9 +125,12 @@ class Candidate(Struct, frozen=True):
         tree: blob of a JSON object from path to blob, for every editable file.
         parents: candidate ids; the first is the one that the diff and the hypothesis are about.
         author: the researcher, such as "baseline" or "ideas".
-        recipe: the ideas in it, sorted by name; empty for a candidate not made from ideas.
+        recipe: the ideas in it, sorted by name; empty for a candidate not made from ideas. A tuned one has its root's.
         label: a short description for people.
         traits: the shape of its diff against the baseline, for the archive.
+        root: the candidate whose tree with `settings` this one is, for a tuned candidate; roots have none themselves.
+        settings: constants that were set, from "FILE::QUALIFIED.NAME" to the value. Without a root: what a candidate
+            made from ideas took over from a tuned parent, set in the tree that its recipe makes.
     """
 
     id: str
@@ -136,6 +141,8 @@ class Candidate(Struct, frozen=True):
     recipe: tuple[Change, ...] = ()
     label: str = ""
     traits: tuple[float, ...] = ()
+    root: str | None = None
+    settings: dict[str, Knob] = {}
 
 
 class Experiment(Struct, frozen=True):

@@ -82,7 +82,7 @@ class BanditPlanner:
             return f"Opened again: what others found since {surface} was retired may change what helps there."
         predicted = self._surfaces.get(surface)
         gain = f", predicted to gain up to {predicted:g}" if predicted is not None else ""
-        return f"The idea library has ideas on {surface}{gain}."
+        return f"There is something to try on {surface}{gain}."
 
 
 def _alive(board: Board) -> dict[str, DirectionState]:

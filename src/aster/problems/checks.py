@@ -12,6 +12,7 @@ from typing import NamedTuple
 from aster.errors import ProblemError
 from aster.problems.globs import Globs
 from aster.problems.model import About, Archive, Metric, Reference, Resources, Seeds, Solution, Spec, Stage
+from aster.problems.surfaces import surface_troubles
 from aster.problems.tables import M, read_table, read_tables, refusal, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
 
@@ -65,6 +66,7 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
     draft = _draft(_parse(files[FILE], where), where, troubles)
     found = chain(
         _check_folder(draft, files),
+        surface_troubles(draft.solution, files) if draft.solution else (),
         _check_stages(draft),
         _check_commands(draft, files),
         _check_metrics(draft),

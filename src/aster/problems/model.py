@@ -96,10 +96,12 @@ class About(Table):
 class Solution(Table):
     """[solution]: the tree that candidates are versions of. All in it that no glob matches is frozen."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"surfaces"})
-
     root: Path = Field(description='a folder of its own below problem.toml, such as "solution"')
     editable: Paths = Field(min_length=1, description='a list of globs relative to the root, such as ["**/*.py"]')
+    surfaces: dict[str, Paths] = Field(
+        default={},
+        description='a table from surfaces to globs or definitions, such as { polish = ["solution/a.py::polish"] }',
+    )
 
 
 class Stage(Table):

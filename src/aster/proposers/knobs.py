@@ -49,6 +49,9 @@ def parse_python(source: str) -> ast.Module:
         raise SyntaxError(f"cannot be parsed: {error}") from error
 
 
+_parsed = lru_cache(maxsize=16)(parse_python)  # a file is asked for all of its constants in a row
+
+
 def read_knob(source: str, qualified: str) -> Knob | None:
     """Return the value of the constant `qualified`, such as "N" or "Solver.STEP"; None if there is no such knob."""
     try:
@@ -110,7 +113,7 @@ def _written(value: Knob, *, as_tuple: bool) -> str:
 @lru_cache(maxsize=1024)
 def _find(source: str, qualified: str) -> _Literal:
     try:
-        tree = parse_python(source)
+        tree = _parsed(source)
     except SyntaxError as error:
         raise KnobError(f"the file is not Python: {error}") from error
     *scopes, name = qualified.split(".")

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aster.board import Board
 from aster.domain.events import MergeConflicted
-from aster.domain.records import Change
+from aster.domain.records import Change, Knob
 
 
 class Proposal(Struct, frozen=True):
@@ -23,7 +23,8 @@ class Proposal(Struct, frozen=True):
         files: the candidate's editable files, path -> content.
         recipe: the ideas that make it up, sorted by name.
         worth: how good the proposer believes the candidate to be, as drawn with its uncertainty; higher is better, and
-            only proposals of one proposer in one decision compare.
+            only proposals of one author in one decision compare. None: it does not compete, the funds alone decide.
+        root, settings: as in the candidate's record.
     """
 
     author: str
@@ -34,7 +35,9 @@ class Proposal(Struct, frozen=True):
     label: str
     files: dict[str, bytes]
     recipe: tuple[Change, ...] = ()
-    worth: float = 0.0
+    worth: float | None = 0.0
+    root: str | None = None
+    settings: dict[str, Knob] = {}
 
 
 class Proposed(Struct, frozen=True):

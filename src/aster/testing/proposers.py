@@ -138,6 +138,8 @@ class Field:
                     proposal.recipe,
                     proposal.label,
                     shape,
+                    proposal.root,
+                    proposal.settings,
                 )
             ),
         )

@@ -1,0 +1,126 @@
+"""Who thinks in a campaign: the researcher that is asked for, as the policies that decisions consult."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aster.campaign.decide import Minds
+from aster.domain.ids import tree_id
+from aster.domain.records import Candidate
+from aster.domain.trees import unpack_tree
+from aster.errors import ProblemError, UserError
+from aster.planning.bandit import BanditPlanner
+from aster.problems.problem import Problem
+from aster.problems.troubles import raise_troubles
+from aster.proposers.compose import Conflict, compose
+from aster.proposers.idea_proposer import IdeaProposer
+from aster.proposers.ideas import load_ideas
+from aster.proposers.library import IdeaLibrary, KnobSpec
+from aster.proposers.protocol import Proposer
+from aster.proposers.several import Several
+from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.tunables import check_marks
+from aster.proposers.tuner import Tuner, constants_of, with_settings
+from aster.setup import RESEARCHERS
+
+GetBlob = Callable[[str], bytes]
+
+
+def choose_researcher(problem: Problem, asked: str | None) -> str:
+    """Return who writes a campaign's candidates: whoever is asked for, else all that have something to vary.
+
+    Raises:
+        UserError: there is no such researcher, or it has nothing to vary in this problem.
+    """
+    if asked is not None and asked not in RESEARCHERS:
+        raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
+    library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
+    able = ["ideas"] if library else []
+    if asked != "ideas":
+        raise_troubles(check_marks(problem.editable_files))
+        able += ["tuner"] if tuned_surfaces(problem, library) else []
+    wanted = asked.split("+") if asked is not None else able or ["ideas", "tuner"]
+    missing = [each for each in wanted if each not in able]
+    if missing:
+        raise ProblemError(problem.source, "", f"nothing to vary: {'; and '.join(map(_LACKS.__getitem__, missing))}")
+    return "+".join(wanted)
+
+
+_LACKS = {
+    "ideas": "it has no ideas; write one in ideas/",
+    "tuner": (
+        "no editable Python file has a constant to tune; name one in capitals (`RATE = 0.1`), or mark it with a "
+        "comment (`# tune: 1e-4..1e-1 log`)"
+    ),
+}
+
+
+def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
+    """Return the policies of a campaign.
+
+    Args:
+        researcher: as `choose_researcher` returned it.
+        get_blob: returns a blob of the campaign, for candidates that are made neither of ideas nor by tuning.
+    """
+    library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
+    frozen = frozenset(problem.frozen_solution_files)
+    parts: list[Proposer] = []
+    if "ideas" in researcher.split("+"):
+        parts.append(IdeaProposer(library, frozen))
+    if "tuner" in researcher.split("+"):
+        trees = Trees(problem.editable_files, library, frozen, get_blob)
+        parts.append(Tuner(trees.of, surface_map(problem), tuned_surfaces(problem, library), trees.knobs_of))
+    proposer = parts[0] if len(parts) == 1 else Several(parts)
+    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files)
+
+
+def surface_map(problem: Problem) -> SurfaceMap:
+    """Return how a problem names the surfaces of its constants."""
+    solution = problem.spec.solution
+    return SurfaceMap(solution.root, solution.surfaces)
+
+
+def tuned_surfaces(problem: Problem, library: IdeaLibrary) -> dict[str, None]:
+    """Return the surfaces that have constants, in the solution as it is or as one of its ideas makes it."""
+    surfaces = surface_map(problem)
+    trees: list[tuple[Mapping[str, bytes], tuple[KnobSpec, ...]]] = [(problem.editable_files, ())]
+    for idea in library.values():
+        patched = {path: text.encode("utf-8") for path, text in idea.patched.items()}
+        trees.append(({**problem.editable_files, **patched} if idea.knobs else patched, idea.knobs))
+    names = {constant.name for files, knobs in trees for constant in constants_of(files, knobs)}
+    found = {surfaces.of(*_split(name)) for name in names}
+    return dict.fromkeys(sorted(found))
+
+
+def _split(name: str) -> tuple[str, str]:
+    path, _, qualified = name.partition("::")
+    return path, qualified
+
+
+class Trees:
+    """Where the editable files of untuned candidates come from: they are made again, or read where they cannot be."""
+
+    def __init__(
+        self, baseline: Mapping[str, bytes], library: IdeaLibrary, frozen: frozenset[str], get_blob: GetBlob
+    ) -> None:
+        self._baseline, self._library, self._frozen, self._get_blob = baseline, library, frozen, get_blob
+        self._id = tree_id(baseline)
+
+    def of(self, candidate: Candidate) -> Mapping[str, bytes]:
+        """Return the editable files of an untuned candidate."""
+        if candidate.id == self._id:
+            return self._baseline
+        if not (candidate.recipe or candidate.settings):
+            return unpack_tree(candidate.tree, self._get_blob)
+        made = compose(self._library, candidate.recipe)
+        assert not isinstance(made, Conflict), "it was composed when it was proposed"
+        files = {path: data for path, data in made.files.items() if path not in self._frozen}
+        return with_settings(files, candidate.settings)
+
+    def knobs_of(self, candidate: Candidate) -> tuple[KnobSpec, ...]:
+        """Return the constants for which the ideas in a candidate list values; the first idea's list stands."""
+        ideas = [self._library[change.idea] for change in candidate.recipe]
+        specs: dict[str, KnobSpec] = {}
+        for spec in (spec for idea in ideas for spec in idea.knobs):
+            specs.setdefault(spec.name, spec)
+        return tuple(specs.values())
