@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from aster._version import VERSION
 from aster.archive import traits
+from aster.attempts import open_executor
 from aster.board import Board
 from aster.campaign.budget import Budget, check_limits
 from aster.campaign.clock import Clock
@@ -36,15 +36,13 @@ from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
 from aster.minds import choose_researcher, make_minds
 from aster.overview import Overview, overview_of, recall, remember
-from aster.problems.judge import make_judge
-from aster.problems.model import Stage
-from aster.problems.problem import Problem, load_problem, problem_from_files
+from aster.problems.problem import Problem, builtin_folder, load_problem, problem_from_files
 from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.layers import SandboxName, check_no_weaker, choose_walls
-from aster.sandbox.plan import RunPlan, StagePlan
 from aster.setup import check_kind, make_setup
+from aster.surroundings import Surroundings, Tell, check_same, look_around, silence
 
 LEDGER = "ledger.db"
 MACHINE_CLOCK = Clock()
@@ -63,6 +61,7 @@ def create(
     mode: Mode | None = None,
     campaigns: Path = Path("campaigns"),
     clock: Clock = MACHINE_CLOCK,
+    tell: Tell = silence,
 ) -> Path:
     """Write a new campaign's folder and first events, and return the folder. Nothing runs yet.
 
@@ -70,14 +69,17 @@ def create(
         researcher: who writes candidates; None: ideas and the tuner, as far as the problem has something for them.
         mode: None: ordered if experiments are all that is budgeted, else arrival.
         campaigns: the folder that holds campaigns, made if it is missing.
+        tell: is told in a sentence what takes long: building an environment.
 
     Raises:
-        UserError: a researcher, budget or number of slots that cannot be, or a problem with nothing to vary.
+        UserError: a researcher, budget or number of slots that cannot be, a problem with nothing to vary, or one that
+            is not prepared or lacks its data.
         StoreError: the folder cannot be written.
     """
     chosen = choose_researcher(problem, researcher)  # finds broken ideas and marks before anything is written
     setup = make_setup(problem, budget, chosen, slots, seed, mode)
     check_limits(setup)
+    around = look_around(problem, tell)
     moment = datetime.fromtimestamp(clock.now(), UTC)
     name = f"{problem.spec.problem.name}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = campaigns / name
@@ -86,32 +88,36 @@ def create(
     except OSError as error:
         raise StoreError(f"{folder} cannot be made: {error.strerror}. Free space or choose --campaigns DIR.") from error
     try:
-        _open_ledger(folder, setup, problem, clock)
+        _open_ledger(folder, setup, problem, around.fingerprints, clock)
     except BaseException:  # whatever it was, it is raised again; half a campaign is of use to nobody
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
 
 
-def _open_ledger(folder: Path, setup: Setup, problem: Problem, clock: Clock) -> None:
+def _open_ledger(folder: Path, setup: Setup, problem: Problem, data: dict[str, str], clock: Clock) -> None:
     files = problem.editable_files
     snapshot, blobs = pack_tree(problem.files)
     tree, more = pack_tree(files)
     baseline = Candidate(tree_id(files), tree, (), "baseline", None, (), "baseline", traits(files, files))
-    opening: list[ev.Event] = [ev.CampaignOpened(folder.name, setup, snapshot), ev.CandidateAdded(baseline)]
+    beside = problem.folder is not None and not problem.built_in
+    origin = os.path.relpath(problem.folder.resolve(), folder.resolve()) if problem.folder and beside else ""
+    opened = ev.CampaignOpened(folder.name, setup, snapshot, origin, data)
+    opening: list[ev.Event] = [opened, ev.CandidateAdded(baseline)]
     with closing(SqliteStore(folder / LEDGER, create=True)) as store:
         term = store.begin_term(clock.now())
         store.append(opening, term=term, time=clock.now(), blobs={**blobs, **more})
 
 
-def check_sandbox(problem: Problem, sandbox: SandboxName, required: bool) -> None:
+def check_sandbox(problem: Problem, sandbox: SandboxName, required: bool, tell: Tell = silence) -> None:
     """Refuse, before anything is made, to run where the sandbox that is asked for or needed does not work.
 
     Raises:
-        UserError: it does not work here.
+        UserError: it does not work here, or the problem lacks what it needs of this machine.
         ExecutorError: the trial of the sandboxes cannot be run.
     """
-    choose_walls(sandbox, Path(), {}, required=required, service=bool(problem.spec.services))
+    needs = look_around(problem, tell).needs
+    choose_walls(sandbox, Path(), {}, required=required, service=bool(problem.spec.services), needs=needs)
 
 
 def run(
@@ -122,6 +128,7 @@ def run(
     clock: Clock = MACHINE_CLOCK,
     sandbox: SandboxName = "auto",
     require_sandbox: bool = False,
+    tell: Tell = silence,
 ) -> Campaign:
     """Run a campaign from where its ledger stands until it ends, and write its report.
 
@@ -131,7 +138,8 @@ def run(
     Raises:
         CampaignNotFound: the folder holds no campaign.
         CampaignBusy: another process is running it.
-        UserError: the sandbox that is asked for, or needed, does not work here.
+        UserError: the sandbox that is asked for, or needed, does not work here; or the problem's data has changed,
+            or something else that it needs of this machine is missing.
         BaselineError: the unchanged solution does not measure.
         StoreError, ExecutorError: the machine failed; what was recorded is safe.
     """
@@ -141,8 +149,11 @@ def run(
         stack.enter_context(CampaignLock(folder))
         store = stack.enter_context(closing(SqliteStore(folder / LEDGER)))
         board, read = _read_board(store, folder)
-        problem = problem_from_files(unpack_tree(board.snapshot, store.get_blob), board.setup.problem)
-        executor = stack.enter_context(closing(_executor(folder, board, problem, sandbox, require_sandbox)))
+        problem = _problem_of(folder, board, store)
+        around = look_around(problem, tell, begun=True)
+        check_same(_opened(store).data, around.fingerprints, problem)
+        walls = partial(_walls, folder, board, problem, around, sandbox, require_sandbox)
+        executor = stack.enter_context(closing(open_executor(folder, board, problem, around, walls, tell)))
         _begin_term(store, executor, before, clock)
         began = list(store.read(after=read))
         board.fold(began)
@@ -168,16 +179,33 @@ def run(
     return campaign
 
 
-def _executor(folder: Path, board: Board, problem: Problem, sandbox: SandboxName, required: bool) -> LocalExecutor:
-    plan, judge = _run_plan(problem), make_judge(problem.spec)
+def _opened(store: Store) -> ev.CampaignOpened:
+    [first] = store.read(limit=1)
+    assert isinstance(first.event, ev.CampaignOpened)  # a ledger is opened with it
+    return first.event
 
-    def walls(nodes: dict[str, str]) -> Walls:
-        found = choose_walls(sandbox, folder, nodes, required=required, service=bool(plan.services))
-        if sandbox == "auto":
-            check_no_weaker(found.sandbox, board.sandboxes)
-        return found
 
-    return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
+def _problem_of(folder: Path, board: Board, store: Store) -> Problem:
+    """Return the problem as the campaign's snapshot has it, and where its data lies now."""
+    name, origin = board.setup.problem, _opened(store).origin
+    place = Path(os.path.normpath(folder.resolve() / origin)) if origin else builtin_folder(name)
+    return problem_from_files(unpack_tree(board.snapshot, store.get_blob), name, place, built_in=not origin)
+
+
+def _walls(
+    folder: Path,
+    board: Board,
+    problem: Problem,
+    around: Surroundings,
+    sandbox: SandboxName,
+    required: bool,
+    nodes: dict[str, str],
+) -> Walls:
+    services = bool(problem.spec.services)
+    found = choose_walls(sandbox, folder, nodes, required=required, service=services, needs=around.needs)
+    if sandbox == "auto":
+        check_no_weaker(found.sandbox, board.sandboxes)
+    return found
 
 
 def _begin_term(store: Store, executor: LocalExecutor, before: int, clock: Clock) -> None:
@@ -201,25 +229,6 @@ def _baseline_help(board: Board, folder: Path) -> str:
         f"The unchanged solution of {board.setup.problem} did not measure, so there is nothing to compare with: "
         f"{board.ended}. Mend the problem folder (the attempt's log is in {folder / 'report.html'}) and run again."
     )
-
-
-def _run_plan(problem: Problem) -> RunPlan:
-    spec = problem.spec
-    return RunPlan(
-        stages=tuple(_stage_plan(stage) for stage in spec.stages if stage.name not in spec.services),
-        services=tuple(_stage_plan(stage) for stage in spec.stages if stage.name in spec.services),
-        trusted_files=problem.trusted_files,
-        frozen_solution=tuple(problem.frozen_solution_files),
-        cpus=spec.resources.cpus,
-        gpus=spec.resources.gpus,
-        memory_mb=spec.resources.memory_mb,
-        seed_env=spec.seeds.env,
-        interpreter=sys.executable,
-    )
-
-
-def _stage_plan(stage: Stage) -> StagePlan:
-    return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "")
 
 
 def _check_folder(folder: Path) -> None:

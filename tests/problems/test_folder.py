@@ -58,13 +58,13 @@ def test_bounds(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, 
     monkeypatch.setattr(module, "MAX_FILES", len(files))
     read_folder(folder, "small")
     monkeypatch.setattr(module, "MAX_FILES", len(files) - 1)
-    with pytest.raises(ProblemError, match=r"more than 7 files\. Large data is not yet supported"):
+    with pytest.raises(ProblemError, match=r"more than 7 files\. Name large files as \[\[data\]\]"):
         read_folder(folder, "small")
     monkeypatch.undo()
     monkeypatch.setattr(module, "MAX_BYTES", 1024 * 1024)
     with (folder / "big.bin").open("wb") as big:
         big.truncate(1024 * 1024)
-    with pytest.raises(ProblemError, match=r"more than 1 MiB\. Large data is not yet supported"):
+    with pytest.raises(ProblemError, match=r"more than 1 MiB\. Name large files as \[\[data\]\]"):
         read_folder(folder, "small")
 
 

@@ -68,8 +68,8 @@ class Shut(Plain):
 
 def test_trying(tmp_path: Path) -> None:
     view = View(str(tmp_path), (str(tmp_path),), tuple(readable()))
-    assert probe._try(Plain(), view) == ""
-    assert probe._try(Shut(), view).startswith("it fails here: ")
+    assert probe._try(Plain(), view, sys.executable) == ""
+    assert probe._try(Shut(), view, sys.executable).startswith("it fails here: ")
 
 
 def test_this_machine_is_tried_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

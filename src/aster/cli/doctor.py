@@ -21,6 +21,7 @@ DEPENDENCIES = (
     "msgspec",
     "numpy",
     "nvidia-ml-py",
+    "packaging",
     "pydantic",
     "rich",
     "scipy",

@@ -59,10 +59,11 @@ def run(
     """
     from aster.app import check_sandbox, create
     from aster.campaign.budget import Budget
+    from aster.cli.preparing import tell
     from aster.problems.problem import load_problem
 
     found = load_problem(problem)
-    check_sandbox(found, sandbox.value, require_sandbox)
+    check_sandbox(found, sandbox.value, require_sandbox, tell)
     folder = create(
         found,
         Budget(wall=wall, experiments=experiments),
@@ -127,6 +128,7 @@ def _carry_out(folder: Path, sandbox: SandboxName, require_sandbox: bool, as_jso
                     interrupted=interrupts.told,
                     sandbox=sandbox.value,
                     require_sandbox=require_sandbox,
+                    tell=say,
                 )
             except BaselineError:
                 view.finish(app.load_campaign(folder))

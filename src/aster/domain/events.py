@@ -27,11 +27,17 @@ from aster.domain.records import (
 
 
 class CampaignOpened(Struct, frozen=True, tag=True):
-    """The first event. `snapshot` is the blob of a JSON object, path -> blob, of the whole problem folder."""
+    """The first event. `snapshot` is the blob of a JSON object, path -> blob, of the whole problem folder.
+
+    `origin` is where that folder lies, relative to the campaign's; "" for a built-in problem. `data`: name ->
+    fingerprint of what the problem reads and no snapshot holds.
+    """
 
     campaign: str
     setup: Setup
     snapshot: str
+    origin: str = ""
+    data: dict[str, str] = {}
 
 
 class TermStarted(Struct, frozen=True, tag=True):

@@ -106,9 +106,8 @@ class LocalExecutor:
         """Start an attempt. See `Executor.submit`; a device that was lost to another campaign is waited for."""
         place = self._place(job.attempt)
         devices = self._leases.files if self._leases else {}
-        spec = make_spec(
-            self._plan, self._folder, job.attempt, self._mark_of(job.attempt), job.seed, devices, self._walls
-        )
+        mark = self._mark_of(job.attempt)
+        spec = make_spec(self._plan, self._folder, job.attempt, mark, job.seed, devices, self._walls, job.confirms)
         if job.inputs is None:
             spec = replace(spec, frozen={path: blob_id(job.files[path]) for path in self._plan.frozen_solution})
             files = job.files

@@ -20,6 +20,7 @@ class Job(Struct, frozen=True):
         files: the candidate's whole solution tree, path -> content, frozen files included.
         inputs: for a re-scored artifact, file name -> content to lay into the outputs folder; only
             trusted stages run then. None: all stages run.
+        confirms: it is part of a claim's test, and may see sealed data.
     """
 
     attempt: str
@@ -27,6 +28,7 @@ class Job(Struct, frozen=True):
     seed: int
     files: dict[str, bytes]
     inputs: dict[str, bytes] | None = None
+    confirms: bool = False
 
 
 class Arrival(Struct, frozen=True):

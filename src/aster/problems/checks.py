@@ -11,7 +11,21 @@ from typing import NamedTuple
 
 from aster.errors import ProblemError
 from aster.problems.globs import Globs
-from aster.problems.model import About, Archive, Metric, Reference, Resources, Seeds, Solution, Spec, Stage
+from aster.problems.model import (
+    About,
+    Archive,
+    Data,
+    Environment,
+    Metric,
+    Prepare,
+    Reference,
+    Resources,
+    Seeds,
+    Solution,
+    Spec,
+    Stage,
+)
+from aster.problems.outside import check_data, check_environment
 from aster.problems.surfaces import surface_troubles
 from aster.problems.tables import M, read_table, read_tables, refusal, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
@@ -21,9 +35,10 @@ LEAST_PAIRS = 3
 """Fewer pairs than this give no interval worth the name."""
 
 _PLACEHOLDERS = ("outputs", "seed", "pictures")
+_OUTSIDE = ("environment", "prepare", "data")
 _RESERVED_ROOTS = ("ideas", "campaigns")
-_TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference"})
-_LATER = frozenset({"environment", "prepare", "data", "constraint"})
+_TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference", *_OUTSIDE})
+_LATER = frozenset({"constraint"})
 _NEEDED = {
     "problem": "[problem]: its name, title and statement",
     "solution": "[solution]: its root and what is editable",
@@ -46,6 +61,9 @@ class Draft(NamedTuple):
     resources: Resources | None
     seeds: Seeds | None
     references: Sequence[Reference | None] | None
+    environment: Environment | None
+    prepare: Prepare | None
+    data: Sequence[Data | None] | None
 
 
 Found = Iterator[tuple[str, str]]
@@ -72,6 +90,8 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
         _check_metrics(draft),
         _check_seeds(draft),
         _check_names(draft),
+        check_environment(draft.environment, draft.prepare, files),
+        check_data(whole(draft.data) or (), whole(draft.stages), draft.solution, draft.metrics),
     )
     troubles.extend(Trouble(where, key, text) for key, text in found)
     raise_troubles(troubles)
@@ -80,11 +100,14 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
 
 def _spec(draft: Draft) -> Spec:
     """Return the draft, none of whose tables is broken, as a spec."""
-    problem, solution, _, _, archive, resources, seeds, _ = draft
+    problem, solution, archive, resources, seeds = (
+        draft.problem, draft.solution, draft.archive, draft.resources, draft.seeds
+    )  # fmt: skip
     stages, metrics, references = whole(draft.stages), whole(draft.metrics), whole(draft.references)
+    outside = (draft.environment or Environment(), draft.prepare, whole(draft.data) or ())
     if not (problem and solution and stages and metrics and archive and resources and seeds) or references is None:
         raise AssertionError("a broken table comes with its troubles, and these were raised")
-    return Spec(problem, solution, stages, metrics, archive, resources, seeds, references)
+    return Spec(problem, solution, stages, metrics, archive, resources, seeds, references, *outside)
 
 
 def _parse(data: bytes, where: str) -> dict[str, object]:
@@ -122,6 +145,9 @@ def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft
         resources=table(Resources, "resources"),
         seeds=table(Seeds, "seeds"),
         references=tables(Reference, "reference"),
+        environment=table(Environment, "environment"),
+        prepare=table(Prepare, "prepare") if "prepare" in raw else None,
+        data=tables(Data, "data"),
     )
 
 
@@ -193,9 +219,11 @@ def _check_commands(draft: Draft, files: Files) -> Found:
 
 
 def _placeholder_troubles(stage: Stage, word: str) -> Iterator[str]:
-    for name in re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", word):
+    for name in re.findall(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}", word):
+        if name.startswith("data."):
+            continue  # data and its stages are checked together
         if name not in _PLACEHOLDERS:
-            known = ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+            known = ", ".join(f"{{{known}}}" for known in (*_PLACEHOLDERS, "data.NAME"))
             yield f"unknown placeholder {{{name}}}{nearest(name, _PLACEHOLDERS)}; known are {known}"
         elif name == "pictures" and not stage.trusted:
             yield "{pictures} is for trusted stages only; write to {outputs} and draw in the trusted one"
@@ -248,6 +276,7 @@ def _check_names(draft: Draft) -> Found:
     named: tuple[tuple[str, Iterable[str]], ...] = (
         ("stage", [stage.name for stage in draft.stages or () if stage]),
         ("metric", [metric.name for metric in draft.metrics or () if metric]),
+        ("data", [data.name for data in draft.data or () if data]),
         ("reference", [reference.name for reference in draft.references or () if reference]),
         ("archive.descriptors", draft.archive.descriptors if draft.archive else ()),
     )

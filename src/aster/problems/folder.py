@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from aster.errors import ProblemError
@@ -12,18 +12,20 @@ from aster.errors import ProblemError
 MAX_FILES = 2_000
 MAX_BYTES = 64 * 1024 * 1024
 
+_OURS = ("campaigns", ".aster")
 _SKIPPED = frozenset({".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules", ".ipynb_checkpoints", ".DS_Store"})
-_LATER = "Large data is not yet supported in the problem folder: keep it elsewhere"
+_LARGE = "Name large files as [[data]], which is no part of what a campaign keeps a copy of"
 
 
-def read_folder(folder: Path, where: str) -> dict[str, bytes]:
+def read_folder(folder: Path, where: str, data: Collection[str] = ()) -> dict[str, bytes]:
     """Return the folder's regular files, path -> content, sorted; paths are relative and use "/".
 
-    Left out are `campaigns` at the top, version control, virtual environments and caches.
+    Left out are data, `campaigns` and `.aster` at the top, version control, virtual environments and caches.
 
     Args:
         folder: an existing folder.
         where: its name in errors.
+        data: paths of files and folders to leave out.
 
     Raises:
         ProblemError: a symlink or special file, a name that is not UTF-8, a file that cannot be read, or more
@@ -32,31 +34,32 @@ def read_folder(folder: Path, where: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     total = 0
     try:
-        for entry in _entries(folder):
+        for entry in _entries(folder, {str(folder / path) for path in data}):
             path = Path(entry.path).relative_to(folder).as_posix()
             _refuse_special(entry, path, where)
             total += entry.stat(follow_symlinks=False).st_size
             if len(files) >= MAX_FILES:
-                raise ProblemError(where, "", f"holds more than {MAX_FILES} files. {_LATER}.")
+                raise ProblemError(where, "", f"holds more than {MAX_FILES} files. {_LARGE}.")
             if total > MAX_BYTES:
-                raise ProblemError(where, path, f"the folder holds more than {MAX_BYTES >> 20} MiB. {_LATER}.")
+                raise ProblemError(where, path, f"the folder holds more than {MAX_BYTES >> 20} MiB. {_LARGE}.")
             files[path] = Path(entry.path).read_bytes()
     except OSError as error:
         raise ProblemError(where, "", f"cannot be read: {error.strerror} ({error.filename})") from error
     return dict(sorted(files.items()))
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield all entries that are not plain folders, depth first."""
+def _entries(folder: Path, data: Collection[str]) -> Iterator[os.DirEntry[str]]:
+    """Yield all entries that are not plain folders and not `data`, depth first."""
     pending = [folder]
     while pending:
         here = pending.pop()
         with os.scandir(here) as entries:
             for entry in entries:
-                if _skipped(entry.name) or (here == folder and entry.name == "campaigns"):
+                if _skipped(entry.name) or entry.path in data or (here == folder and entry.name in _OURS):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    pending.append(Path(entry.path))
+                    if not os.path.exists(f"{entry.path}/pyvenv.cfg"):  # noqa: PTH110
+                        pending.append(Path(entry.path))
                 else:
                     yield entry
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator
@@ -63,6 +63,37 @@ def relative_path(path: str) -> str:
     return "/".join(parts)
 
 
+def path_of_data(path: str) -> str:
+    """Return a path below the problem folder, an absolute one, or one below "~/", without "./" and a closing "/".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    head = next((each for each in ("~/", "/") if path.startswith(each)), "")
+    try:
+        return head + relative_path(path[len(head) :].lstrip("/"))
+    except ValueError as error:
+        raise ValueError(
+            f'must be a path below the problem folder, an absolute one, or one that begins with "~/", not {show(path)}'
+        ) from error
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f'must be names of environment variables, such as "HF_TOKEN", not {show(name)}')
+    return name
+
+
+def _pythons(text: str) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f'must be versions such as ">=3.11" or "==3.12.*", not {show(text)}') from error
+    return text
+
+
 def _seed_variable(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in _OURS:
         raise ValueError(f'must be the name of an environment variable of your own, such as "SEED", not {show(name)}')
@@ -81,6 +112,7 @@ def _metric_name(name: str) -> str:
 Text = Annotated[str, Field(pattern=r"\S")]
 Path = Annotated[str, AfterValidator(relative_path)]
 Paths = Annotated[tuple[Path, ...], ListToTuple]
+AnyPath = Annotated[str, AfterValidator(path_of_data)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 MetricName = Annotated[str, AfterValidator(_metric_name)]
 
@@ -91,6 +123,45 @@ class About(Table):
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description='a name in kebab-case, such as "my-problem"')
     title: Text = Field(description="one line that says what is to be done")
     statement: Path = Field(default="README.md", description="the path of the text that agents read")
+
+
+class Environment(Table):
+    """[environment]: the Python that "python" means; without it, the one that runs Aster."""
+
+    python: Annotated[str, AfterValidator(_pythons)] | None = Field(
+        default=None, description='versions of Python, such as ">=3.11"'
+    )
+    requirements: Path | None = Field(default=None, description="the path of a requirements file or a pyproject.toml")
+    interpreter: AnyPath | None = Field(default=None, description='the path of a Python, such as ".venv/bin/python"')
+    caches: Annotated[tuple[AnyPath, ...], ListToTuple] = Field(
+        default=(), description='a list of folders, such as ["~/.cache/huggingface"]'
+    )
+    env: Annotated[tuple[Annotated[str, AfterValidator(_variable)], ...], ListToTuple] = Field(
+        default=(), description='a list of environment variables, such as ["HF_TOKEN"]'
+    )
+    warm: Annotated[tuple[Text, ...], ListToTuple] | None = Field(
+        default=None, min_length=1, description='a list of words, such as ["python", "solution/warm.py"]'
+    )
+
+
+class Prepare(Table):
+    """[prepare]: a command that the user lets run once, outside of any sandbox; `timeout_s` in seconds."""
+
+    command: Annotated[tuple[Text, ...], ListToTuple] = Field(
+        min_length=1, description='a list of words, such as ["python", "prepare.py"]'
+    )
+    timeout_s: Seconds = Field(default=7200.0, alias="timeout", description='a time such as "30m" or "2h"')
+
+
+class Data(Table):
+    """[[data]]: a file or folder that is no part of the problem's snapshot, and the stages that may read it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description='a short name, such as "hidden"')
+    path: AnyPath = Field(description='a path, such as "data/hidden"')
+    visible: Annotated[tuple[Text, ...], ListToTuple] = Field(
+        min_length=1, description='a list of stages, such as ["score"]'
+    )
+    sealed: bool = Field(default=False, description="true or false")
 
 
 class Solution(Table):
@@ -193,6 +264,9 @@ class Spec:
     resources: Resources
     seeds: Seeds
     references: tuple[Reference, ...]
+    environment: Environment = field(default_factory=Environment)
+    prepare: Prepare | None = None
+    data: tuple[Data, ...] = ()
 
     @property
     def objective(self) -> Objective:

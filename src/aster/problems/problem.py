@@ -14,6 +14,7 @@ from aster.problems.checks import FILE, read_spec
 from aster.problems.folder import read_folder
 from aster.problems.globs import Globs
 from aster.problems.model import Spec
+from aster.problems.outside import data_paths
 from aster.problems.troubles import nearest
 
 IDEAS = "ideas"
@@ -27,12 +28,16 @@ class Problem:
     Attributes:
         source: the name or path under which the user asked for it.
         spec: its problem.toml.
-        files: the whole folder, path -> content.
+        files: the whole folder, path -> content, but for its data.
+        folder: where it lies, for its data and its environment; None: nowhere.
+        built_in: whether it came with Aster.
     """
 
     source: str
     spec: Spec
     files: Files
+    folder: Path | None = None
+    built_in: bool = False
 
     @property
     def objective(self) -> Objective:
@@ -115,12 +120,12 @@ def load_problem(name_or_path: str | Path) -> Problem:
         return _from_folder(path, source)
     pack = _packs().get(source.replace("_", "-"))
     if pack is not None:
-        return _from_folder(pack, source)
+        return _from_folder(pack, source, built_in=True)
     raise _no_such_problem(path, source)
 
 
-def problem_from_files(files: Files, source: str) -> Problem:
-    """Return the problem held in `files`, path -> content of its whole folder.
+def problem_from_files(files: Files, source: str, folder: Path | None = None, *, built_in: bool = False) -> Problem:
+    """Return the problem held in `files`, path -> content of its whole folder; `folder` is where its data lies.
 
     Raises:
         ProblemError: names every trouble in its problem.toml.
@@ -128,7 +133,13 @@ def problem_from_files(files: Files, source: str) -> Problem:
     where = FILE if source in ("", ".") else f"{source.rstrip('/')}/{FILE}"
     if FILE not in files:
         raise ProblemError(source, "", f"has no {FILE}")
-    return Problem(source, read_spec(files, where), MappingProxyType(dict(sorted(files.items()))))
+    spec = read_spec(files, where)
+    return Problem(source, spec, MappingProxyType(dict(sorted(files.items()))), folder, built_in)
+
+
+def builtin_folder(name: str) -> Path | None:
+    """Return where the built-in problem of that name lies, or None."""
+    return _packs().get(name)
 
 
 def builtin_packs() -> list[str]:
@@ -149,8 +160,13 @@ def _places() -> list[Path]:
     return [package / "_packs", *beside]
 
 
-def _from_folder(folder: Path, source: str) -> Problem:
-    return problem_from_files(read_folder(folder, source), source)
+def _from_folder(folder: Path, source: str, *, built_in: bool = False) -> Problem:
+    try:
+        data = data_paths((folder / FILE).read_bytes())
+    except OSError:
+        data = frozenset()  # reading the folder finds the same, and says it
+    files = read_folder(folder, source, data)
+    return problem_from_files(files, source, folder.absolute(), built_in=built_in)
 
 
 def _no_such_problem(path: Path, source: str) -> ProblemError:

@@ -14,9 +14,9 @@ import msgspec
 from aster.domain.ids import blob_id
 from aster.sandbox.keeper.files import lay_out
 from aster.sandbox.keeper.locks import held
-from aster.sandbox.keeper.spec import Spec, Stage
+from aster.sandbox.keeper.spec import Given, Spec, Stage
 from aster.sandbox.keeper.walls import Walls, covers
-from aster.sandbox.plan import RunPlan, StagePlan
+from aster.sandbox.plan import GivenPlan, RunPlan, StagePlan
 
 
 class AttemptFolder:
@@ -74,11 +74,18 @@ class AttemptFolder:
 
 
 def make_spec(
-    plan: RunPlan, campaign: Path, attempt: str, mark: str, seed: int, leases: Mapping[str, str], walls: Walls
+    plan: RunPlan,
+    campaign: Path,
+    attempt: str,
+    mark: str,
+    seed: int,
+    leases: Mapping[str, str],
+    walls: Walls,
+    confirms: bool = False,
 ) -> Spec:
     """Return what a keeper needs to run `attempt` of `plan` behind `walls`, with no frozen files named yet.
 
-    `leases`: GPU UUID -> lock file of every device that may be leased.
+    `leases`: GPU UUID -> lock file of every device that may be leased. `confirms`: it may see sealed data.
     """
     return Spec(
         attempt=attempt,
@@ -97,7 +104,13 @@ def make_spec(
         leases=dict(leases),
         trusted_files={path: blob_id(data) for path, data in plan.trusted_files.items()},
         walls=walls,
+        given=[_given(each, withheld=each.sealed and not confirms) for each in plan.given],
+        compiled=plan.compiled,
     )
+
+
+def _given(plan: GivenPlan, withheld: bool) -> Given:
+    return Given(plan.name, [] if withheld else list(plan.places), plan.link, list(plan.stages))
 
 
 def _path(walls: Walls) -> str:

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from aster.errors import ExecutorError, UserError
+from aster.sandbox.interpreter import footprint
 from aster.sandbox.keeper.landlock import SINCE
 from aster.sandbox.keeper.probe import Probe
 from aster.sandbox.keeper.walls import CONFIGURATION, SYSTEM, Walls, covers
 
 _PROGRAM = Path(__file__).parent / "keeper"
 _PROBE_S = 60.0
-_ENVIRONMENT = ("bin", "include", "lib", "lib32", "lib64", "libexec", "share", "pyvenv.cfg")
 
 SandboxName = Literal["auto", "bubblewrap", "landlock", "plain"]
 SANDBOXES: tuple[SandboxName, ...] = ("auto", "bubblewrap", "landlock", "plain")
@@ -28,14 +28,37 @@ SANDBOXES: tuple[SandboxName, ...] = ("auto", "bubblewrap", "landlock", "plain")
 GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps", "/dev/nvidia-modeset")
 
 
+class Needs(NamedTuple):
+    """What a problem's attempts need of the machine beside the system. All paths are absolute.
+
+    Attributes:
+        interpreter: what "python" means; "": the one that runs Aster.
+        read: files and folders that every stage may read.
+        private: those that only some stages are shown.
+        hidden: those that no stage may see, unless they are its own.
+        open: whether every user of the machine may read what they may; else attempts have no users of their own.
+    """
+
+    interpreter: str = ""
+    read: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    open: bool = True
+
+
+NOTHING = Needs()
+
+
 @cache
-def probe_machine() -> Probe:
-    """Return what works here, tried once for each process (about 60 ms).
+def probe_machine(interpreter: str = "") -> Probe:
+    """Return what works here with a Python ("": ours), tried once for each process (about 60 ms).
 
     Raises:
+        UserError: the interpreter does not run at all.
         ExecutorError: the trial itself cannot be run.
     """
-    argv = [sys.executable, "-I", "-S", str(_PROGRAM), "probe", *readable()]
+    tried = interpreter or sys.executable
+    argv = [sys.executable, "-I", "-S", str(_PROGRAM), "probe", tried, *readable(interpreter)]
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S, check=False)
         return msgspec.json.decode(done.stdout, type=Probe)
@@ -47,24 +70,26 @@ def probe_machine() -> Probe:
         raise ExecutorError(f"the sandboxes of this machine cannot be tried: {said[-1] if said else error}") from error
 
 
-def readable() -> list[str]:
-    """Return what every stage may read: the system's programs and libraries, and the interpreter with its packages."""
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix]
+def readable(interpreter: str = "") -> list[str]:
+    """Return what every stage may read: the system's programs and libraries, and a Python ("": ours) with its packages.
+
+    Raises:
+        UserError: the interpreter does not run.
+    """
     debian = [str(path) for path in Path("/etc").glob("python3*")]  # what sitecustomize is a link to
-    parts = [part for prefix in python for part in _parts(prefix)]
+    parts = footprint(interpreter or sys.executable)
     found = [*SYSTEM, *CONFIGURATION, *debian, *parts, *(os.path.realpath(path) for path in parts)]
     return sorted({path for path in found if os.path.exists(path) and path != "/"})  # noqa: PTH110
 
 
-def _parts(prefix: str) -> list[str]:
-    """Return the parts of an environment that are the interpreter's: a project's own files may lie beside them."""
-    if os.path.isdir(f"{prefix}/conda-meta"):  # noqa: PTH112
-        return [prefix]
-    return [f"{prefix}/{name}" for name in _ENVIRONMENT]
-
-
 def choose_walls(
-    wanted: SandboxName, campaign: Path, nodes: Mapping[str, str], *, required: bool = False, service: bool = False
+    wanted: SandboxName,
+    campaign: Path,
+    nodes: Mapping[str, str],
+    *,
+    required: bool = False,
+    service: bool = False,
+    needs: Needs = NOTHING,
 ) -> Walls:
     """Return the walls for the attempts of a campaign.
 
@@ -74,12 +99,13 @@ def choose_walls(
         nodes: GPU UUID -> device node, of all that may be leased.
         required: whether plain processes are refused.
         service: whether the candidate runs beside the evaluator, which plain processes cannot keep apart.
+        needs: what the attempts need of the machine.
 
     Raises:
-        UserError: what is wanted does not work here.
+        UserError: what is wanted does not work here, or the interpreter does not run.
         ExecutorError: the trial of the sandboxes cannot be run.
     """
-    probe = probe_machine()
+    probe = probe_machine(needs.interpreter) if needs.interpreter else probe_machine()
     reasons = {"bubblewrap": probe.bubblewrap, "landlock": probe.landlock, "plain": ""}
     name = wanted if wanted != "auto" else next(each for each in reasons if not reasons[each])
     if reasons[name]:
@@ -95,16 +121,19 @@ def choose_walls(
             f"Only plain processes would hold candidate code here, and {why}. bubblewrap: "
             f"{probe.bubblewrap}; landlock: {probe.landlock}. Mend one of them."
         )
+    read = sorted({*readable(needs.interpreter), *needs.read})
+    hidden = [*_hidden(campaign, read), *needs.private, *needs.hidden]
     return Walls(
         sandbox=name,
         program=probe.program if name == "bubblewrap" else "",
         sized=probe.sized,
-        read=readable(),
-        hidden=_hidden(campaign),
+        read=read,
+        hidden=hidden,
+        own=[path for path in read if os.path.realpath(path) == path and any(covers(each, path) for each in hidden)],
         nodes=dict(nodes),
         shared_nodes=[node for node in GPU_NODES if os.path.exists(node)] if nodes else [],  # noqa: PTH110
         groups=probe.groups,
-        own_user=name in probe.own_user and _open_to_all(campaign, nodes),
+        own_user=name in probe.own_user and _open_to_all(campaign, nodes, needs),
     )
 
 
@@ -121,20 +150,28 @@ def check_no_weaker(found: str, before: Sequence[str]) -> None:
         )
 
 
-def _open_to_all(campaign: Path, nodes: Mapping[str, str]) -> bool:
-    """Whether another user could get to the campaign's attempts, and use the devices."""
+def _open_to_all(campaign: Path, nodes: Mapping[str, str], needs: Needs) -> bool:
+    """Whether another user could get to the campaign's attempts, use the devices, and read what is needed."""
     place = campaign.resolve()
     there = [folder for folder in (place, *place.parents) if folder.exists()]
-    return all(folder.stat().st_mode & 0o001 for folder in there) and all(
-        os.stat(node).st_mode & 0o006 == 0o006  # noqa: PTH116
-        for node in nodes.values()
+    return (
+        needs.open
+        and all(folder.stat().st_mode & 0o001 for folder in there)
+        and all(os.stat(node).st_mode & 0o006 == 0o006 for node in nodes.values())  # noqa: PTH116
+        and all(readable_by_all(Path(path)) for path in (*needs.read, *needs.private))
     )
 
 
-def _hidden(campaign: Path) -> list[str]:
+def readable_by_all(path: Path) -> bool:
+    """Whether any user of the machine can get to a file and read it, or to a folder and look at what is in it."""
+    need = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & need == need and all(folder.stat().st_mode & 0o001 for folder in path.parents)
+
+
+def _hidden(campaign: Path, read: Sequence[str]) -> list[str]:
     """Return what no stage may see even where it lies under something readable: campaigns, built-in problems."""
     package, place = Path(__file__).resolve().parents[1], campaign.resolve()
-    shared = any(covers(str(place.parent), path) for path in readable())  # an environment lies beside the campaigns
+    shared = any(covers(str(place.parent), path) for path in read)  # an environment lies beside the campaigns
     beside = [str(ledger.parent) for ledger in place.parent.glob("*/ledger.db")]
     return [str(package / "_packs"), str(place), *(beside if shared else [str(place.parent)])]
 
@@ -205,7 +242,8 @@ _LANDLOCK = (
     "multiprocessing's locks, and whatever else needs /dev/shm, /tmp or sockets, do not work inside.",
 )
 _PLAIN = (
-    "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder included.",
+    "Candidate code runs as your own user: it can read and change whatever you can, the campaign's folder and hidden "
+    "data included.",
     "Hostile code could therefore forge its own outcome; only accidents and simple cheats are caught.",
     "The network is open to candidate code.",
 )

@@ -26,6 +26,24 @@ class StagePlan(Struct, frozen=True):
     service: str = ""
 
 
+class GivenPlan(Struct, frozen=True):
+    """Files of the user's that some stages may read, and no others.
+
+    Attributes:
+        name: what "{data.NAME}" in a stage's words stands for; "" if no command names it.
+        places: absolute paths without links: the file or folder itself, then what links in it lead to.
+        link: where the stages find it: relative to their folder, or "~/..." below their home; "" for nowhere.
+        stages: their names.
+        sealed: only for experiments that confirm a claim.
+    """
+
+    name: str
+    places: tuple[str, ...]
+    link: str
+    stages: tuple[str, ...]
+    sealed: bool = False
+
+
 class RunPlan(Struct, frozen=True):
     """Everything about the attempts of a problem that is not the candidate.
 
@@ -42,6 +60,9 @@ class RunPlan(Struct, frozen=True):
             each process where no GPU is leased.
         seed_env: name of the environment variable that holds the seed, or None.
         interpreter: what "python" means.
+        given: what stages may read of the user's files.
+        compiled: folder of compiled kernels, of which each stage gets a copy, with the variables that point compilers
+            to it; "" for an empty one, None for neither.
     """
 
     stages: tuple[StagePlan, ...]
@@ -53,3 +74,5 @@ class RunPlan(Struct, frozen=True):
     memory_mb: int = 2048
     seed_env: str | None = None
     interpreter: str = sys.executable
+    given: tuple[GivenPlan, ...] = ()
+    compiled: str | None = None

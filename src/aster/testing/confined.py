@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import venv
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -83,12 +84,13 @@ def run(
     limits: Limits = (),
     until: str = "",
     flags: tuple[str, ...] = ("-I", "-S"),
+    python: str = sys.executable,
 ) -> Ran:
     """Run Python code with `words` as arguments in the sandbox, kill what it leaves, and return what came of it.
 
     `until`: kill it all once it has said this. Fails if it takes longer than `DEADLINE_S`.
     """
-    argv = [sys.executable, *flags, "-c", code, *words]
+    argv = [python, *flags, "-c", code, *words]
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside a test runner's threads, which it needs not
@@ -153,6 +155,12 @@ def well(subject: Subject, code: str, view: View, *words: str) -> str:
     ran = run(subject, code, view, *words)
     assert ran.code == 0, ran.said
     return ran.said
+
+
+def make_venv(folder: Path) -> Path:
+    """Make an environment of links to the Python that runs this, without pip, and return its folder."""
+    venv.EnvBuilder(symlinks=True).create(folder)
+    return folder
 
 
 @contextmanager

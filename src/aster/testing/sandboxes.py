@@ -18,8 +18,9 @@ from pathlib import Path
 from unittest import SkipTest
 
 from aster.sandbox.keeper.tree import Limits
+from aster.sandbox.keeper.walls import View
 from aster.sandbox.layers import readable
-from aster.testing.confined import ENVIRONMENT, Subject, command_lines, run, sleeper, view_of, well
+from aster.testing.confined import ENVIRONMENT, Subject, command_lines, make_venv, run, sleeper, view_of, well
 
 _DEVICES = ("/dev/fuse", "/dev/net/tun", "/dev/loop-control", "/dev/kvm", "/dev/vsock", "/dev/kmsg")
 _OPEN = """
@@ -126,6 +127,38 @@ time.sleep(600)
         assert (ran.code, ran.alive) == (None, 0)
         if sys.platform.startswith("linux"):
             assert command_lines(word) == []
+
+    def test_another_interpreter_runs_with_its_packages(self, subject: Subject, tmp_path: Path) -> None:
+        made = make_venv(tmp_path / "venv")
+        program = made / "bin" / "python"
+        (tmp_path / "hop").mkdir()
+        (tmp_path / "hop" / "python").symlink_to(program.resolve())
+        program.unlink()
+        program.symlink_to(tmp_path / "hop" / "python")
+        (tmp_path / "one").symlink_to(made)
+        (tmp_path / "two").symlink_to("one")
+        (tmp_path / "added").mkdir()
+        (tmp_path / "added" / "package.py").write_text("VALUE = 42")
+        [packages] = made.glob("lib/python*/site-packages")
+        (packages / "added.pth").write_text(f"{tmp_path}/added\n")
+        code = "import json, package, sys; print(sys.prefix, package.VALUE)"
+        python = str(tmp_path / "two" / "bin" / "python")
+        view = View(str(tmp_path / "work"), (str(tmp_path / "work"),), tuple(readable(python)))
+        Path(view.cwd).mkdir()
+        ran = run(subject, code, view, python=python, flags=("-I",))
+        assert (ran.said.split(), ran.code) == ([f"{tmp_path}/two", "42"], 0)
+
+    def test_its_own_shows_though_it_lies_in_something_hidden(self, subject: Subject, tmp_path: Path) -> None:
+        view = view_of(tmp_path)
+        for name in ("shown/deep/file", "withheld/file"):
+            (tmp_path / "given" / "secret" / name).parent.mkdir(parents=True)
+            (tmp_path / "given" / "secret" / name).write_text(name)
+        secret = f"{tmp_path}/given/secret"
+        view = replace(view, hidden=(secret,), own=(f"{secret}/shown",))
+        code = f"{_OPEN}\nimport sys; print(open(f'{{sys.argv[1]}}/shown/deep/file').read(), "
+        code += "opens(f'{sys.argv[1]}/withheld/file'))"
+        said = well(subject, code, view, secret).split()
+        assert said == ["shown/deep/file", str("files" not in subject.claims)]
 
     # What follows is claimed by some only. -----------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 """`python -I -S .../keeper serve FOLDER SOCKET`: returns once the fork server listens; the server itself goes on.
-`python -I -S .../keeper probe PATH...`: prints as JSON which sandboxes work, with PATHs as what a candidate may read.
+`python -I -S .../keeper probe PYTHON PATH...`: prints as JSON which sandboxes work for a Python that may read PATHs.
 """
 
 import sys
@@ -15,12 +15,12 @@ if __name__ == "__main__":
             from .server import start
 
             start(folder, path)
-        case ["probe", *read]:
+        case ["probe", interpreter, *read]:
             import json
             from dataclasses import asdict
 
             from .probe import probe
 
-            print(json.dumps(asdict(probe(read))))
+            print(json.dumps(asdict(probe(read, interpreter))))
         case _:
-            sys.exit("usage: keeper serve FOLDER SOCKET | keeper probe PATH...")
+            sys.exit("usage: keeper serve FOLDER SOCKET | keeper probe PYTHON PATH...")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from . import channel, files, output, stage, tree
+from . import channel, files, links, output, stage, tree
 from .bubblewrap import Bubblewrap
 from .cgroups import Group
 from .disk import Disk, short
@@ -74,6 +74,7 @@ class Keeper:
         self.disk = Disk(folder)
         self.user = stage.user_of(spec)
         self.sizes: dict[str, int] = {}
+        self.laid: list[tuple[str, str]] = []
         self.told_to_stop = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the server forked us with it blocked
@@ -141,7 +142,7 @@ class Keeper:
         """Run one stage; return if it ended well."""
         if reason := self._stopped():
             raise Ended("cancelled", reason)
-        home = self._fresh("home-")
+        home = self._home()
         cwd = self._prepare_trusted() if current.trusted else self.work
         code, stopped = self._run(current, stage.Folders(cwd, self.outputs, home, self.pictures))
         if stopped is not None and not (stopped.status == "timed_out" and code == 0):
@@ -163,6 +164,18 @@ class Keeper:
     def _fresh(self, prefix: str) -> str:
         """Return a new folder for the attempt's user."""
         folder = files.fresh_folder(self.folder, prefix)
+        files.give(folder, self.user)
+        return folder
+
+    def _home(self) -> str:
+        """Return a new home, with the compiled kernels that were made for all attempts."""
+        folder = files.fresh_folder(self.folder, "home-")
+        if self.spec.compiled is not None:
+            made = f"{folder}/{stage.COMPILED}"
+            if self.spec.compiled:
+                shutil.copytree(self.spec.compiled, made, symlinks=True)
+            else:
+                os.mkdir(made, 0o700)  # noqa: PTH102
         files.give(folder, self.user)
         return folder
 
@@ -204,6 +217,7 @@ class Keeper:
             return self.tree.exit_code(main), stopped
         finally:
             self.tree.kill()  # a service whose stage could not be started is alive
+            self._take_links()
             group.remove()
             streams.close()
             if current.service:
@@ -216,8 +230,7 @@ class Keeper:
         try:
             if ends and streams.service:
                 [service] = [each for each in self.spec.services if each.name == current.service]
-                home = self._fresh("home-")
-                place = stage.Folders(self.work, self.outputs, home)
+                place = stage.Folders(self.work, self.outputs, self._home())
                 self._start_one(service, place, streams.service, group, *self._channel(*ends.service))
             passed, channels = self._channel(*ends.caller) if ends else ((), {})
             if streams.score:
@@ -252,6 +265,7 @@ class Keeper:
         passed: tuple[int, ...],
         channels: dict[str, str],
     ) -> int:
+        self._lay_links(current, folders)
         gpus = list(self.leases.taken)
         argv = stage.command(self.spec, current, self.outputs, self.pictures)
         env = stage.environment(self.spec, gpus, folders.home, channels)
@@ -276,6 +290,21 @@ class Keeper:
                 raise
             text = output.clean(f"{current.name}: cannot start {argv[0]}: {error.strerror}")
             raise Ended("failed", text, current.name) from error
+
+    def _lay_links(self, current: Stage, folders: stage.Folders) -> None:
+        """Have a stage find what it is given where its problem says that it is."""
+        for each in stage.given(self.spec, current):
+            if each.link and each.places:
+                at_home = each.link.startswith("~/")
+                root, path = (folders.home, each.link[2:]) if at_home else (folders.cwd, each.link)
+                if not links.lay(root, path, each.places[0], self.user):
+                    raise Ended("invalid", f"put something in the place of its data, {each.link}", current.name)
+                self.laid.append((root, path))
+
+    def _take_links(self) -> None:
+        """What one stage may see is not in the next one's way."""
+        while self.laid:
+            links.take(*self.laid.pop())
 
     def _watch(self, main: int, current: Stage, begin: float, streams: Streams) -> Ended | None:
         """Drain and measure until the main process ends, the time or the disk is over, or somebody cancels."""

@@ -89,9 +89,10 @@ def _readable(view: View) -> list[str]:
     roots = outermost(real.values())
     for root in roots:
         words += ["--ro-bind", root, root]
-    for name, path in real.items():
-        if name != path and not any(covers(root, name) for root in roots):
-            words += ["--symlink", path, name]
+    # A name below another link is there already: by that link's folder, which is read as well.
+    for name in outermost(name for name, path in real.items() if name != path):
+        if not any(covers(root, name) for root in roots):
+            words += ["--symlink", real[name], name]
     for path in view.hidden:
         if any(covers(root, path) for root in roots):
             if os.path.isdir(path):  # noqa: PTH112

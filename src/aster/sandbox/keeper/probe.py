@@ -42,8 +42,8 @@ class Probe:
     own_user: list[str] = field(default_factory=list)
 
 
-def probe(read: Sequence[str]) -> Probe:
-    """Try everything with a Python of this interpreter that sees `read`."""
+def probe(read: Sequence[str], interpreter: str = sys.executable) -> Probe:
+    """Try everything with a Python that sees `read`."""
     program = shutil.which("bwrap") or ""
     sized = bool(program) and _version_of(program) >= (0, 7)
     with tempfile.TemporaryDirectory(prefix="aster-try-") as folder:
@@ -51,8 +51,8 @@ def probe(read: Sequence[str]) -> Probe:
         os.chmod(folder, 0o711)  # noqa: PTH101 - a user of the attempt's own has to get through
         own = replace(view, user=FIRST_USER)
         bwrap, lock = Bubblewrap(program, sized), Landlock()
-        no_bwrap = _try(bwrap, view) if program else _NO_BWRAP
-        no_lock = _why_no_landlock() or _try(lock, view)
+        no_bwrap = _try(bwrap, view, interpreter) if program else _NO_BWRAP
+        no_lock = _why_no_landlock() or _try(lock, view, interpreter)
         walled: list[Sandbox] = [each for each, why_not in ((bwrap, no_bwrap), (lock, no_lock)) if not why_not]
         return Probe(
             program=program,
@@ -61,7 +61,7 @@ def probe(read: Sequence[str]) -> Probe:
             landlock=no_lock,
             landlock_version=landlock.version(),
             groups=cgroups.find_parents(),
-            own_user=[each.name for each in walled if os.getuid() == 0 and not _try(each, own)],
+            own_user=[each.name for each in walled if os.getuid() == 0 and not _try(each, own, interpreter)],
         )
 
 
@@ -73,7 +73,7 @@ def _why_no_landlock() -> str:
     return "" if landlock.version() else "this kernel has no Landlock, or has it switched off"
 
 
-def _try(sandbox: Sandbox, view: View) -> str:
+def _try(sandbox: Sandbox, view: View, interpreter: str) -> str:
     """Return why a command does not run in `sandbox`, or ""."""
 
     def enter() -> None:
@@ -81,7 +81,7 @@ def _try(sandbox: Sandbox, view: View) -> str:
         sandbox.enter(view)
 
     try:
-        argv, kept = sandbox.wrap([sys.executable, "-I", "-S", "-c", _TRIAL], view)
+        argv, kept = sandbox.wrap([interpreter, "-I", "-S", "-c", _TRIAL], view)
         done = subprocess.run(
             argv,
             cwd=view.cwd,

@@ -29,6 +29,24 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Files of the machine that some stages may read.
+
+    Attributes:
+        name: a stage's "{data.NAME}" is the first of `places`; "" if no command names it.
+        places: absolute paths without links; the first is what it is, others are what links in it lead to. Empty:
+            withheld from this attempt.
+        link: where a link to it is laid: relative to the stage's folder, or "~/..." below its home; "" for nowhere.
+        stages: names of the stages.
+    """
+
+    name: str
+    places: list[str]
+    link: str
+    stages: list[str]
+
+
+@dataclass(frozen=True)
 class Spec:
     """Everything that one attempt needs.
 
@@ -46,6 +64,9 @@ class Spec:
         walls: the sandbox that stages run in.
         beside: how many attempts may run side by side, this one included.
         services: stages that run only beside another: they do not run on their own, and are killed with it.
+        given: what stages may read of the machine beside the system.
+        compiled: folder of compiled kernels, of which each stage gets a copy to use and change; "": an empty one is
+            made; None: compilers are left to their own ways.
     """
 
     attempt: str
@@ -66,6 +87,8 @@ class Spec:
     walls: Walls = field(default_factory=Walls)
     services: list[Stage] = field(default_factory=list)
     beside: int = 1
+    given: list[Given] = field(default_factory=list)
+    compiled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +132,8 @@ def decode_spec(data: bytes) -> Spec:
     """
     fields = json.loads(data)
     stages, services = ([Stage(**stage) for stage in fields.pop(key)] for key in ("stages", "services"))
-    return Spec(stages=stages, services=services, walls=Walls(**fields.pop("walls")), **fields)
+    given = [Given(**each) for each in fields.pop("given", [])]
+    return Spec(stages=stages, services=services, given=given, walls=Walls(**fields.pop("walls")), **fields)
 
 
 def encode_outcome(outcome: RawOutcome) -> bytes:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from .cgroups import UNIFIED, most_processes
-from .spec import Spec, Stage
+from .spec import Given, Spec, Stage
 from .walls import FIRST_USER, View
 
 MAX_FILE = 16 << 30
@@ -22,7 +22,17 @@ MAX_OPEN = 4096
 """Descriptors that a process of a stage may have open."""
 CPU_GRACE_S = 5
 """CPU seconds allowed beyond timeout x cpus, so that the wall clock is what normally ends a stage."""
-_PLACEHOLDER = re.compile(r"\{(outputs|seed|pictures)\}")
+_PLACEHOLDER = re.compile(r"\{(outputs|seed|pictures|data\.[A-Za-z0-9_-]+)\}")
+WITHHELD = "/nonexistent"
+"""Where data that an attempt may not see is said to be."""
+COMPILED = "compiled"
+"""The folder in a stage's home for what compilers keep."""
+_COMPILERS = {
+    "TRITON_CACHE_DIR": "triton",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "CUDA_CACHE_PATH": "cuda",
+    "NUMBA_CACHE_DIR": "numba",
+}
 
 
 class Folders(NamedTuple):
@@ -39,8 +49,15 @@ def command(spec: Spec, stage: Stage, outputs: str, pictures: str) -> list[str]:
     values = {"outputs": outputs, "seed": str(spec.seed)}
     if stage.trusted:
         values["pictures"] = pictures
+    for each in given(spec, stage):
+        values[f"data.{each.name}"] = (each.places or [f"{WITHHELD}/{each.name}"])[0]
     argv = [_PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in stage.command]
     return [spec.interpreter, *argv[1:]] if argv[0] in ("python", "python3") else argv
+
+
+def given(spec: Spec, stage: Stage) -> list[Given]:
+    """Return what a stage may read of the machine beside the system."""
+    return [each for each in spec.given if stage.name in each.stages]
 
 
 def user_of(spec: Spec) -> int:
@@ -53,6 +70,7 @@ def view(spec: Spec, stage: Stage, folders: Folders, gpus: Sequence[str], librar
     walls = spec.walls
     nodes = [walls.nodes[uuid] for uuid in gpus if uuid in walls.nodes]
     write, own = [folders.home], [library] * bool(library)
+    own += [*walls.own, *(place for each in given(spec, stage) for place in each.places)]
     if stage in spec.services:
         own += [folders.cwd, folders.outputs]
     else:
@@ -96,6 +114,8 @@ def environment(spec: Spec, gpus: Sequence[str], home: str, channels: Mapping[st
     }
     for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
         env[f"{library}_NUM_THREADS"] = str(spec.cpus)
+    if spec.compiled is not None:
+        env |= {name: f"{home}/{COMPILED}/{folder}" for name, folder in _COMPILERS.items()}
     if spec.seed_env:
         env[spec.seed_env] = str(spec.seed)
     return {**env, **channels}

@@ -31,7 +31,7 @@ class View:
         write: folders that it may change.
         read: files and folders that it may read and run; what is missing is left out.
         hidden: files and folders under `read` that it may not see.
-        own: files and folders of the attempt's own that it may read, wherever they lie.
+        own: files and folders that it may read wherever they lie, in something hidden too.
         devices: nodes under /dev that it may use beside the harmless ones.
         memory_mb: MiB that its files in memory (/tmp, /dev/shm) may take, each.
         processes: how many it may have, where a user namespace counts them apart from all others of its user.
@@ -56,7 +56,7 @@ class Walls:
     Attributes:
         sandbox: "bubblewrap", "landlock" or "plain".
         program: path of bwrap; "" where it is not used. `sized`: it can bound files in memory.
-        read, hidden: as in `View`, the same for all stages.
+        read, hidden: as in `View`, the same for all stages. `own`: what is read though it lies in something hidden.
         nodes: GPU UUID -> its device node; `shared_nodes`: those that every user of a GPU needs.
         own_user: each attempt has a user of its own, which takes a keeper that is root.
         groups: control group controller -> the folder in which groups for stages are made; empty: none can be.
@@ -67,6 +67,7 @@ class Walls:
     sized: bool = False
     read: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
     nodes: dict[str, str] = field(default_factory=dict)
     shared_nodes: list[str] = field(default_factory=list)
     own_user: bool = False

@@ -1,0 +1,70 @@
+"""From a problem to the executor of its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from aster.board import Board
+from aster.execution.arrivals import Judge
+from aster.execution.local import LocalExecutor
+from aster.execution.warm import compiled_kernels
+from aster.problems.judge import make_judge
+from aster.problems.model import Stage
+from aster.problems.problem import Problem
+from aster.sandbox.keeper.walls import Walls
+from aster.sandbox.plan import RunPlan, StagePlan
+from aster.surroundings import Surroundings, Tell
+
+
+def open_executor(
+    folder: Path,
+    board: Board,
+    problem: Problem,
+    around: Surroundings,
+    walls: Callable[[dict[str, str]], Walls],
+    tell: Tell,
+) -> LocalExecutor:
+    """Return the executor of a campaign's attempts on this machine, after its compile caches were filled.
+
+    Args:
+        folder: the campaign's.
+        walls: as in `LocalExecutor`.
+        tell: is told in a sentence what takes long.
+
+    Raises:
+        UserError: the sandbox does not work here, the machine has too few devices, or the caches cannot be filled.
+        ExecutorError: the machine is in trouble.
+    """
+
+    def make(plan: RunPlan, judge: Judge) -> LocalExecutor:
+        return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
+
+    plan, command = make_plan(problem, around), problem.spec.environment.warm
+    if command is not None:
+        compiled = compiled_kernels(folder, plan, command, problem.solution_files, make, tell)
+        plan = replace(plan, compiled=str(compiled.resolve()))
+    return make(plan, make_judge(problem.spec))
+
+
+def make_plan(problem: Problem, around: Surroundings) -> RunPlan:
+    """Return everything about the attempts of a problem that is not the candidate."""
+    spec = problem.spec
+    return RunPlan(
+        stages=tuple(_stage_plan(stage) for stage in spec.stages if stage.name not in spec.services),
+        services=tuple(_stage_plan(stage) for stage in spec.stages if stage.name in spec.services),
+        trusted_files=problem.trusted_files,
+        frozen_solution=tuple(problem.frozen_solution_files),
+        cpus=spec.resources.cpus,
+        gpus=spec.resources.gpus,
+        memory_mb=spec.resources.memory_mb,
+        seed_env=spec.seeds.env,
+        interpreter=around.interpreter,
+        given=around.given,
+    )
+
+
+def _stage_plan(stage: Stage) -> StagePlan:
+    return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "")
