@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
 from threadpoolctl import threadpool_limits
 
 from aster._version import VERSION
@@ -179,6 +180,28 @@ def _executor(folder: Path, board: Board, problem: Problem, sandbox: SandboxName
         return found
 
     return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
+
+
+def trial_executor(
+    problem: Problem, folder: Path, slots: int, sandbox: SandboxName, required: bool, longest_s: float | None = None
+) -> LocalExecutor:
+    """Return an executor of the problem's attempts outside any campaign, in `folder`, whose name marks its processes.
+
+    `longest_s`: a limit for every stage, if that is less than its own.
+
+    Raises:
+        UserError: the sandbox that is asked for, or needed, does not work here.
+        ExecutorError: the folder cannot be prepared.
+    """
+    plan = _run_plan(problem)
+    if longest_s is not None:
+        shorter = (structs.replace(each, timeout_s=min(each.timeout_s, longest_s)) for each in plan.stages)
+        plan = structs.replace(plan, stages=tuple(shorter))
+
+    def walls(nodes: dict[str, str]) -> Walls:
+        return choose_walls(sandbox, folder, nodes, required=required, service=bool(plan.services))
+
+    return LocalExecutor(folder, plan, make_judge(problem.spec), slots, mark=folder.name, walls=walls)
 
 
 def _begin_term(store: Store, executor: LocalExecutor, before: int, clock: Clock) -> None:

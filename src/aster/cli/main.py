@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import doctor, listing, running, show
+from aster.cli import check, doctor, listing, running, show
 from aster.errors import AsterError, UserError
 
 
@@ -39,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(running.run)
+app.command()(check.check)
 app.command()(running.resume)
 app.command()(running.stop)
 app.command()(listing.campaigns)
