@@ -109,7 +109,7 @@ def _show(found: Check) -> None:
 
     out = console()
     out.print(clean(found.title))
-    out.print(f"{found.sandbox} sandbox, {found.hardware}, {found.slots} slots; checked in {_time(found.took_s)}\n")
+    out.print(f"{found.sandbox} sandbox, {found.hardware}, {found.slots} slots; checked in {show_time(found.took_s)}\n")
     _show_score(out, found)
     _show_cost(out, found)
     _show_trials(out, found)
@@ -162,13 +162,13 @@ def _pairing(found: Check, decimals: int) -> str:
 def _show_cost(out: Console, found: Check) -> None:
     cost, pace = found.cost, found.pace
     out.print(
-        f"\none experiment: {_time(pace.wall_s)} of wall time ({_time(pace.turn_s)} with what Aster adds), "
-        f"{_time(pace.cpu_s)} of CPU, {pace.memory_mb:.0f} MiB"
+        f"\none experiment: {show_time(pace.wall_s)} of wall time ({show_time(pace.turn_s)} with what Aster adds), "
+        f"{show_time(pace.cpu_s)} of CPU, {pace.memory_mb:.0f} MiB"
     )
     dollars = "no price given (--device-price)" if cost.device_dollars is None else f"${cost.device_dollars:,.2f}"
     out.print(
-        f"a campaign of {cost.experiments} experiments: about {_time(cost.wall_s)} on {found.slots} slots, "
-        f"{_hours(cost.device_hours, cost.device)}, {_hours(cost.core_hours, 'core')} of CPU time used"
+        f"a campaign of {cost.experiments} experiments: about {show_time(cost.wall_s)} on {found.slots} slots, "
+        f"{show_hours(cost.device_hours, cost.device)}, {show_hours(cost.core_hours, 'core')} of CPU time used"
     )
     out.print(f"  models: ${cost.model_dollars:.2f} (ideas and the tuner call none); devices: {dollars}")
 
@@ -220,11 +220,13 @@ def _counts(trials: tuple[Trial, ...]) -> dict[str, int]:
     return {shown.get(name, name): count for name, count in found.items() if count}
 
 
-def _time(seconds: float) -> str:
+def show_time(seconds: float) -> str:
+    """Return a duration in the unit that fits, down to milliseconds."""
     from aster.report.wording import duration
 
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
 
 
-def _hours(hours: float, what: str) -> str:
+def show_hours(hours: float, what: str) -> str:
+    """Return hours of a device, such as "0.12 GPU hours"."""
     return f"{hours:.2g} {what} hours" if hours < 10 else f"{hours:,.0f} {what} hours"
