@@ -38,11 +38,42 @@ def open_executor(
         UserError: the sandbox does not work here, the machine has too few devices, or the caches cannot be filled.
         ExecutorError: the machine is in trouble.
     """
+    return _open(folder, problem, make_plan(problem, around), board.setup.slots, board.campaign, walls, tell)
 
+
+def open_trial_executor(
+    folder: Path,
+    problem: Problem,
+    around: Surroundings,
+    slots: int,
+    walls: Callable[[dict[str, str]], Walls],
+    tell: Tell,
+    longest_s: float | None = None,
+) -> LocalExecutor:
+    """Return an executor of attempts outside any campaign, in `folder`, whose name marks its processes.
+
+    `longest_s`: a limit for every stage, if that is less than its own. The rest is as in `open_executor`.
+    """
+    plan = make_plan(problem, around)
+    if longest_s is not None:
+        shorter = (replace(each, timeout_s=min(each.timeout_s, longest_s)) for each in plan.stages)
+        plan = replace(plan, stages=tuple(shorter))
+    return _open(folder, problem, plan, slots, folder.name, walls, tell)
+
+
+def _open(
+    folder: Path,
+    problem: Problem,
+    plan: RunPlan,
+    slots: int,
+    mark: str,
+    walls: Callable[[dict[str, str]], Walls],
+    tell: Tell,
+) -> LocalExecutor:
     def make(plan: RunPlan, judge: Judge) -> LocalExecutor:
-        return LocalExecutor(folder, plan, judge, board.setup.slots, mark=board.campaign, walls=walls)
+        return LocalExecutor(folder, plan, judge, slots, mark=mark, walls=walls)
 
-    plan, command = make_plan(problem, around), problem.spec.environment.warm
+    command = problem.spec.environment.warm
     if command is not None:
         compiled = compiled_kernels(folder, plan, command, problem.solution_files, make, tell)
         plan = replace(plan, compiled=str(compiled.resolve()))

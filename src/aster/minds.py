@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from aster.campaign.decide import Minds
@@ -80,16 +81,21 @@ def surface_map(problem: Problem) -> SurfaceMap:
     return SurfaceMap(solution.root, solution.surfaces)
 
 
-def tuned_surfaces(problem: Problem, library: IdeaLibrary) -> dict[str, None]:
-    """Return the surfaces that have constants, in the solution as it is or as one of its ideas makes it."""
+def tuned_constants(problem: Problem, library: IdeaLibrary) -> dict[str, int]:
+    """Return how many constants each surface has, in the solution as it is or as one of its ideas makes it."""
     surfaces = surface_map(problem)
     trees: list[tuple[Mapping[str, bytes], tuple[KnobSpec, ...]]] = [(problem.editable_files, ())]
     for idea in library.values():
         patched = {path: text.encode("utf-8") for path, text in idea.patched.items()}
         trees.append(({**problem.editable_files, **patched} if idea.knobs else patched, idea.knobs))
     names = {constant.name for files, knobs in trees for constant in constants_of(files, knobs)}
-    found = {surfaces.of(*_split(name)) for name in names}
-    return dict.fromkeys(sorted(found))
+    found = Counter(surfaces.of(*_split(name)) for name in names)
+    return dict(sorted(found.items()))
+
+
+def tuned_surfaces(problem: Problem, library: IdeaLibrary) -> dict[str, None]:
+    """Return the surfaces that have constants; the tuner predicts no gain there."""
+    return dict.fromkeys(tuned_constants(problem, library))
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -87,13 +87,18 @@ def held_back(board: Board) -> int:
     20% of the budget or one claim, whichever is more (never over half), less what confirmation has used. While
     nothing stands to be confirmed the smallest claim is enough, so that what confirmation does not need is searched.
     """
-    total = board.setup.limits.experiments
-    assert total is not None
     fewest = claim_experiments(board.setup, "fewest")
     if nothing_to_confirm(board):
         return fewest
-    claim = min(claim_experiments(board.setup), max(fewest, total // 2))
-    return max(fewest, max(math.ceil(HELD_BACK * total), claim) - board.spend.confirm)
+    return max(fewest, set_aside(board.setup) - board.spend.confirm)
+
+
+def set_aside(setup: Setup) -> int:
+    """Return how many experiments of the budget are for confirmation once there is something to confirm."""
+    total = setup.limits.experiments
+    assert total is not None
+    claim = min(claim_experiments(setup), max(claim_experiments(setup, "fewest"), total // 2))
+    return max(math.ceil(HELD_BACK * total), claim)
 
 
 def attempt_seconds(board: Board) -> float:

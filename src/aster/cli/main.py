@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import doctor, listing, preparing, running, show
+from aster.cli import check, doctor, listing, preparing, running, show
 from aster.errors import AsterError, UserError
 
 
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 app.command()(preparing.prepare)
 app.command()(running.run)
+app.command()(check.check)
 app.command()(running.resume)
 app.command()(running.stop)
 app.command()(listing.campaigns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from aster.cli.options import (
     SandboxName,
     SandboxOption,
 )
+
+if TYPE_CHECKING:
+    from aster.domain.records import Mode
 
 LEFT = 130
 """Exit code of a campaign that was left by two interrupts."""
@@ -50,6 +53,9 @@ def run(
     sandbox: SandboxOption = SandboxName.auto,
     require_sandbox: RequireSandboxOption = False,
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, its cost and what it could tell; run and write nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a new campaign on a problem, under a budget.
@@ -63,15 +69,20 @@ def run(
     from aster.problems.problem import load_problem
 
     found = load_problem(problem)
+    chosen: Mode | None = None if mode is None else mode.value
+    budget = Budget(wall=wall, experiments=experiments)
+    if dry_run:
+        from aster.cli.plan import show_plan
+        from aster.rehearsal import rehearse
+
+        plan = rehearse(found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns)
+        show_plan(plan, as_json)
+        return
     check_sandbox(found, sandbox.value, require_sandbox, tell)
     folder = create(
-        found,
-        Budget(wall=wall, experiments=experiments),
-        researcher=researcher,
-        slots=slots,
-        seed=seed,
-        mode=None if mode is None else mode.value,
-        campaigns=campaigns,
+        found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns, tell=tell
+    )
+        found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns, tell=tell
     )
     _carry_out(folder, sandbox, require_sandbox, as_json)
 

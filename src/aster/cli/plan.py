@@ -1,0 +1,85 @@
+"""What `aster run --dry-run` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aster.rehearsal import Rehearsal
+
+
+def show_plan(plan: Rehearsal, as_json: bool) -> None:
+    """Print a campaign's plan."""
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(plan).decode())
+        return
+    from aster.cli.words import clean, console
+    from aster.report.wording import duration
+
+    out = console()
+    out.print(f"{clean(plan.title)}: the plan; nothing runs and nothing is written")
+    ceilings = [f"{plan.limit} experiments"] if plan.limit is not None else []
+    ceilings += [f"{duration(plan.wall_s)} of wall time"] if plan.wall_s is not None else []
+    out.print(f"budget: {', '.join(ceilings)}; {plan.slots} slots, {plan.mode}, seed {plan.seed}")
+    _show_split(out, plan)
+    _show_reach(out, plan)
+    _show_grounds(out, plan)
+    _show_cost(out, plan)
+
+
+def _show_split(out: Console, plan: Rehearsal) -> None:
+    low, high = plan.claim
+    claim = f"a claim takes {low}" if low == high else f"a claim takes {low} to {high}"
+    out.print(f"baseline: {_count(plan.baseline, 'run')}")
+    if plan.search is None or plan.held_back is None:
+        out.print(f"search: what the time allows; 20% of it is held back for confirmation ({claim} experiments)")
+        return
+    about = "" if plan.experiments == plan.limit else "about "
+    out.print(f"search: {about}{plan.search} experiments, and what confirmation leaves over")
+    out.print(f"confirmation: {about}{plan.held_back} experiments held back ({claim})")
+
+
+def _show_reach(out: Console, plan: Rehearsal) -> None:
+    if plan.exact:
+        out.print(f"detectable: {plan.metric} is exact, so a claim scores the artifacts again; there is no noise")
+        return
+    kind = "pairs" if plan.paired else "runs a side"
+    for at, each in enumerate(plan.reach):
+        units = f", {plan.gains[at].gain:.3g} in {plan.metric}" if plan.gains else ""
+        out.print(f"detectable: a true gain of {each.gain:.2f} sd by {each.pairs} {kind} (80% power){units}")
+    if plan.known is None:
+        out.print("  the noise (sd) is not known yet: `aster check` measures it")
+    elif plan.known.sd is not None:
+        out.print(f"  noise: sd {plan.known.sd:.3g} over {plan.known.n} runs, measured by {plan.known.campaign}")
+
+
+def _show_grounds(out: Console, plan: Rehearsal) -> None:
+    out.print(f"researcher {plan.researcher}, on {_count(len(plan.grounds), 'surface')}:")
+    for each in plan.grounds:
+        parts = [f"{_count(each.ideas, 'idea')} with {_count(each.knobs, 'knob')}"] if each.ideas else []
+        parts += [f"{_count(each.constants, 'constant')} to tune"] if each.constants else []
+        out.print(f"  {each.surface}: {', '.join(parts)}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _show_cost(out: Console, plan: Rehearsal) -> None:
+    from aster.cli.check import show_hours, show_time
+
+    if plan.cost is None or plan.known is None:
+        out.print("cost: $0.00 for models; how long an experiment takes is not known yet: `aster check` measures it")
+        return
+    cost = plan.cost
+    out.print(
+        f"cost: about {cost.experiments} experiments of {show_time(plan.known.pace.wall_s)} (as in "
+        f"{plan.known.campaign} on {plan.known.hardware}): {show_time(cost.wall_s)}, "
+        f"{show_hours(cost.device_hours, cost.device)}; $0.00 for models"
+    )
