@@ -82,8 +82,6 @@ def run(
     folder = create(
         found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns, tell=tell
     )
-        found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns, tell=tell
-    )
     _carry_out(folder, sandbox, require_sandbox, as_json)
 
 
