@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import check, doctor, listing, preparing, running, show
+from aster.cli import auditing, check, doctor, listing, preparing, running, show
 from aster.errors import AsterError, UserError
 
 
@@ -47,6 +47,7 @@ app.command()(listing.campaigns)
 app.command()(show.show)
 app.command()(listing.report)
 app.command()(listing.problems)
+app.command()(auditing.audit)
 app.command()(doctor.doctor)
 
 

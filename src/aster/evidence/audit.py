@@ -139,6 +139,8 @@ class Audit(Struct, frozen=True):
             on average, where no change does anything.
         nothing, better, worse: the shares of all changes that do nothing, help and hurt, as far as the run tells.
         reruns: what it would take to settle whether the best beats the baseline; None without a best.
+        anchor: the last step before the best that is likely real, None if there is none.
+        later: what it would take to settle whether the best beats that step.
         sensitivity: the same under half and twice the sd.
     """
 
@@ -160,6 +162,8 @@ class Audit(Struct, frozen=True):
     better: float
     worse: float
     reruns: Reruns | None
+    anchor: int | None
+    later: Reruns | None
     sensitivity: tuple[Sensitivity, ...]
 
     def count(self, verdict: Verdict) -> int:
@@ -182,6 +186,8 @@ def audit(tried: Sequence[Tried], goal: Goal, noise: Noise) -> Audit:
     whole = _judge(run, _fits(run.chain, noise))
     best = run.best()
     tries = run.measured - run.repeats
+    anchor = _anchor(whole.steps, best)
+    later = None if best is None or anchor is None else whole.totals[best].mean - whole.totals[anchor + 1].mean
     return Audit(
         goal=goal,
         noise=noise,
@@ -201,8 +207,16 @@ def audit(tried: Sequence[Tried], goal: Goal, noise: Noise) -> Audit:
         better=whole.better,
         worse=whole.worse,
         reruns=None if best is None else reruns(whole.totals[best].mean, noise.sd),
+        anchor=anchor,
+        later=None if later is None else reruns(later, noise.sd),
         sensitivity=tuple(_sensitivity(run, noise.sd * factor) for factor in (0.5, 2.0)),
     )
+
+
+def _anchor(steps: Sequence[Step], best: int | None) -> int | None:
+    """Return the last likely real step before version `best`, None if that is the step to it."""
+    real = [k for k, step in enumerate(steps[: best or 0]) if step.verdict == "likely real"]
+    return real[-1] if real and best is not None and real[-1] + 1 != best else None
 
 
 def reruns(gain: float, sd: float) -> Reruns:
@@ -295,9 +309,7 @@ def _judge(run: _Run, fits: Sequence[Fit]) -> _Judged:
         chance = sum(each.chances[k] for each in fits) / len(fits)
         likely = _estimate([each.gains[k] for each in fits])
         honest = _oriented(levels[k + 1], run.sign)
-        steps.append(
-            Step(kept.line, kept.label, run.sign * firsts[k + 1], gain, gain / spread, chance, likely, honest)
-        )
+        steps.append(Step(kept.line, kept.label, run.sign * firsts[k + 1], gain, gain / spread, chance, likely, honest))
     return _Judged(
         tuple(_oriented(level, run.sign) for level in levels),
         tuple(_estimate([each.totals[k] for each in fits]) for k in range(len(run.kept))),

@@ -3,9 +3,9 @@
 The model. Version k of the code has a true value. Each change moves the value of the version that it was made on by an
 amount drawn from one distribution, the *prior*; each measurement adds normal noise of a known sd. The prior is not
 assumed but learnt from all changes of the run, those that were thrown away included, as in empirical Bayes (Robbins
-1956, Efron and Morris 1973): a share of changes that do nothing at all and, on either side of zero, a mixture of uniform
-distributions that begin at zero (Stephens 2017, "False discovery rates: a new deal"). A short run does not know its
-prior well, so its weights are not fitted but drawn from their posterior (Diebolt and Robert 1994), and the answers
+1956, Efron and Morris 1973): a share of changes that do nothing at all and, on either side of zero, a mixture of
+uniform distributions that begin at zero (Stephens 2017, "False discovery rates: a new deal"). A short run does not know
+its prior well, so its weights are not fitted but drawn from their posterior (Diebolt and Robert 1994), and the answers
 averaged over the draws; the draws are seeded, so that the same chain has the same answer.
 
 Why selection needs no further correction: whether a change was kept is a function of the measurements alone, so given
@@ -214,23 +214,25 @@ class _Lattice:
         tried = self.tried[np.arange(len(self.parents)), places[self.parents]]
         sums = np.cumsum(np.concatenate([tried, np.reshape(rows, (len(rows), len(weights)))]) * weights, axis=1)
         kinds = (sums < rng.random((len(sums), 1)) * sums[:, -1:]).sum(axis=1)
-        return np.bincount(kinds, minlength=len(weights))
+        counts: Array = np.bincount(kinds, minlength=len(weights)).astype(np.float64)
+        return counts
 
     def totals(self, messages: _Messages) -> Iterator[tuple[int, Array]]:
-        """Yield each version's gain over version 0 from their joint distribution: (cells of the first share, shares)."""
+        """Yield each version's gain over version 0, from their joint distribution: (cells of the first, shares)."""
         from numpy.lib.stride_tricks import sliding_window_view
 
         joint = np.diag(messages.ahead[0])
         for k, points in enumerate(self.points):
             if k:
-                steps = sliding_window_view(messages.kernels[k - 1], 2 * REACH + 1)[:, ::-1].T  # [a, b]: kernel of b - a
+                steps = sliding_window_view(messages.kernels[k - 1], 2 * REACH + 1)[
+                    :, ::-1
+                ].T  # [a, b]: kernel of b - a
                 joint = _norm((joint @ steps) * messages.nodes[k])
             shares = joint * messages.back[k]
             apart = np.rint((points[None, :] - self.points[0][:, None]) / self.cell).astype(int)
             low = int(apart.min())
-            sums = np.bincount((apart - low).ravel(), shares.ravel())
+            sums: Array = np.bincount((apart - low).ravel(), shares.ravel()).astype(np.float64)
             yield low, _norm(sums)
-
 
 
 class _Tallies:
@@ -278,14 +280,16 @@ class _Tallies:
                 for apart, sums in zip(lattice.apart, self._gains, strict=True)
             ),
             totals=tuple(
-                Spread((low + np.arange(len(sums))) * lattice.cell, _norm(sums)) for low, sums in self._totals
+                Spread((low + np.arange(len(sums), dtype=np.float64)) * lattice.cell, _norm(sums))
+                for low, sums in self._totals
             ),
             chances=tuple(float(worse) / len(self._weights) for worse in self._worse),
         )
 
 
 def _norm(weights: Array) -> Array:
-    return weights / weights.sum()
+    shares: Array = weights / weights.sum()
+    return shares
 
 
 def _draw(rng: np.random.Generator, weights: Array) -> int:

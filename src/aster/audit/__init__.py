@@ -1,0 +1,1 @@
+"""Audits of runs that other tools made: reading their results files, judging the kept gains, showing the verdict."""
