@@ -32,7 +32,7 @@ COLOURS: dict[Verdict, str] = {
     "likely real": VERDICTS["confirmed"],
     "unclear": VERDICTS["undecided"],
     "likely noise": VERDICTS["refuted"],
-    "not better": FAINT,
+    "not better": SOFT,
 }
 HONEST = "#7a4fa3"
 
@@ -132,9 +132,12 @@ def _interval(estimate: Estimate, places: int) -> str:
 
 
 def _dress(panel: Axes, last: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     panel.grid(axis="y", color=GRID, lw=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     if last:
         panel.set_xlabel("experiment, in the order of the file", fontsize=8)
     else:
@@ -161,6 +164,7 @@ def _draw_header(figure: Figure, view: Summary, height: float) -> None:
     verdicts: list[Verdict] = ["likely real", "unclear", "likely noise", "not better"]
     handles: list[Any] = [dot(COLOURS[v], f"{v} ({view.audit.count(v)})") for v in verdicts if view.audit.count(v)]
     handles += [
+        dot(INK, "baseline", "s"),
         dot(DOT, "not kept"),
         Line2D([], [], color=LINE, lw=1.3, label="as claimed"),
         Line2D([], [], color=HONEST, lw=1.8, label="honest estimate"),

@@ -173,8 +173,8 @@ def _settle(wanted: Reruns, against: str, places: int) -> str:
     gain = gain_text(wanted.gain, places)
     if not settles(wanted):
         return (
-            f"Reruns would hardly settle whether the best beats {against}: the honest gain, {gain}, is small beside the "
-            f"noise (not even {wanted.each} runs of each reach {percent(POWER)} power)."
+            f"Reruns would hardly settle whether the best beats {against}: the honest gain, {gain}, is small beside "
+            f"the noise (not even {wanted.each} runs of each reach {percent(POWER)} power)."
         )
     return (
         f"To settle whether the best beats {against}: run each {wanted.each} more times on fresh seeds, in turn "

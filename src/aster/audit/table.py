@@ -102,11 +102,12 @@ def _rows(text: str) -> list[Row]:
     if "\t" in first:
         cells = [(at, line.split("\t")) for at, line in enumerate(lines, 1)]
     else:
-        reader = csv.reader(lines, delimiter=max(",;|", key=first.count), skipinitialspace=True)
+        comma = max(",;|", key=first.count)
+        reader = csv.reader(lines, delimiter=comma, skipinitialspace=True, strict=True)
         try:
             cells = [(reader.line_num, row) for row in reader]
-        except csv.Error:  # a field beyond csv's limit, behind a quote that nobody closed
-            cells = [(at, line.split(",")) for at, line in enumerate(lines, 1)]
+        except csv.Error:  # a quote that nobody closed would swallow the rows below it
+            cells = [(at, line.split(comma)) for at, line in enumerate(lines, 1)]
     stripped = [(at, tuple(cell.strip() for cell in row)) for at, row in cells]
     return [Row(at, row) for at, row in stripped if any(row)]
 

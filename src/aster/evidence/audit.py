@@ -141,7 +141,7 @@ class Audit(Struct, frozen=True):
         reruns: what it would take to settle whether the best beats the baseline; None without a best.
         anchor: the last step before the best that is likely real, None if there is none.
         later: what it would take to settle whether the best beats that step.
-        sensitivity: the same under half and twice the sd.
+        sensitivity: the same under other sds.
     """
 
     goal: Goal
@@ -176,8 +176,8 @@ class Audit(Struct, frozen=True):
         return sum(step.gain > 0 for step in self.steps)
 
 
-def audit(tried: Sequence[Tried], goal: Goal, noise: Noise) -> Audit:
-    """Return the audit of a run.
+def audit(tried: Sequence[Tried], goal: Goal, noise: Noise, factors: Sequence[float] = (0.5, 2.0)) -> Audit:
+    """Return the audit of a run, and what it would be under the sd times each of the `factors`.
 
     Raises:
         ValueError: nothing was measured, a value is not finite, or the sd is not above 0.
@@ -209,7 +209,7 @@ def audit(tried: Sequence[Tried], goal: Goal, noise: Noise) -> Audit:
         reruns=None if best is None else reruns(whole.totals[best].mean, noise.sd),
         anchor=anchor,
         later=None if later is None else reruns(later, noise.sd),
-        sensitivity=tuple(_sensitivity(run, noise.sd * factor) for factor in (0.5, 2.0)),
+        sensitivity=tuple(_sensitivity(run, noise.sd * factor) for factor in factors),
     )
 
 
