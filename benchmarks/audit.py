@@ -5,8 +5,8 @@
 A row for each world (see aster.testing.greedy), number of changes, and knowledge of the noise: its sd, or so many
 repeats of the baseline. "Coverage" is how often the 95% interval holds the truth: of the best version's value, and of
 its gain over the baseline. "Bias" is the mean error of the best version's value, in sds of the noise, as it was
-measured and after shrinkage; positive flatters. Then the kept steps a run, how many of them truly gained nothing, what the audit
-expects, and how many of those it calls likely real or likely noise are.
+measured and after shrinkage; positive flatters. Then the kept steps a run, how many of them truly gained nothing, how
+many the audit expects to, and how many it calls likely real or likely noise, with the share of those that are.
 """
 
 from __future__ import annotations
@@ -86,9 +86,10 @@ def main() -> None:
             f"python benchmarks/audit.py --runs {asked.runs} --changes {' '.join(map(str, asked.changes))} "
             f"--repeats {' '.join(map(str, asked.repeats))}"
         )
-        words = f"# Audits of simulated keep-if-better runs\n\n    {command}\n\n{asked.runs} runs a row, "
-        words += f"Python {platform.python_version()}. " + " ".join(__doc__.split("A row for")[1].split())
-        asked.markdown.write_text(words.replace(". each", ". A row for each", 1) + "\n\n" + "\n".join(lines) + "\n")
+        about = " ".join(__doc__.partition("A row for")[2].split())
+        words = f"{asked.runs} runs a row, Python {platform.python_version()}. A row for {about}"
+        title = "# How far `aster audit` can be believed: simulated keep-if-better runs"
+        asked.markdown.write_text(f"{title}\n\n    {command}\n\n{words}\n\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ def headline(view: Summary) -> str:
         return f"Nothing was kept that measured better than what it replaced: {count(found.measured, 'experiment')}."
     share = percent(round(found.expected_false / found.gained, 2))
     return (
-        f"Of {count(found.gained, 'kept gain')}, {found.count('likely real')} are likely real, "
-        f"{found.count('unclear')} unclear and {found.count('likely noise')} likely noise; "
+        f"{count(found.gained, 'kept gain')}: {found.count('likely real')} likely real, "
+        f"{found.count('unclear')} unclear, {found.count('likely noise')} likely noise; "
         f"about {found.expected_false:.1f} ({share}) are expected to be no gain."
     )
 
