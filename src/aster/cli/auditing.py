@@ -64,7 +64,7 @@ def audit(
     )
     run = read_run(read_table(file), wanted, str(file))
     noise, tried = noise_of(run, sd, repeats)
-    view = summarize(file.resolve(), run, tried, noise)
+    view = summarize(file, run, tried, noise)
     folder = out if out is not None or as_json else Path(f"{file.stem}-audit")
     _show(view, as_json)
     if folder is not None:
