@@ -15,7 +15,7 @@ def test_one_version_alone_is_what_was_measured() -> None:
     found = fit(Chain(((5.0,),)), 2.0)
     assert found.levels[0].mean == pytest.approx(5.0, abs=0.01)
     assert found.levels[0].quantile(0.975) == pytest.approx(5.0 + 1.96 * 2.0, abs=2.0 / CELLS)
-    assert found.gains == found.chances == ()
+    assert len(found.gains) == len(found.chances) == 0
 
 
 def test_repeats_of_a_version_sharpen_it() -> None:
