@@ -11,7 +11,7 @@ import pytest
 from tests.toys import toy_problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from aster import app
+from aster import app, attempts
 from aster.app import create, load_campaign, opened_at, overview, request_stop, research, run
 from aster.board import Board
 from aster.campaign.budget import Budget
@@ -49,7 +49,7 @@ def stopping(folder: Path) -> Callable[..., LocalExecutor]:
 
 
 def test_a_stop_counts_from_when_the_campaign_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "LocalExecutor", stopping(folder))
+    monkeypatch.setattr(attempts, "LocalExecutor", stopping(folder))
     board = run(folder).board
     assert board.ended == "stopped: early"
     assert not board.experiments

@@ -143,6 +143,8 @@ def _without(root: str, hidden: list[str]) -> Iterator[str]:
     elif root not in hidden and os.path.isdir(root):  # noqa: PTH112
         for name in os.listdir(root):  # noqa: PTH208
             path = f"{root.rstrip('/')}/{name}"
+            if os.path.islink(path):  # noqa: PTH114
+                continue  # a rule for it would be one for what it leads to, which may be what is hidden
             yield from _without(path, [each for each in hidden if covers(path, each)])
 
 
