@@ -19,7 +19,18 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 def test_a_sound_machine(aster: Aster, campaigns: Path) -> None:
     result = aster("doctor")
     assert result.exit_code == 0
-    for name in ("python", "platform", "cores", "memory", "GPUs", "hardware", "SQLite", "packages", "campaigns"):
+    for name in (
+        "python",
+        "platform",
+        "cores",
+        "memory",
+        "GPUs",
+        "hardware",
+        "SQLite",
+        "packages",
+        "environments",
+        "campaigns",
+    ):
         assert re.search(rf"^{name} +\S", result.stdout, re.MULTILINE), name
     assert "ledger and lock work" in result.stdout
     walls, probe = choose_walls("auto", campaigns, {}), probe_machine()

@@ -9,12 +9,13 @@ import pytest
 from tests.exploits.exploit import SANDBOXES, Sandbox
 from tests.walls import walls_or_skip
 
+from aster.domain.events import AttemptLost
 from aster.domain.records import Failed, Invalid, Measured, Result
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.sandbox.layers import Needs
 from aster.sandbox.plan import GivenPlan, RunPlan, StagePlan
-from aster.testing.executors import judge, outcome
+from aster.testing.executors import collect, judge, outcome
 
 READ = """\
 import json, os, pathlib, sys
@@ -106,6 +107,15 @@ def test_it_cannot_be_changed(field: Field, data: Path) -> None:
     change = "\ntry:\n    open('data/train', 'w').write('mine')\nexcept OSError:\n    pass\n"
     assert value(field.run(READ + change)) == 12
     assert (data / "train").read_text() == "train"
+
+
+def test_data_that_is_gone_is_no_fault_of_the_candidate(field: Field, data: Path) -> None:
+    (data / "train").unlink()
+    field.executor.submit(Job("x-1.1", "x-1", 7, {"solution/main.py": READ.encode()}))
+    [arrival] = collect(field.executor)
+    fact = arrival.fact
+    assert isinstance(fact, AttemptLost)
+    assert str(data / "train") in fact.reason
 
 
 def test_something_in_its_place(field: Field, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ visible = ["solve", "score"]
 
 def test_the_whole_of_it(toml: Toml) -> None:
     files = {**toml("[archive]", WHOLE, '"{outputs}/x.json", "--seed"', '"{data.train}", "--seed"')}
-    spec = read_spec({**files, "requirements.txt": b"numpy\n"}, "p")
+    spec = read_spec({**files, "requirements.txt": b"numpy\n", "prepare.py": b""}, "p")
     assert spec.environment.caches == ("~/.cache/things", "/srv/cache")
     assert spec.environment.warm == ("python", "solution/solve.py", "--compile-only")
     assert (spec.environment.python, spec.environment.requirements) == (">=3.11,<4", "requirements.txt")
@@ -73,6 +73,8 @@ def data(text: str) -> str:
         ("[environment]\nwarm = []\n[archive]", "environment.warm", "a list of words"),
         ('[environment]\npip = "x"\n[archive]', "environment.pip", "unknown key"),
         ("[prepare]\n[archive]", "prepare.command", "missing"),
+        ('[prepare]\ncommand = ["python", "prepare.py"]\n[archive]', "prepare.command[1]", 'no file "prepare.py"'),
+        ('[environment]\nwarm = ["python", "evaluate.py"]\n[archive]', "environment.warm[1]", 'no file "evaluate.py"'),
         ('[prepare]\ncommand = ["x"]\ntimeout = "soon"\n[archive]', "prepare.timeout", "must be a time"),
         (data("").replace('"score"', '"scor"'), "data[0].visible", 'did you mean "score"'),
         (data("").replace('"data"', '"solution/data"'), "data[0].path", "keep data out of solution/"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ from aster.sandbox import layers
 from aster.sandbox.folder import make_spec
 from aster.sandbox.keeper.probe import Probe
 from aster.sandbox.keeper.walls import Walls
-from aster.sandbox.layers import SANDBOXES, SandboxName, check_no_weaker, choose_walls, holds, limits, readable
+from aster.sandbox.layers import (
+    SANDBOXES,
+    Needs,
+    SandboxName,
+    check_no_weaker,
+    choose_walls,
+    holds,
+    limits,
+    probe_machine,
+    readable,
+)
 from aster.sandbox.plan import RunPlan
 
 ALL = Probe("/usr/bin/bwrap", True, "", "", 7, {"unified": "/sys/fs/cgroup/me"})
@@ -59,6 +70,18 @@ def test_plain_is_refused_where_more_is_needed(
     assert told in str(caught.value)
     with pytest.raises(UserError, match="service stage needs more"):
         choose_walls(wanted, tmp_path, {}, service=True)
+
+
+def test_an_interpreter_that_needs_what_it_cannot_see_takes_no_walls_down(tmp_path: Path) -> None:
+    if not (probe_machine().bubblewrap and probe_machine().landlock):
+        (tmp_path / "unseen").write_text("")
+        python = tmp_path / "python"
+        python.write_text(f'#!/bin/sh\ncat {tmp_path}/unseen && exec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        needs = Needs(interpreter=str(python))
+        with pytest.raises(UserError, match=r"python does not run in \w+, which works here: .*--sandbox plain"):
+            choose_walls("auto", tmp_path, {}, needs=needs)
+        assert choose_walls("plain", tmp_path, {}, needs=needs).sandbox == "plain"
 
 
 def test_nothing_weaker_unasked() -> None:

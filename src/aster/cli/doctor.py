@@ -64,7 +64,16 @@ def _versions() -> list[str]:
     found = {name: _version(name) for name in DEPENDENCIES}
     _row("packages", ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.items()))
     missing = [name for name, version in found.items() if version is None]
+    _environments()
     return [f"{name} is not installed: pip install {name}" for name in missing]
+
+
+def _environments() -> None:
+    """Say with what the environments of problems are built, and where they are kept."""
+    from aster.environments.cache import cache_folder
+
+    uv = shutil.which("uv")
+    _row("environments", f"built with {uv or 'venv and pip'}, kept in {cache_folder()}")
 
 
 def _version(name: str) -> str | None:

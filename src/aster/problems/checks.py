@@ -90,7 +90,7 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
         _check_metrics(draft),
         _check_seeds(draft),
         _check_names(draft),
-        check_environment(draft.environment, draft.prepare, files),
+        check_environment(draft.environment, draft.prepare, draft.solution, files),
         check_data(whole(draft.data) or (), whole(draft.stages), draft.solution, draft.metrics),
     )
     troubles.extend(Trouble(where, key, text) for key, text in found)

@@ -28,8 +28,11 @@ def data_paths(toml: bytes) -> frozenset[str]:
     return frozenset(path.as_posix() for path in inside if ".." not in path.parts and path.parts)
 
 
-def check_environment(environment: Environment | None, prepare: Prepare | None, files: Mapping[str, bytes]) -> Found:
+def check_environment(
+    environment: Environment | None, prepare: Prepare | None, solution: Solution | None, files: Mapping[str, bytes]
+) -> Found:
     """Yield what is wrong with [environment] and [prepare], as (key, text)."""
+    yield from _missing_scripts("prepare.command", prepare.command if prepare else (), files)
     if environment is None:
         return
     wanted, chosen = environment.requirements, environment.interpreter
@@ -42,12 +45,23 @@ def check_environment(environment: Environment | None, prepare: Prepare | None, 
         yield "environment.python", "says what an environment is built with, so it needs requirements beside it"
     if environment.env and prepare is None:
         yield "environment.env", "is passed to [prepare] only, and there is none; remove it, or add a [prepare]"
+    inside = {path: b"" for path in files if solution is None or path.startswith(f"{solution.root}/")}
+    yield from _missing_scripts("environment.warm", environment.warm or (), inside)
     for index, cache in enumerate(environment.caches):
         if cache[0] not in "/~":
             yield (
                 f"environment.caches[{index}]",
                 f'"{cache}" lies in the problem folder; name it as [[data]], or give a path from / or ~/',
             )
+
+
+def _missing_scripts(key: str, command: Sequence[str], files: Mapping[str, bytes]) -> Found:
+    """Yield the words that look like a script of the problem folder and are none of `files`."""
+    for index, word in enumerate(command):
+        path = word.removeprefix("./")
+        if re.fullmatch(r"[^/~-]\S*\.(py|sh)", path) and path not in files:
+            near = nearest(path, files) or "; write it"
+            yield f"{key}[{index}]", f'there is no file "{path}" that it could run{near}'
 
 
 def check_data(

@@ -106,8 +106,13 @@ def choose_walls(
         ExecutorError: the trial of the sandboxes cannot be run.
     """
     probe = probe_machine(needs.interpreter) if needs.interpreter else probe_machine()
-    reasons = {"bubblewrap": probe.bubblewrap, "landlock": probe.landlock, "plain": ""}
-    name = wanted if wanted != "auto" else next(each for each in reasons if not reasons[each])
+    reasons = _reasons(probe)
+    name = wanted if wanted != "auto" else _strongest(probe)
+    if wanted == "auto" and needs.interpreter and (ours := _strongest(probe_machine())) != name:
+        raise UserError(
+            f"The interpreter {needs.interpreter} does not run in {ours}, which works here: {reasons[ours]}. What it "
+            f"needs may lie outside of its environment. Mend that, or say --sandbox {name} to go on in the weaker one."
+        )
     if reasons[name]:
         raise UserError(
             f"The {name} sandbox does not work here: {reasons[name]}. Mend that, or leave out --sandbox to use the "
@@ -135,6 +140,15 @@ def choose_walls(
         groups=probe.groups,
         own_user=name in probe.own_user and _open_to_all(campaign, nodes, needs),
     )
+
+
+def _reasons(probe: Probe) -> dict[SandboxName, str]:
+    """Return why each sandbox does not work, "" if it does, the strongest first."""
+    return {"bubblewrap": probe.bubblewrap, "landlock": probe.landlock, "plain": ""}
+
+
+def _strongest(probe: Probe) -> SandboxName:
+    return next(name for name, why_not in _reasons(probe).items() if not why_not)
 
 
 def check_no_weaker(found: str, before: Sequence[str]) -> None:
@@ -181,13 +195,15 @@ def holds(walls: Walls) -> Sequence[str]:
     first = {
         "bubblewrap": (
             "Candidate code sees no file of yours: only the system's programs and libraries, the interpreter with its "
-            "packages, all read-only, and its own folders. Other attempts, the ledger and the evaluator are not there.",
+            "packages, what the problem gives it, all read-only, and its own folders. Other attempts, the ledger, the "
+            "evaluator and data for others are not there.",
             "It has no network, not even to this machine, and sees no process but its own; it has no capabilities, "
             "and the kernel's rarer calls are refused.",
         ),
         "landlock": (
             "Candidate code can open no file of yours: only the system's programs and libraries, the interpreter with "
-            "its packages, all read-only, and its own folders. Other attempts, the ledger and the evaluator are shut.",
+            "its packages, what the problem gives it, all read-only, and its own folders. Other attempts, the ledger, "
+            "the evaluator and data for others are shut.",
             "It can make no sockets, trace no process and gain no rights; the kernel's rarer calls are refused.",
         ),
         "plain": (),
@@ -229,7 +245,7 @@ _SYSTEM_FILES = (
 )
 _ROOT = (
     "You are root, and attempts cannot have users of their own, so whatever finds a way out of the walls is root "
-    "outside: keep campaigns, GPUs and the interpreter where other users may get to, or be an ordinary user."
+    "outside: keep campaigns, GPUs, data and the interpreter where other users may get to, or be an ordinary user."
 )
 _ORPHANS = (
     "If a keeper and its fork server are both killed, processes that left the stage's own process may go on until "

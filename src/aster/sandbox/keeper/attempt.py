@@ -294,6 +294,8 @@ class Keeper:
     def _lay_links(self, current: Stage, folders: stage.Folders) -> None:
         """Have a stage find what it is given where its problem says that it is."""
         for each in stage.given(self.spec, current):
+            if gone := next((place for place in each.places if not os.path.exists(place)), None):  # noqa: PTH110
+                raise Ended("lost", f"{current.name}: {gone}, which is given to it, is not there any more")
             if each.link and each.places:
                 at_home = each.link.startswith("~/")
                 root, path = (folders.home, each.link[2:]) if at_home else (folders.cwd, each.link)
