@@ -79,7 +79,7 @@ def test_what_does_not_run_says_why(script: str, why: str, tmp_path: Path) -> No
 def test_what_its_start_prints_is_not_its_answer(tmp_path: Path) -> None:
     venv = make_venv(tmp_path / "venv")
     (packages(venv) / "loud.pth").write_text("import sys; print('loud', end='')\n")
-    assert ask(str(venv / "bin" / "python"))["version"][:2] == list(sys.version_info[:2])
+    assert ask(str(venv / "bin" / "python")).version[:2] == list(sys.version_info[:2])
     assert subprocess.run([venv / "bin" / "python", "-c", ""], capture_output=True, check=True).stdout.startswith(
         b"loud"
     )

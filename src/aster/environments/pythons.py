@@ -55,6 +55,6 @@ def _named(folder: str) -> Iterator[Path]:
 def _version(path: str) -> str:
     """Return its version, or "" if it does not run."""
     try:
-        return ".".join(str(number) for number in ask(path)["version"])
+        return ".".join(str(number) for number in ask(path).version)
     except UserError:  # a program on PATH that only looks like one
         return ""

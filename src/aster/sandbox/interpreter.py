@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from aster.errors import UserError
 from aster.sandbox.keeper.walls import covers
@@ -28,9 +29,18 @@ print(json.dumps({
 """
 
 
+class Told(NamedTuple):
+    """What a Python says of itself; all but its version are absolute paths."""
+
+    prefixes: list[str]
+    programs: list[str]
+    packages: list[str]
+    version: list[int]
+
+
 @cache
-def ask(interpreter: str) -> Mapping[str, list[str]]:
-    """Return what a Python says of itself: its "prefixes", "programs" and "packages", and its "version" (numbers).
+def ask(interpreter: str) -> Told:
+    """Return what a Python says of itself.
 
     Raises:
         UserError: it does not run.
@@ -38,7 +48,7 @@ def ask(interpreter: str) -> Mapping[str, list[str]]:
     try:
         argv = [interpreter, "-I", "-c", _TELL]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TELL_S, check=True)
-        told: Mapping[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+        told = Told(**json.loads(done.stdout.splitlines()[-1]))
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
         why = said[-1] if said else f"exit code {error.returncode}"
@@ -46,7 +56,7 @@ def ask(interpreter: str) -> Mapping[str, list[str]]:
         why = f"it says nothing in {_TELL_S:.0f} s"
     except OSError as error:
         why = error.strerror or str(error)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         why = "it does not answer as a Python does"
     else:
         return told
@@ -64,11 +74,11 @@ def footprint(interpreter: str) -> tuple[str, ...]:
         UserError: it does not run.
     """
     told = ask(interpreter)
-    prefixes = list(dict.fromkeys(told["prefixes"]))
+    prefixes = list(dict.fromkeys(told.prefixes))
     parts = [part for prefix in prefixes for part in _parts(prefix)]
-    programs = [interpreter, *told["programs"], *(name for prefix in prefixes for name in _home_programs(prefix))]
+    programs = [interpreter, *told.programs, *(name for prefix in prefixes for name in _home_programs(prefix))]
     links = [name for program in programs if program for name in _hops(program)]
-    elsewhere = [path for path in told["packages"] if not any(covers(prefix, path) for prefix in prefixes)]
+    elsewhere = [path for path in told.packages if not any(covers(prefix, path) for prefix in prefixes)]
     packages = [path for path in elsewhere if path.startswith("/") and not covers(path, str(Path.home()))]
     found = {*parts, *links, *packages}
     return tuple(sorted(path for path in found if path != "/" and os.path.exists(path)))  # noqa: PTH110
