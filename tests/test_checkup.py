@@ -16,6 +16,7 @@ from aster.campaign.budget import Budget
 from aster.checking.report import Check
 from aster.checkup import check
 from aster.errors import BaselineError, UserError
+from aster.problems.model import Metric
 from aster.sandbox.processes import marked
 
 HERE = Path(__file__).parents[1]
@@ -108,6 +109,39 @@ def test_without_an_entry_no_candidate_cheats(tmp_path: Path) -> None:
     [outputs, candidates] = check(rods_problem(tmp_path / "rods", LOOSE, **files), slots=1).trials
     assert (outputs.verdict, candidates.verdict) == ("skipped", "skipped")
     assert candidates.name == "cheating candidates"
+
+
+SELF_REPORTED = """\
+[problem]
+name = "printed"
+title = "A script that prints its loss"
+[solution]
+root = "solution"
+editable = ["*.py"]
+[[stage]]
+name = "train"
+command = ["python", "solution/train.py"]
+timeout = "30s"
+[[metric]]
+name = "loss"
+goal = "minimize"
+pattern = '^loss:\\s*(\\S+)'
+"""
+
+
+@pytest.mark.skipif("pattern" not in Metric.model_fields, reason="this version reads no numbers that candidates print")
+def test_whoever_prints_its_own_score_wins(tmp_path: Path) -> None:
+    train = "import random\nprint(f'loss: {2 + random.random()} nats')\n"
+    found = check(
+        rods_problem(tmp_path / "printed", problem_toml=SELF_REPORTED, solution__train_py=train), seeds=2, slots=2
+    )
+    got = verdicts(found)
+    assert found.self_reported
+    assert got["prints a better number at once"] == "accepted"
+    assert got["writes nothing and ends well"] == "refused"
+    assert got["spoiled outputs"] == "skipped"
+    assert "plants modules for the evaluator to import" not in got
+    assert "any candidate can print any number" in found.notes[0]
 
 
 @pytest.mark.parametrize(
