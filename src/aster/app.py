@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from aster._version import VERSION
 from aster.archive import traits
-from aster.attempts import open_executor, open_trial_executor
+from aster.attempts import open_executor
 from aster.board import Board
 from aster.campaign.budget import Budget, check_limits
 from aster.campaign.clock import Clock
@@ -206,34 +206,6 @@ def _walls(
     if sandbox == "auto":
         check_no_weaker(found.sandbox, board.sandboxes)
     return found
-
-
-def trial_executor(
-    problem: Problem,
-    folder: Path,
-    slots: int,
-    sandbox: SandboxName,
-    required: bool,
-    longest_s: float | None = None,
-    tell: Tell = silence,
-) -> LocalExecutor:
-    """Return an executor of the problem's attempts outside any campaign, in `folder`, whose name marks its processes.
-
-    Args:
-        longest_s: a limit for every stage, if that is less than its own.
-        tell: is told in a sentence what takes long.
-
-    Raises:
-        UserError: the sandbox that is asked for, or needed, does not work here, or the problem lacks something here.
-        ExecutorError: the folder cannot be prepared.
-    """
-    around = look_around(problem, tell)
-
-    def walls(nodes: dict[str, str]) -> Walls:
-        services = bool(problem.spec.services)
-        return choose_walls(sandbox, folder, nodes, required=required, service=services, needs=around.needs)
-
-    return open_trial_executor(folder, problem, around, slots, walls, tell, longest_s)
 
 
 def _begin_term(store: Store, executor: LocalExecutor, before: int, clock: Clock) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from aster.app import trial_executor
+from aster.attempts import open_trial_executor
 from aster.campaign.budget import Budget
 from aster.checking.bench import workshop
 from aster.checking.examine import Wishes, examine
@@ -15,8 +15,10 @@ from aster.checking.report import Check
 from aster.errors import UserError
 from aster.execution.local import LocalExecutor
 from aster.problems.problem import Problem, load_problem
-from aster.sandbox.layers import SandboxName
+from aster.sandbox.keeper.walls import Walls
+from aster.sandbox.layers import SandboxName, choose_walls
 from aster.setup import check_kind, default_slots
+from aster.surroundings import Surroundings, look_around
 
 MOST_SEEDS = 1000
 
@@ -60,27 +62,23 @@ def check(
         raise UserError(f"A price for an hour is a number of dollars, 0 or more, not {device_price}.")
     wishes = Wishes(seeds, limits.experiments, limits.wall_s, device_price, cheats)
     places = slots or default_slots(found.spec.resources.cpus, found.spec.resources.gpus)
+    around = look_around(found, told)
     with workshop() as folder:
 
-        def open_executor(longest_s: float | None) -> closing[LocalExecutor]:
-            return closing(trial_executor(found, folder, places, sandbox, require_sandbox, longest_s))
+        def walls(nodes: dict[str, str]) -> Walls:
+            services = bool(found.spec.services)
+            return choose_walls(sandbox, folder, nodes, required=require_sandbox, service=services, needs=around.needs)
 
-        hidden = hidden_of(found, [str(folder / "trusted"), *_home(found)], _data(found))
+        def open_executor(longest_s: float | None) -> closing[LocalExecutor]:
+            return closing(open_trial_executor(folder, found, around, places, walls, told, longest_s))
+
+        home = [] if found.folder is None else [str(found.folder.resolve())]
+        hidden = hidden_of(found, [str(folder / "trusted"), *home], _kept_from_candidates(found, around))
         return examine(found, open_executor, places, wishes, hidden, folder.name, told)
 
 
-def _home(problem: Problem) -> list[str]:
-    """Return the folder that the problem was read from, if it is known."""
-    folder = Path(problem.source).expanduser()
-    return [str(folder.resolve())] if folder.is_dir() else []
-
-
-def _data(problem: Problem) -> list[str]:
-    """Return where the data lies that candidates' stages may not see."""
+def _kept_from_candidates(problem: Problem, around: Surroundings) -> list[str]:
+    """Return where the data lies that no stage may see that runs candidates' code."""
     trusted = {stage.name for stage in problem.spec.stages if stage.trusted}
-    home = Path(problem.source).expanduser()
-    return [
-        str((home / Path(each.path).expanduser()).resolve())
-        for each in getattr(problem.spec, "data", ())
-        if set(each.visible) <= trusted
-    ]
+    given = (each for each in around.given if each.name and set(each.stages) <= trusted)
+    return [place for each in given for place in each.places]

@@ -25,12 +25,12 @@ from aster.setup import make_setup
 
 
 class Ground(Struct, frozen=True):
-    """What can be tried on one surface: ideas, constants that they offer to vary, and constants for the tuner."""
+    """What can be tried on one surface: ideas, knobs that they offer, and constants for the tuner."""
 
     surface: str
-    ideas: int
-    knobs: int
-    constants: int
+    ideas: int = 0
+    knobs: int = 0
+    constants: int = 0
 
 
 class Known(Struct, frozen=True):
@@ -108,18 +108,8 @@ def rehearse(
     check_limits(setup)
     grounds = tuple(_grounds(problem, chosen))
     known = next(_earlier(problem, campaigns), None)
-    limits, spec = setup.limits, problem.spec
-    cost = None
-    if known is not None:
-        cost = cost_of(
-            known.pace,
-            slots=setup.slots,
-            cpus=spec.resources.cpus,
-            gpus=spec.resources.gpus,
-            experiments=limits.experiments,
-            wall_s=limits.wall_s,
-            price=None,
-        )
+    limits = setup.limits
+    cost = _cost(problem, setup, known.pace) if known is not None else None
     expected = cost.experiments if cost is not None else limits.experiments if limits.wall_s is None else None
     kept = _held_back(setup, expected)
     sizes = sorted({MIN_PAIRS, _most_pairs(setup, kept)}) if not setup.objective.exact else []
@@ -146,6 +136,19 @@ def rehearse(
         gains=reach(sd, setup.objective.resolution, setup.paired, sizes) if sd is not None else (),
         known=known,
         cost=cost,
+    )
+
+
+def _cost(problem: Problem, setup: Setup, pace: Pace) -> Cost:
+    resources, limits = problem.spec.resources, setup.limits
+    return cost_of(
+        pace,
+        slots=setup.slots,
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+        experiments=limits.experiments,
+        wall_s=limits.wall_s,
+        price=None,
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from aster.checking.bench import Bench, Ran, Work
 from aster.checking.impostors import Hidden, Recording, entry_of, impostors, lucky, printed, replay
 from aster.checking.mutants import Mutant, mutants
-from aster.checking.report import Check, Trial, cost_of, pace_of
+from aster.checking.report import Check, Cost, Pace, Trial, cost_of, pace_of
 from aster.checking.verdicts import Honest, judge_impostor, judge_mutant, value_of
 from aster.domain.ids import search_seed
 from aster.domain.records import Measured
@@ -24,7 +24,7 @@ from aster.evidence.noise import USUAL_PAIRS, noise_of, reach
 from aster.execution.local import LocalExecutor
 from aster.problems.problem import Problem
 
-CHEAT_S = 10.0
+CHEAT_S = 5.0
 """The least limit of a stage while cheats are tried; more where the baseline itself takes long."""
 
 LOG_LINES = 12
@@ -112,18 +112,23 @@ def examine(
         noise=noise,
         reach=reach(noise.sd or 0.0, objective.resolution, spec.takes_seed, sizes) if known else (),
         pace=pace,
-        cost=cost_of(
-            pace,
-            slots=slots,
-            cpus=spec.resources.cpus,
-            gpus=spec.resources.gpus,
-            experiments=wishes.experiments,
-            wall_s=wishes.wall_s,
-            price=wishes.price,
-        ),
+        cost=_cost(problem, pace, slots, wishes),
         trials=trials,
         notes=tuple(_notes(problem, baseline)),
         took_s=time.monotonic() - began,
+    )
+
+
+def _cost(problem: Problem, pace: Pace, slots: int, wishes: Wishes) -> Cost:
+    resources = problem.spec.resources
+    return cost_of(
+        pace,
+        slots=slots,
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+        experiments=wishes.experiments,
+        wall_s=wishes.wall_s,
+        price=wishes.price,
     )
 
 

@@ -113,9 +113,10 @@ def impostors(
     yield Impostor("writes nothing and ends well", "score", {entry.path: b""}, seed)
     said = fill(scripts.SAY, score=score)
     yield _impostor("writes and prints a score of its own", "score", said, entry, recording, seed)
-    modules = sorted(_imports(problem.trusted_files) - _PLANTED) or ["json"]
-    planted = fill(scripts.PLANT, modules=modules, score=score)
-    yield _impostor("plants modules for the evaluator to import", "score", planted, entry, recording, seed)
+    if any(stage.trusted for stage in problem.spec.stages):
+        modules = sorted(_imports(problem.trusted_files) - _PLANTED) or ["json"]
+        planted = fill(scripts.PLANT, modules=modules, score=score)
+        yield _impostor("plants modules for the evaluator to import", "score", planted, entry, recording, seed)
     if problem.frozen_solution_files:
         edit = fill(scripts.EDIT, paths=sorted(problem.frozen_solution_files))
         yield _impostor("changes frozen files", "log", edit, entry, recording, seed)

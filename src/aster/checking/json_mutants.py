@@ -108,8 +108,8 @@ def _belongs(column: Column, path: Path) -> bool:
 
 
 def _lists(document: object) -> Iterator[tuple[str, bool, bytes]]:
-    """Spoil the longest list."""
-    lists = sorted(_all_lists(document), key=lambda found: len(found[1]), reverse=True)
+    """Spoil the list that holds the most numbers, whole rows of them where it has rows."""
+    lists = sorted(_all_lists(document), key=lambda found: sum(1 for _ in numbers(found[1])), reverse=True)
     if not lists or not lists[0][1]:
         return
     path, items = lists[0]

@@ -109,7 +109,7 @@ for place in @data@:
 cwd = pathlib.Path.cwd()
 for place in [*map(pathlib.Path, @places@), cwd.parent, pathlib.Path.home(), *cwd.parents]:
     walk(place, deep=4)
-print(@mark@, len(found), "hidden files read:", *sorted(found)[:3], flush=True)
+print(@mark@, len(found), "hidden files read:", *list(found)[:3], flush=True)
 """
 
 LEAVE = """

@@ -188,7 +188,7 @@ def _show_trials(out: Console, found: Check) -> None:
     for trial in _worth_showing(found.trials):
         table.add_row(*_row(trial))
     out.print(table)
-    if found.accepted:
+    if found.accepted and not found.self_reported:
         out.print("Mend the evaluator: what it accepts, a search will find.", style="red")
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from aster.rehearsal import Rehearsal
+    from aster.rehearsal import Ground, Rehearsal
 
 
 def show_plan(plan: Rehearsal, as_json: bool) -> None:
@@ -60,11 +62,17 @@ def _show_reach(out: Console, plan: Rehearsal) -> None:
 
 
 def _show_grounds(out: Console, plan: Rehearsal) -> None:
-    out.print(f"researcher {plan.researcher}, on {_count(len(plan.grounds), 'surface')}:")
+    out.print(f"researcher {plan.researcher}: {_work(plan.grounds)} on {_count(len(plan.grounds), 'surface')}")
     for each in plan.grounds:
-        parts = [f"{_count(each.ideas, 'idea')} with {_count(each.knobs, 'knob')}"] if each.ideas else []
-        parts += [f"{_count(each.constants, 'constant')} to tune"] if each.constants else []
-        out.print(f"  {each.surface}: {', '.join(parts)}")
+        out.print(f"  {each.surface}: {_work([each])}")
+
+
+def _work(grounds: Sequence[Ground]) -> str:
+    """Return "2 ideas with 3 knobs, 5 constants to tune"."""
+    ideas, knobs = sum(each.ideas for each in grounds), sum(each.knobs for each in grounds)
+    constants = sum(each.constants for each in grounds)
+    parts = [_count(ideas, "idea") + (f" with {_count(knobs, 'knob')}" if knobs else "")] if ideas else []
+    return ", ".join([*parts, f"{_count(constants, 'constant')} to tune"] if constants else parts)
 
 
 def _count(number: int, what: str) -> str:
