@@ -79,9 +79,8 @@ def test_inputs_are_fresh_and_hold_what_shortcuts_get_wrong(score: ModuleType) -
 
 
 def banded_distance(a: Array, b: Array, band: Array) -> float:
-    from reference import warp  # imported by the evaluator already
-
-    distance: float = warp(np.where(band > 0, np.abs(a[:, None] - b[None, :]), 1e9))
+    reference = sys.modules["reference"]  # the evaluator has imported it
+    distance: float = reference.warp(np.where(band > 0, np.abs(a[:, None] - b[None, :]), 1e9))
     return distance - 1e-9 * (1 + distance)
 
 
@@ -197,10 +196,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
     found, folder = problem("function_speed"), tmp_path_factory.mktemp("speed")
     stages = {s.name: StagePlan(s.name, tuple(s.command), 60.0, s.trusted, s.service or "") for s in found.spec.stages}
     evaluate = found.trusted_files["evaluate.py"]
-    few = evaluate.replace(b"WARM, ROUNDS = 3, 25", b"WARM, ROUNDS = 1, 3").replace(
-        b"PATIENCE_S = 20.0", b"PATIENCE_S = 3.0"
-    )
-    assert few != evaluate
+    few = evaluate
+    for old, new in ((b"WARM, ROUNDS = 3, 25", b"WARM, ROUNDS = 1, 3"), (b"PATIENCE_S = 20.0", b"PATIENCE_S = 3.0")):
+        assert few.count(old) == 1
+        few = few.replace(old, new)
     plan = RunPlan(
         (stages["score"],),
         {**found.trusted_files, "evaluate.py": few},
@@ -269,7 +268,7 @@ def computed(files: dict[str, bytes], folder: Path) -> list[Array]:
     """What a candidate makes of a few inputs, the same input twice among them; in another process."""
     code = (
         "import sys, pathlib\nimport numpy as np\nsys.path.insert(0, 'solution')\nfrom warp.matrix import matrix\n"
-        "with np.load('series.npz') as drawn:\n    answers = [matrix(drawn[f'arr_{k}']) for k in range(len(drawn.files))]\n"
+        "drawn = np.load('series.npz')\nanswers = [matrix(drawn[f'arr_{k}']) for k in range(len(drawn.files))]\n"
         "np.savez('answers.npz', *answers)\n"
     )
     np.savez(write(files, folder) / "series.npz", *inputs())
