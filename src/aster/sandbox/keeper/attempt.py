@@ -16,6 +16,7 @@ from .cgroups import Group
 from .disk import Disk, short
 from .landlock import Landlock
 from .locks import Leases
+from .reading import Reader, TooSlow
 from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
 from .walls import Plain, Sandbox, Walls
 
@@ -28,9 +29,11 @@ _LAST_CHUNKS = 64
 class Ended(Exception):
     """The attempt is over; nothing of its last stage runs any more."""
 
-    def __init__(self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0) -> None:
+    def __init__(
+        self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0, early: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.stage, self.limit_s = status, reason, stage, limit_s
+        self.status, self.reason, self.stage, self.limit_s, self.early = status, reason, stage, limit_s, early
 
 
 class Streams:
@@ -68,6 +71,7 @@ class Keeper:
         self.pictures = self.library = ""
         self.score = b""
         self.log, self.aside = output.Log(), output.Log()
+        self.reader, self.last_line = Reader(spec.reading), ""
         self.bell = tree.Bell()
         self.tree = tree.Tree(self.bell)
         self.sandbox = _sandbox(spec.walls)
@@ -117,6 +121,10 @@ class Keeper:
             artifacts=artifacts,
             pictures=pictures,
             pictures_folder=self.pictures,
+            early=end.early,
+            said=self.reader.found,
+            progress=self.reader.points,
+            last_line=self.last_line,
         )
 
     def _stop(self, *_: object) -> None:
@@ -205,9 +213,7 @@ class Keeper:
             stopped = self._watch(main, current, begin, streams)
             no_memory = group.out_of_memory()
             left = self.tree.kill()
-            for _ in range(_LAST_CHUNKS):
-                if not self._drain(streams):
-                    break
+            stopped = self._take_rest(current, streams) or stopped
             if left and stopped is None and self.sandbox.name != "bubblewrap":  # which has processes of its own
                 self.log.note(f"{left} processes left behind by {current.name} were killed")
             if no_memory and stopped is None and self.tree.exit_code(main):
@@ -328,12 +334,39 @@ class Keeper:
                 tick, sampled = min(2 * tick, _TICK_S), now
             pipes = [pipe.reader for pipe in streams.pipes if pipe.open]
             self.bell.wait(pipes, min(deadline - now, sampled + tick - now))
-            self._drain(streams)
+            try:
+                self._drain(streams)
+            except TooSlow:
+                return _unreadable(current)
+            if self.reader.hopeless and not current.trusted:
+                return _early(self.reader.hopeless, current)
+
+    def _take_rest(self, current: Stage, streams: Streams) -> Ended | None:
+        """Take what a dead stage left in its pipes; return what that, or what was read before, makes of it.
+
+        A broken bar counts however the stage ended: which of the two was faster must not matter.
+        """
+        try:
+            for _ in range(_LAST_CHUNKS):
+                if not self._drain(streams):
+                    break
+            if not current.trusted:
+                self.reader.end()
+                self.last_line = self.log.last_line()
+        except TooSlow:
+            return _unreadable(current)
+        return _early(self.reader.hopeless, current) if self.reader.hopeless and not current.trusted else None
 
     def _drain(self, streams: Streams) -> bool:
-        """Take a chunk from each pipe; return whether there was any."""
+        """Take a chunk from each pipe; return whether there was any.
+
+        Raises:
+            TooSlow: what was printed cannot be matched in time.
+        """
         text = streams.output.read() if streams.output.open else b""
         self.log.add(text)
+        if streams.score is None:  # an untrusted stage
+            self.reader.add(text)
         number = streams.score.read() if streams.score and streams.score.open else b""
         self.score = (self.score + number)[: output.SCORE + 1]
         said = streams.service.read() if streams.service and streams.service.open else b""
@@ -346,6 +379,15 @@ class Keeper:
         for note in notes + more:
             self.log.note(note)
         return artifacts, pictures
+
+
+def _early(reason: str, current: Stage) -> Ended:
+    return Ended("cancelled", reason, current.name, early=True)
+
+
+def _unreadable(current: Stage) -> Ended:
+    text = f"{current.name}: matching its output with the problem's patterns takes too long"
+    return Ended("failed", text, current.name)
 
 
 def _sandbox(walls: Walls) -> Sandbox:
