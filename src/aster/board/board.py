@@ -223,9 +223,8 @@ class Board:
         if state.metrics is not None:
             self._on(outcome.hardware).take(record, state.metrics[self.setup.objective.metric])
         else:
-            self._on(outcome.hardware).miss(
-                record, state.status, held=record.candidate in (self.baseline, self.champion)
-            )
+            held = record.candidate in (self.baseline, self.champion)
+            self._on(outcome.hardware).miss(record, state.status, held=held)
         if outcome.progress:
             self.curves.setdefault(outcome.hardware, Curves()).take(record.purpose, state.status, outcome.progress)
 

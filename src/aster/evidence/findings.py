@@ -59,11 +59,13 @@ def _signed(gain: float, objective: Objective) -> str:
     return f"{change:+.3g}"
 
 
-def trouble(result: Result, setup: Setup) -> str:
-    """Return in words what a candidate is to blame for, such as "failed: exit 1"; neither measured, unless it is
-    infeasible, nor cancelled from outside."""
+def trouble(result: Result, setup: Setup | None = None) -> str:
+    """Return in words what a candidate is to blame for, such as "failed: exit 1".
+
+    The result is neither measured, unless it is infeasible under `setup`, nor cancelled from outside.
+    """
     match result:
-        case Measured(metrics=metrics) if (why := setup.infeasible(metrics)) is not None:
+        case Measured(metrics=metrics) if setup is not None and (why := setup.infeasible(metrics)) is not None:
             return f"infeasible: {why}"
         case Cancelled(reason=reason, early=True):
             return reason
