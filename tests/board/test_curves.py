@@ -4,7 +4,7 @@ import pytest
 from tests.boards import BASELINE, CPU, Book, setup
 
 from aster.board.curves import MOST_BASELINES, MOST_SEARCHED, Curve, Curves
-from aster.domain.records import Cancelled, Failed, Measured, Purpose
+from aster.domain.records import Cancelled, Failed, Measured, Purpose, Result
 
 POINTS = ((1, 3.0), (2, 2.0))
 
@@ -43,7 +43,8 @@ def test_the_board_keeps_what_decisions_have_seen_by_hardware() -> None:
     book.decide()
     assert [curve.points for curve in book.board.curves[CPU].baseline] == [POINTS]
     book.candidate("a", book.direction("s"))
-    for seed, result in enumerate((Measured({"score": 2.0}), Failed("crash"), Cancelled("stopped", early=True))):
+    results: list[Result] = [Measured({"score": 2.0}), Failed("crash"), Cancelled("stopped", early=True)]
+    for seed, result in enumerate(results):
         book.end(book.plan("a", seed), result, progress=POINTS, hardware="cpu: other" if seed else CPU)
     book.decide()
     assert [curve.whole for curve in book.board.curves[CPU].searched] == [True]

@@ -9,8 +9,8 @@ from aster.domain.records import Cancelled, Constraint, Outcome
 EARLY = Cancelled("stopped early at step 3: 2 is worse than 1", early=True)
 
 
-def opened(**more: object) -> Book:
-    book = Book(setup(constraints=(Constraint("memory", max=80.0),), **more))
+def opened() -> Book:
+    book = Book(setup(constraints=(Constraint("memory", max=80.0),)))
     book.baseline(1.0, memory=10.0)
     book.direction("s")
     return book

@@ -56,7 +56,7 @@ def test_what_was_stopped_or_is_infeasible_is_discarded() -> None:
     where = story.direction("layout")
     for n, result in enumerate((6.0, Cancelled("stopped early at step 3: 1 is worse than 2", early=True))):
         key = story.candidate({"solution/solve.py": b"%d" % n}, f"+ {n}", story.baseline, where)
-        story.run(key, result)
+        story.run(key, result)  # type: ignore[arg-type]
     head, _, infeasible, stopped = table(story)
     assert head[1] == "sum_of_radii (self-reported)"
     assert (infeasible[1], infeasible[3]) == ("6.0", "discard")
