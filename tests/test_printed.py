@@ -57,6 +57,7 @@ print()
 print(f"memory_gb: {10 * WIDTH}")
 print(f"val_loss: {abs(x) + 5 / WIDTH + rng.gauss(0, 0.01):.4f}")
 """
+BUDGET = Budget(experiments=40)
 IDEA = """\
 +++
 name = "more-{name}"
@@ -99,7 +100,8 @@ def problem(folder: Path, most: float) -> Path:
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     where = tmp_path_factory.mktemp("printed")
-    folder = create(load_problem(problem(where / "descent", 40.0)), Budget(experiments=40), slots=2, campaigns=where)
+    given = load_problem(problem(where / "descent", 40.0))
+    folder = create(given, BUDGET, researcher="ideas", slots=2, campaigns=where)
     return run(folder, sandbox="plain")
 
 
@@ -149,10 +151,11 @@ def test_a_baseline_that_breaks_a_constraint_is_refused(tmp_path: Path, monkeypa
 
 def test_ordered_campaigns_with_early_stops_repeat(ended: Campaign, tmp_path: Path) -> None:
     """The same seed gives the same experiments, bars included where measured values are the same."""
-    folder = create(load_problem(problem(tmp_path / "p", 40.0)), Budget(experiments=40), slots=2, campaigns=tmp_path)
-    again = run(folder, sandbox="plain").board
+    again = load_problem(problem(tmp_path / "p", 40.0))
+    folder = create(again, BUDGET, researcher="ideas", slots=2, campaigns=tmp_path)
+    board = run(folder, sandbox="plain").board
     first, second = (
-        [(s.record, s.status, s.outcome.result if s.outcome else None) for s in board.experiments.values()]
-        for board in (ended.board, again)
+        [(s.record, s.status, s.outcome.result if s.outcome else None) for s in of.experiments.values()]
+        for of in (ended.board, board)
     )
     assert first == second

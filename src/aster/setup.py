@@ -8,7 +8,7 @@ from types import UnionType
 from typing import get_args
 
 from aster.campaign.budget import Budget
-from aster.domain.records import Constraint, Mode, Reference, Setup
+from aster.domain.records import Mode, Reference, Setup
 from aster.errors import UserError
 from aster.execution.hardware import list_gpus
 from aster.problems.problem import Problem
@@ -69,7 +69,7 @@ def make_setup(
             Reference(r.name, r.value, r.source, r.same, _conditions(r.conditions)) for r in spec.references
         ),
         researcher=researcher,
-        constraints=tuple(Constraint(each.metric, each.min, each.max) for each in spec.constraints),
+        constraints=spec.bounds,
         progress=spec.progress_goal if spec.progress is not None and spec.progress.stop else None,
     )
 

@@ -55,8 +55,9 @@ def test_hopeless_candidates_are_stopped_and_none_else() -> None:
     assert not bad(board.candidates[board.champion])
 
 
-def test_each_stopped_candidate_has_one_finding_and_no_further_seed() -> None:
-    board = early(setup(120, search_seeds=3)).board
+@pytest.mark.parametrize("racing", [False, True])
+def test_each_stopped_candidate_has_one_finding_and_no_further_seed(racing: bool) -> None:
+    board = early(replace(setup(120, search_seeds=3), racing=racing)).board
     stopped = [s.record for s in board.experiments.values() if s.status == "stopped_early"]
     assert stopped
     for record in stopped:

@@ -248,7 +248,8 @@ def _plan_race(step: Step) -> bool:
         return False
     candidate, number = chosen
     seed = search_seed(board.setup.seed, number)
-    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis)
+    bars = early.bars(board) if candidate != board.standing else ()  # which others are held against: it runs to its end
+    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis, bars=bars)
     return True
 
 

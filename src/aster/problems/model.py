@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator, model_validator
 
+from aster.domain.records import Constraint as Bounds
 from aster.domain.records import Goal, Objective
 from aster.problems import patterns
 from aster.problems.tables import ListToTuple, Table, show
@@ -308,6 +309,11 @@ class Spec:
         first = self.metrics[0]
         assert first.goal is not None  # checked when the file was read
         return Objective(first.name, first.goal, first.resolution, first.exact, first.pattern is not None)
+
+    @property
+    def bounds(self) -> tuple[Bounds, ...]:
+        """The constraints, as decisions see them."""
+        return tuple(Bounds(each.metric, each.min, each.max) for each in self.constraints)
 
     @property
     def progress_goal(self) -> Goal:

@@ -36,27 +36,6 @@ class Ended(Exception):
         self.status, self.reason, self.stage, self.limit_s, self.early = status, reason, stage, limit_s, early
 
 
-class Streams:
-    """What comes out of a running stage: `output` of both kinds, `score` of a trusted one, `service` of its service."""
-
-    def __init__(self, trusted: bool, service: bool) -> None:
-        self.output = output.Pipe()
-        self.score = output.Pipe() if trusted else None
-        self.service = output.Pipe() if service else None
-
-    @property
-    def pipes(self) -> list[output.Pipe]:
-        return [pipe for pipe in (self.output, self.score, self.service) if pipe]
-
-    def close_writers(self) -> None:
-        for pipe in self.pipes:
-            pipe.close_writer()
-
-    def close(self) -> None:
-        for pipe in self.pipes:
-            pipe.close()
-
-
 class Keeper:
     """Runs one attempt in `folder`, which holds `work/` and `outputs/`.
 
@@ -204,7 +183,7 @@ class Keeper:
 
     def _run(self, current: Stage, folders: stage.Folders) -> tuple[int | None, Ended | None]:
         """Run a stage's processes until all are dead; return its exit code and what stopped it, if it did not end."""
-        streams = Streams(current.trusted, bool(current.service))
+        streams = output.Streams(current.trusted, bool(current.service))
         group = Group(self.spec.walls.groups, stage.group_name(self.spec.mark))
         try:
             self.log.begin(f"stage {current.name}")
@@ -229,7 +208,7 @@ class Keeper:
             if current.service:
                 self.log.quote(f"service {current.service}", self.aside)
 
-    def _start(self, current: Stage, folders: stage.Folders, streams: Streams, group: Group) -> int:
+    def _start(self, current: Stage, folders: stage.Folders, streams: output.Streams, group: Group) -> int:
         """Start the main process, and before it its service, and return its id."""
         self._make(group)
         ends = channel.Ends() if current.service else None
@@ -312,7 +291,7 @@ class Keeper:
         while self.laid:
             links.take(*self.laid.pop())
 
-    def _watch(self, main: int, current: Stage, begin: float, streams: Streams) -> Ended | None:
+    def _watch(self, main: int, current: Stage, begin: float, streams: output.Streams) -> Ended | None:
         """Drain and measure until the main process ends, the time or the disk is over, or somebody cancels."""
         deadline = begin + current.timeout_s
         tick, sampled = 0.05, begin
@@ -341,7 +320,7 @@ class Keeper:
             if self.reader.hopeless and not current.trusted:
                 return _early(self.reader.hopeless, current)
 
-    def _take_rest(self, current: Stage, streams: Streams) -> Ended | None:
+    def _take_rest(self, current: Stage, streams: output.Streams) -> Ended | None:
         """Take what a dead stage left in its pipes; return what that, or what was read before, makes of it.
 
         A broken bar counts however the stage ended: which of the two was faster must not matter.
@@ -357,7 +336,7 @@ class Keeper:
             return _unreadable(current)
         return _early(self.reader.hopeless, current) if self.reader.hopeless and not current.trusted else None
 
-    def _drain(self, streams: Streams) -> bool:
+    def _drain(self, streams: output.Streams) -> bool:
         """Take a chunk from each pipe; return whether there was any.
 
         Raises:
