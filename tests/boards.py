@@ -136,7 +136,7 @@ class Book:
 
     def end(
         self, experiment: str, result: Result | float, *, attempt: str | None = None, hardware: str | None = None,
-        seconds: float = 1.0, **metrics: Any,
+        seconds: float = 1.0, progress: tuple[tuple[int, float], ...] = (), **metrics: Any,
     ) -> None:  # fmt: skip
         """Start an attempt (unless one is given) and record what it came to; a number is a measured score."""
         attempt = attempt or self.start(experiment)
@@ -144,7 +144,8 @@ class Book:
             result = Measured({"score": float(result), **metrics})
         used = Usage(seconds, seconds, 100.0, gpu_s=0.5)
         where = hardware or self.board.hardware
-        self.say(ev.OutcomeRecorded(Outcome(attempt, experiment, result, where, used, 0.0, seconds)))
+        outcome = Outcome(attempt, experiment, result, where, used, 0.0, seconds, progress=progress)
+        self.say(ev.OutcomeRecorded(outcome))
 
     def run(
         self, candidate: str, *results: Result | float, purpose: Purpose = "search", seconds: float = 1.0,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aster.app import research as research
     from aster.campaign.budget import Budget as Budget
     from aster.handle import Campaign as Campaign
+    from aster.intermediate import progress as progress
     from aster.problems.problem import Problem as Problem
     from aster.problems.problem import load_problem as load_problem
 
@@ -25,10 +26,11 @@ _HOMES = {
     "Campaign": "aster.handle",
     "Problem": "aster.problems.problem",
     "load_problem": "aster.problems.problem",
+    "progress": "aster.intermediate",
     "research": "aster.app",
 }
 
-__all__ = ["Budget", "Campaign", "Problem", "load_problem", "research"]
+__all__ = ["Budget", "Campaign", "Problem", "load_problem", "progress", "research"]
 
 
 def __getattr__(name: str) -> object:

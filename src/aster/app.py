@@ -225,6 +225,11 @@ def _shortage(folder: Path) -> str | None:
 
 
 def _baseline_help(board: Board, folder: Path) -> str:
+    if board.ended is not None and board.ended.startswith("baseline infeasible"):
+        return (
+            f"The unchanged solution of {board.setup.problem} breaks a constraint: {board.ended}. Loosen the "
+            "[[constraint]], or begin with a solution that keeps it, and run again."
+        )
     return (
         f"The unchanged solution of {board.setup.problem} did not measure, so there is nothing to compare with: "
         f"{board.ended}. Mend the problem folder (the attempt's log is in {folder / 'report.html'}) and run again."

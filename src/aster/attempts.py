@@ -94,6 +94,9 @@ def make_plan(problem: Problem, around: Surroundings) -> RunPlan:
         seed_env=spec.seeds.env,
         interpreter=around.interpreter,
         given=around.given,
+        metrics={metric.name: metric.pattern for metric in spec.metrics if metric.pattern is not None},
+        progress=spec.progress.pattern if spec.progress is not None else "",
+        progress_goal=spec.progress_goal,
     )
 
 

@@ -91,7 +91,7 @@ class Campaign:
 
     def __repr__(self) -> str:
         setup = self.board.setup
-        parts = [f"{setup.objective.metric}: baseline {self.baseline}"]
+        parts = [f"{setup.objective.shown}: baseline {self.baseline}"]
         if self.champion is not None:
             parts.append(f"champion {self.champion_value} ({self.champion.label})")
         parts.append(f"{self.board.spend.experiments} experiments")

@@ -69,6 +69,8 @@ def make_setup(
             Reference(r.name, r.value, r.source, r.same, _conditions(r.conditions)) for r in spec.references
         ),
         researcher=researcher,
+        constraints=spec.bounds,
+        progress=spec.progress_goal if spec.progress is not None and spec.progress.stop else None,
     )
 
 

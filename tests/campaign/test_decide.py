@@ -201,7 +201,7 @@ def test_a_broken_baseline_ends_the_campaign() -> None:
 
     run = simulate(setup(60), minds(), broken)
     assert run.board.ended is not None
-    assert run.board.ended.startswith("baseline timedout")
+    assert run.board.ended.startswith("baseline timed out")
     assert all(x.record.purpose == "baseline" for x in run.board.experiments.values())
 
 

@@ -55,6 +55,8 @@ def _values(info: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(sorted(choices, key=str))
         case msgspec.inspect.VarTupleType(item_type=item):
             return st.lists(_values(item), max_size=3).map(tuple)
+        case msgspec.inspect.TupleType(item_types=items):
+            return st.tuples(*map(_values, items))
         case msgspec.inspect.ListType(item_type=item):
             return st.lists(_values(item), max_size=3)
         case msgspec.inspect.DictType(key_type=key, value_type=value):

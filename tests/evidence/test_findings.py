@@ -8,7 +8,7 @@ import pytest
 from tests.boards import BASELINE, Book, setup
 
 from aster.domain.events import FindingRecorded
-from aster.domain.records import Cancelled, Failed, Finding, Goal, Invalid, Result, Setup, TimedOut
+from aster.domain.records import Cancelled, Constraint, Failed, Finding, Goal, Invalid, Result, Setup, TimedOut
 from aster.evidence.findings import finding_of, noise, trouble
 
 NOISY = (1.0, 1.5, 2.0, 0.5, 0.0)  # sd sqrt(0.625); the first is on the search seed
@@ -95,11 +95,26 @@ def test_a_failure_is_a_dead_end_without_a_number(result: Result, words: str) ->
     finding = found(opened(), "a", result)
     assert finding is not None
     assert (finding.gain, finding.success, finding.text) == (None, False, f"+ a: {words}")
-    assert trouble(result) == words
+    assert trouble(result, opened().board.setup) == words
 
 
 def test_a_cancelled_attempt_teaches_nothing() -> None:
     assert found(opened(), "a", Cancelled("the campaign's wall time is spent")) is None
+
+
+def test_an_experiment_stopped_early_is_a_dead_end() -> None:
+    finding = found(opened(), "a", Cancelled("stopped early at step 30: 9 is worse than 5", early=True))
+    assert finding is not None
+    assert finding.text == "+ a: stopped early at step 30: 9 is worse than 5"
+    assert (finding.gain, finding.success) == (None, False)
+
+
+def test_an_infeasible_gain_is_no_gain_and_says_by_how_much_it_broke_what() -> None:
+    book = opened(setup(constraints=(Constraint("score", max=8.0),)))
+    finding = found(book, "a", 9.5)
+    assert finding is not None
+    assert finding.text == "+ a: infeasible: score 9.5 is 1.5 over its most, 8"
+    assert (finding.gain, finding.success) == (None, False)
 
 
 def test_a_finding_waits_for_the_last_seed() -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 from tests.boards import BASELINE, CPU, Book, setup
 
 from aster.domain.events import ClaimDecided
-from aster.domain.records import Cancelled, Decided, Failed, Goal, Invalid, Result, TimedOut
+from aster.domain.records import Cancelled, Constraint, Decided, Failed, Goal, Invalid, Result, TimedOut
 from aster.evidence.design import alpha_of
 from aster.evidence.verdict import champion_value, decide_claim, finished, interval, interval_unpaired, verdict_of
 
@@ -148,6 +148,19 @@ def test_a_standing_candidate_that_breaks_spoils_its_pair(broken: Result) -> Non
     decided = verdict_on(opened(), [20.0, 99.0, 20.0, 20.5], [10.0, broken, 10.0, 10.0])
     assert (decided.verdict, decided.pairs) == ("confirmed", 3)
     assert decided.gain == pytest.approx(61 / 6)
+
+
+def test_a_candidate_that_is_infeasible_on_a_fresh_seed_is_refuted() -> None:
+    book = opened(constraints=(Constraint("score", max=13.0),))
+    decided = verdict_on(book, [12.0, 12.1, 13.5, 12.2], [10.0] * 4)
+    assert (decided.verdict, decided.gain) == ("refuted", None)
+    assert decided.note.endswith("of the claimed candidate infeasible: score 13.5 is 0.5 over its most, 13")
+
+
+def test_a_standing_candidate_that_is_infeasible_spoils_its_pair() -> None:
+    book = opened(constraints=(Constraint("score", min=9.0),))
+    decided = verdict_on(book, [12.0, 12.1, 12.3, 12.2], [10.0, 8.0, 10.1, 9.9])
+    assert (decided.verdict, decided.pairs) == ("confirmed", 3)
 
 
 def test_a_cancelled_run_of_the_candidate_spoils_its_pair() -> None:

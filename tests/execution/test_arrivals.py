@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aster.domain.records import Cancelled, Failed, Invalid, Measured, Result, TimedOut
+from aster.domain.records import Cancelled, Failed, Invalid, Measured, Result, Said, TimedOut
 from aster.execution.arrivals import outcome_of, read_plain, result_of
 from aster.sandbox.keeper.spec import RawOutcome, Status
 
@@ -31,7 +31,7 @@ def raw(status: Status = "done", **fields: object) -> RawOutcome:
     return RawOutcome(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def judge(score: str) -> Measured:
+def judge(score: str, said: Said) -> Measured:
     return Measured({"v": float(score)})
 
 

@@ -369,8 +369,9 @@ open(os.environ["ASTER_SCORE"], "w").write(json.dumps({"value": len(seen)}))
 def test_gpus_are_leased_whole_and_across_campaigns(tmp_path: Path) -> None:
     def campaign(name: str) -> LocalExecutor:
         (tmp_path / name).mkdir()
+        two = [*gpus("A", "A")]
         return LocalExecutor(
-            tmp_path / name, block, lambda text: Failed(text), 4, "test", lambda: gpus("A", "A"), tmp_path / "leases"
+            tmp_path / name, block, lambda text, _: Failed(text), 4, "test", lambda: two, tmp_path / "leases"
         )
 
     wait = "import os, pathlib, sys, time\nprint('gpu', os.environ['CUDA_VISIBLE_DEVICES'], flush=True)\n"

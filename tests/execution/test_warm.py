@@ -77,7 +77,7 @@ def test_each_stage_has_a_copy_of_its_own(field: Field, tmp_path: Path) -> None:
     assert field.kernels(tmp_path / "data", "python", "solution/fill.py") == place
     assert len(field.said) == 1
     assert list((field.folder / "attempts").iterdir()) == []
-    executor = field.make(replace(plan(tmp_path / "data"), compiled=str(place)), lambda _: Measured({}))
+    executor = field.make(replace(plan(tmp_path / "data"), compiled=str(place)), lambda _text, _said: Measured({}))
     for attempt in ("x-1.1", "x-1.2"):
         executor.submit(Job(attempt, "x-1", 7, FILES))
         assert outcome(executor).result == Measured({})

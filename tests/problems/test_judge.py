@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aster.domain.records import Failed, Invalid, Measured, Result
+from aster.domain.records import Failed, Invalid, Measured, Result, Said
 from aster.problems.judge import make_judge
-from aster.problems.model import About, Archive, Metric, Resources, Seeds, Solution, Spec, Stage
+from aster.problems.model import About, Archive, Constraint, Metric, Resources, Seeds, Solution, Spec, Stage
 
 SPEC = Spec(
     About(name="p", title="P"),
@@ -128,3 +129,61 @@ def test_any_text_is_judged_and_what_is_measured_is_sound(text: str) -> None:
 @pytest.mark.parametrize("value", ["1e200", "-1e200", "1e101"])
 def test_numbers_whose_squares_overflow_are_invalid(value: str) -> None:
     assert isinstance(judge(f'{{"total": 1, "spread": {value}}}'), Invalid)
+
+
+# --- what was read from the candidate's output ---------------------------------------------------------------
+
+LOSS = Metric(name="loss", goal="minimize", valid=(0.0, 10.0), pattern=r"^loss: (\S+)")
+PEAK = Metric(name="peak", pattern=r"^peak: (\S+)")
+printed = make_judge(replace(SPEC, metrics=(LOSS, PEAK)))
+both = make_judge(
+    replace(SPEC, metrics=(LOSS, Metric(name="spread")), constraints=(Constraint(metric="spread", max=1),))
+)
+
+
+def test_printed_metrics_need_no_score() -> None:
+    assert printed("", Said({"loss": "2.5", "peak": " 7 "})) == Measured({"loss": 2.5, "peak": 7.0})
+    assert printed("", Said({"loss": "2.5"})) == Measured({"loss": 2.5})
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        (Said({"loss": "nan"}), Invalid("loss is NaN, which is not a number")),
+        (Said({"loss": "inf"}), Invalid("loss is too large to be a finite number")),
+        (Said({"loss": "11"}), Invalid("loss is 11.0, outside its valid range 0.0 to 10.0")),
+        (
+            Said({"loss": "1", "peak": "1e200"}),
+            Invalid("peak is 1e+200, larger than 1e+100: no statistics can be made of it"),
+        ),
+        (Said({"loss": "low\u202e"}), Failed('what the pattern of loss found is not a number: "low"')),
+        (Said(), Failed(r"""no line of the output matched the pattern of loss, "^loss: (\S+)"; it printed nothing""")),
+    ],
+)  # fmt: skip
+def test_what_was_printed_is_judged_like_a_score(said: Said, result: Result) -> None:
+    assert printed("", said) == result
+
+
+def test_a_pattern_that_matched_nothing_quotes_the_last_line() -> None:
+    result = printed("", Said({}, "Killed\x07 " + "x" * 400))
+    assert isinstance(result, Failed)
+    assert 'its last line was "Killed xxx' in result.reason
+    assert len(result.reason) < 320
+
+
+def test_a_trusted_stage_may_still_call_a_printed_score_invalid() -> None:
+    assert printed('{"invalid": "why"}', Said({"loss": "1"})) == Invalid("why")
+
+
+def test_each_metric_has_one_source() -> None:
+    assert both('{"spread": 2, "loss": 0}', Said({"loss": "3", "spread": "9"})) == Measured(
+        {"spread": 2.0, "loss": 3.0}
+    )
+    assert both('{"loss": 0, "spread": 2}', Said()) == Failed(
+        r"""no line of the output matched the pattern of loss, "^loss: (\S+)"; it printed nothing"""
+    )
+    assert both("", Said({"loss": "3"})) == Failed("the trusted stage wrote no score to $ASTER_SCORE")
+
+
+def test_a_constrained_metric_must_be_reported() -> None:
+    assert both("{}", Said({"loss": "3"})) == Failed("the evaluator reported no spread; it reported nothing")

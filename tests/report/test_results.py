@@ -1,6 +1,7 @@
+from msgspec import structs
 from tests.report.boards import Story, exact_setup, noisy_setup
 
-from aster.domain.records import Cancelled, Failed, TimedOut
+from aster.domain.records import Cancelled, Constraint, Failed, TimedOut
 from aster.report.progress import progress_view
 from aster.report.results import results_tsv
 
@@ -45,3 +46,20 @@ def test_all_seeds_of_a_kept_candidate_are_kept() -> None:
 
 def test_an_empty_campaign_has_a_header_only() -> None:
     assert len(table(Story(exact_setup()))) == 1
+
+
+def test_what_was_stopped_or_is_infeasible_is_discarded() -> None:
+    setup = exact_setup(constraints=(Constraint("sum_of_radii", max=5.0),))
+    marked = structs.replace(setup, objective=structs.replace(setup.objective, exact=False, self_reported=True))
+    story = Story(marked)
+    story.run(story.baseline, 1.0)
+    where = story.direction("layout")
+    for n, result in enumerate((6.0, Cancelled("stopped early at step 3: 1 is worse than 2", early=True))):
+        key = story.candidate({"solution/solve.py": b"%d" % n}, f"+ {n}", story.baseline, where)
+        story.run(key, result)  # type: ignore[arg-type]
+    head, _, infeasible, stopped = table(story)
+    assert head[1] == "sum_of_radii (self-reported)"
+    assert (infeasible[1], infeasible[3]) == ("6.0", "discard")
+    assert infeasible[4].endswith("(infeasible: sum_of_radii 6 is 1 over its most, 5)")
+    assert (stopped[1], stopped[3]) == ("", "discard")
+    assert stopped[4].endswith("(stopped early: at step 3: 1 is worse than 2)")

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from aster.board.curves import Curves
 from aster.board.race import Race
 from aster.board.scores import Scores
 from aster.board.shelf import Shelf, Words, candidates, hypotheses, shared
@@ -23,9 +24,10 @@ from aster.board.states import (
     Ranking,
     Score,
     Spend,
+    planned_at,
 )
 from aster.domain import events as ev
-from aster.domain.ids import made_key, search_seed
+from aster.domain.ids import made_key
 from aster.domain.records import Candidate, Experiment, Finding, Hypothesis, Setup
 
 ANY_HARDWARE = "any"
@@ -93,10 +95,10 @@ class Board:
         self.tally: dict[str, int] = {}
         """How many outcomes of each kind have arrived."""
         self.lost = 0
+        self.curves: dict[str, Curves] = {}
+        """By kind of hardware, the latest intermediate values that decisions have seen."""
         self._scores: dict[str, Scores] = {}
         """By kind of hardware."""
-        self._search_seeds: dict[int, int] = {}
-        """Search seed -> its number."""
         self._claimed: dict[str, set[str]] = {}
         """By standing candidate, those that were claimed to beat it."""
 
@@ -109,7 +111,7 @@ class Board:
 
     @property
     def ranking(self) -> Ranking:
-        """Fully measured candidates, best first, on the current kind of hardware.
+        """Fully measured, feasible candidates, best first, on the current kind of hardware.
 
         Where the campaign races, all that measured: those on the highest rung first, and best first on each.
         """
@@ -192,7 +194,6 @@ class Board:
 
     def _opened(self, event: ev.CampaignOpened) -> None:
         self.setup, self.campaign, self.snapshot = event.setup, event.campaign, event.snapshot
-        self._search_seeds = {search_seed(self.setup.seed, i): i for i in range(self.setup.search_seeds)}
 
     def _term(self, event: ev.TermStarted) -> None:
         self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
@@ -204,7 +205,7 @@ class Board:
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
         arrived = [self.experiments[x] for x in self.unseen]
         if event.sees is not None:
-            arrived = sorted((x for x in arrived if x.record.decision <= event.sees), key=_planned_at)
+            arrived = sorted((x for x in arrived if x.record.decision <= event.sees), key=planned_at)
         self.fresh = []
         for state in arrived:
             self._see(state)
@@ -220,27 +221,18 @@ class Board:
         if direction is not None:
             direction.seconds += outcome.usage.wall_s
         if state.metrics is not None:
-            self._count(record, outcome.hardware, state.metrics[self.setup.objective.metric])
-        elif self.setup.racing and record.purpose == "search" and state.status != "cancelled":
-            self._on(outcome.hardware).drop(record.candidate)
+            self._on(outcome.hardware).take(record, state.metrics[self.setup.objective.metric])
+        else:
+            held = record.candidate in (self.baseline, self.champion)
+            self._on(outcome.hardware).miss(record, state.status, held=held)
+        if outcome.progress:
+            self.curves.setdefault(outcome.hardware, Curves()).take(record.purpose, state.status, outcome.progress)
 
     def _on(self, hardware: str) -> Scores:
         kind = ANY_HARDWARE if self.setup.objective.exact else hardware
         if kind not in self._scores:
             self._scores[kind] = Scores(self.setup, self._claimed)
         return self._scores[kind]
-
-    def _count(self, record: Experiment, hardware: str, value: float) -> None:
-        """Take a measured value into the noise and the ranking.
-
-        Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
-        measured on fresh seeds belongs to its claim.
-        """
-        scores, index = self._on(hardware), self._search_seeds.get(record.seed)
-        if record.purpose == "baseline":
-            scores.noise.add(value)
-        if record.purpose != "confirm" and index is not None:
-            scores.add(record.candidate, index, value)
 
     def _direction_opened(self, event: ev.DirectionOpened) -> None:
         state = DirectionState(event.direction)
@@ -318,7 +310,7 @@ class Board:
             state.attempt = None
         if state.outcome is not None:
             return  # exactly one attempt counts; a duplicate's cost was charged above
-        state.outcome = outcome
+        state.end(outcome, self.setup)
         self.waiting.pop(outcome.experiment, None)
         self.unseen[outcome.experiment] = None
         assert state.status is not None
@@ -370,10 +362,6 @@ class Board:
     def _ended(self, event: ev.CampaignEnded) -> None:
         self.ended = event.reason
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
-
-
-def _planned_at(state: ExperimentState) -> tuple[int, str]:
-    return state.record.decision, state.record.id
 
 
 _FOLDS: dict[type, Callable[[Board, Any], None]] = {

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Set
 
 from aster.board.race import Race
 from aster.board.states import Ranking, Score
-from aster.domain.records import Setup
+from aster.domain.ids import search_seed
+from aster.domain.records import Experiment, Setup
 
 
 class Scores:
@@ -24,6 +25,9 @@ class Scores:
         self.ranking = Ranking()
         self.race = Race(setup.search_seeds)
         self._setup, self._claimed = setup, claimed
+        self._seeds = {search_seed(setup.seed, number): number for number in range(setup.search_seeds)}
+        """Search seed -> its number."""
+        self._out: set[str] = set()
         self._claimed_rows: dict[str, Ranking] = {}
         """By standing candidate, the ranking's rows of those that were claimed to beat it."""
 
@@ -43,24 +47,46 @@ class Scores:
             return None
         return self._setup.objective.gain(new.mean, old.mean), min(new.n, old.n)
 
-    def add(self, candidate: str, index: int, value: float) -> None:
+    def take(self, record: Experiment, value: float) -> None:
+        """Take a measured value into the noise and the ranking.
+
+        Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
+        measured on fresh seeds belongs to its claim.
+        """
+        index = self._seeds.get(record.seed)
+        if record.purpose == "baseline":
+            self.noise.add(value)
+        if record.purpose != "confirm" and index is not None:
+            self._add(record.candidate, index, value)
+
+    def miss(self, record: Experiment, status: str | None, *, held: bool) -> None:
+        """Take in an outcome without a number that counts.
+
+        It takes its candidate out of the ranking for good in a race for seeds; else if it is infeasible, unless others
+        are held against the candidate (`held`).
+        """
+        if self._setup.racing and record.purpose == "search":
+            out = status != "cancelled"
+        else:
+            out = status == "infeasible" and not held
+        if out:
+            self._out.add(record.candidate)
+            self.race.drop(record.candidate)
+            for ranking in (self.ranking, *self._claimed_rows.values()):
+                ranking.drop(record.candidate)
+
+    def _add(self, candidate: str, index: int, value: float) -> None:
         """Take in what the candidate measured on search seed number `index`."""
         score = self.of.setdefault(candidate, Score())
         score.add(value)
         if not self._setup.racing:
-            if score.n >= self._setup.search_seeds:
+            if score.n >= self._setup.search_seeds and candidate not in self._out:
                 self._place(candidate, self._loss(score.mean), behind=0)
         elif self.race.measure(candidate, index, self._loss(value)):
             rung = self.race.rung(candidate)
             assert rung is not None
             behind = len(self.race.rungs) - 1 - rung
             self._place(candidate, self.race.standings[rung].loss(candidate), behind)
-
-    def drop(self, candidate: str) -> None:
-        """Take out of the race and the ranking a candidate that broke on one of its search seeds."""
-        self.race.drop(candidate)
-        for ranking in (self.ranking, *self._claimed_rows.values()):
-            ranking.drop(candidate)
 
     def mark(self, candidate: str, against: str) -> None:
         """Take in that a candidate was claimed to beat another; one that is not ranked is marked once it is."""

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from aster.domain.records import (
+    Cancelled,
     Claim,
     Decided,
     Direction,
@@ -18,6 +19,7 @@ from aster.domain.records import (
     Measured,
     Outcome,
     Result,
+    Setup,
     Usage,
 )
 
@@ -138,6 +140,7 @@ class _Packed(Struct, array_like=True, frozen=True):
     log: str | None
     artifacts: dict[str, str]
     pictures: dict[str, str]
+    progress: tuple[tuple[int, float], ...]
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -155,7 +158,8 @@ class ExperimentState:
         self.attempt: str | None = None
         """The attempt that is running, or None."""
         self.status: str | None = None
-        """The kind of its outcome, such as "measured" or "timed_out"; None before there is one."""
+        """The kind of its outcome: measured, infeasible (it measured, and broke a constraint), failed, timed_out,
+        invalid, stopped_early or cancelled; None before there is one."""
         self.place = 0
         """Its place in the order in which decisions saw outcomes, from 1; 0 while none has."""
         self._outcome: bytes | None = None
@@ -173,22 +177,27 @@ class ExperimentState:
         p = _decode(self._outcome)
         return Outcome(
             p.attempt, self.record.id, p.result, p.hardware, Usage(*p.usage), p.started, p.ended, p.log, p.artifacts,
-            p.pictures,
+            p.pictures, p.progress,
         )  # fmt: skip
 
-    @outcome.setter
-    def outcome(self, of: Outcome) -> None:
-        """Keep an outcome, packed."""
+    def end(self, of: Outcome, setup: Setup) -> None:
+        """Keep the outcome, packed."""
         used = (of.usage.wall_s, of.usage.cpu_s, of.usage.max_rss_mb, of.usage.gpu_s)
+        files = (of.log, of.artifacts, of.pictures)
         self._outcome = _encode(
-            _Packed(of.attempt, of.result, of.hardware, used, of.started, of.ended, of.log, of.artifacts, of.pictures)
+            _Packed(of.attempt, of.result, of.hardware, used, of.started, of.ended, *files, of.progress)
         )
-        self.status = intern(str(type(of.result).__struct_config__.tag))
+        self.status = intern(_status(of.result, setup))
 
     @property
     def metrics(self) -> dict[str, float] | None:
-        """The measured numbers, or None if it did not measure (yet)."""
-        if self._outcome is not None and self.status == "measured":
+        """The measured numbers, or None if it did not measure (yet) or is infeasible."""
+        return self.reported if self.status == "measured" else None
+
+    @property
+    def reported(self) -> dict[str, float] | None:
+        """The measured numbers, those of an infeasible experiment too, which never count; else None."""
+        if self._outcome is not None and self.status in ("measured", "infeasible"):
             result = _decode(self._outcome).result
             assert isinstance(result, Measured)
             return result.metrics
@@ -236,6 +245,19 @@ class ClaimState:
         self.decided: Decided | None = None
 
 
+def _status(result: Result, setup: Setup) -> str:
+    if isinstance(result, Measured) and setup.infeasible(result.metrics) is not None:
+        return "infeasible"
+    if isinstance(result, Cancelled) and result.early:
+        return "stopped_early"
+    return str(type(result).__struct_config__.tag)
+
+
+def planned_at(state: ExperimentState) -> tuple[int, str]:
+    """Return what puts experiments in the order in which they were planned."""
+    return state.record.decision, state.record.id
+
+
 class ArchiveState:
     """The archive as the ledger tells it: cluster centres in standardised descriptor space, and an elite each."""
 
@@ -270,4 +292,5 @@ __all__ = [
     "Ranking",
     "Score",
     "Spend",
+    "planned_at",
 ]

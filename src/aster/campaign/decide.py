@@ -21,8 +21,9 @@ from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
 from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
 from aster.domain.trees import pack_tree
+from aster.evidence import early
 from aster.evidence.design import baseline_runs
-from aster.evidence.findings import finding_of
+from aster.evidence.findings import finding_of, trouble
 from aster.evidence.racing import next_run
 from aster.evidence.verdict import decide_claim, finished
 from aster.planning.protocol import Planner
@@ -151,9 +152,8 @@ def _plan_standing(step: Step) -> bool:
 def _broken_baseline(board: Board) -> str | None:
     for state in (board.experiments[x] for x in board.baselines):
         if state.seen and state.status not in ("measured", "cancelled"):
-            result = state.outcome.result if state.outcome is not None else None
-            why = getattr(result, "reason", None) or getattr(result, "rule", None) or "it ran past its time limit"
-            return f"baseline {type(result).__name__.lower()}: {why}"
+            assert state.outcome is not None
+            return f"baseline {trouble(state.outcome.result, board.setup)}"
     return None
 
 
@@ -236,6 +236,7 @@ def _plan_seed(step: Step) -> bool:
         search_seed(board.setup.seed, len(searched)),
         "search",
         hypothesis=searched[0].record.hypothesis,
+        bars=early.bars(board),
     )
     return True
 
@@ -247,7 +248,8 @@ def _plan_race(step: Step) -> bool:
         return False
     candidate, number = chosen
     seed = search_seed(board.setup.seed, number)
-    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis)
+    bars = early.bars(board) if candidate != board.standing else ()  # which others are held against: it runs to its end
+    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis, bars=bars)
     return True
 
 
@@ -335,7 +337,7 @@ def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None
             )
         ),
     )
-    _plan(step, candidate, search_seed(board.setup.seed, 0), "search", hypothesis=hypothesis)
+    _plan(step, candidate, search_seed(board.setup.seed, 0), "search", hypothesis=hypothesis, bars=early.bars(board))
 
 
 def _plan(
@@ -346,6 +348,7 @@ def _plan(
     hypothesis: str | None = None,
     claim: str | None = None,
     artifact: str | None = None,
+    bars: tuple[tuple[int, float], ...] = (),
 ) -> None:
     board = step.board
     experiment = short_id("x", candidate, seed, purpose, board.decision)
@@ -361,6 +364,7 @@ def _plan(
                 hypothesis=hypothesis,
                 claim=claim,
                 artifact=artifact,
+                bars=bars,
             )
         )
     )

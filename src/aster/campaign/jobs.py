@@ -29,4 +29,5 @@ def job_of(
         outcome = board.experiments[experiment.artifact].outcome
         assert outcome is not None
         inputs = {name: get_blob(blob) for name, blob in outcome.artifacts.items()}
-    return Job(attempt, experiment.id, experiment.seed, files, inputs, experiment.purpose == "confirm")
+    confirms = experiment.purpose == "confirm"
+    return Job(attempt, experiment.id, experiment.seed, files, inputs, confirms, experiment.bars)

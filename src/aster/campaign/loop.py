@@ -216,12 +216,14 @@ class Loop:
         return Arrival(ev.OutcomeRecorded(outcome))
 
     def _loss_in(self, fact: ev.OutcomeRecorded | ev.AttemptLost) -> ev.AttemptLost | None:
-        """Return the loss that a fact is, or None. Only the end of the wall time makes a cancelled attempt final."""
+        """Return the loss that a fact is, or None. Only a bar, or the end of the wall time, makes a cancelled attempt
+        final."""
         if isinstance(fact, ev.AttemptLost):
             return fact
         outcome = fact.outcome
-        if isinstance(outcome.result, Cancelled) and not self._cancelled_for_time:
-            return ev.AttemptLost(outcome.attempt, outcome.experiment, outcome.result.reason)
+        match outcome.result:
+            case Cancelled(reason=reason, early=False) if not self._cancelled_for_time:
+                return ev.AttemptLost(outcome.attempt, outcome.experiment, reason)
         short = self._shortage() if isinstance(outcome.result, Failed | Invalid) else None
         return ev.AttemptLost(outcome.attempt, outcome.experiment, f"it failed where {short}") if short else None
 

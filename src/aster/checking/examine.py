@@ -162,6 +162,13 @@ def _measure(problem: Problem, bench: Bench, wishes: Wishes, told: Callable[[str
 
 def _value(problem: Problem, run: Ran) -> float:
     value = value_of(run.result, problem.objective)
+    metrics = run.result.metrics if isinstance(run.result, Measured) else None
+    for bounds in problem.spec.bounds if metrics is not None else ():
+        if (why := bounds.broken_by(metrics or {})) is not None:
+            raise BaselineError(
+                f"The unchanged solution of {problem.spec.problem.name} breaks a constraint: {why}. Loosen the "
+                "[[constraint]], or begin with a solution that keeps it."
+            )
     if value is None:
         log = "\n".join(f"    {line}" for line in run.log.strip().splitlines()[-LOG_LINES:])
         raise BaselineError(

@@ -130,7 +130,7 @@ class Watch:
         self._now = Glance(
             title=clean(setup.title, 100),
             campaign=board.campaign,
-            metric=clean(setup.objective.metric, 40),
+            metric=clean(setup.objective.shown, 56),
             slots=setup.slots,
             most=setup.limits.experiments,
             wall_limit_s=setup.limits.wall_s,

@@ -163,7 +163,7 @@ class PlainLines(_Lines):
         if best is None or score is None or best == self._best:
             return
         self._best = best
-        metric, value = board.setup.objective.metric, number(score.mean, places(board))
+        metric, value = board.setup.objective.shown, number(score.mean, places(board))
         if best == board.baseline:
             return
         state = "champion" if best == board.champion else "unconfirmed"
@@ -174,7 +174,7 @@ class PlainLines(_Lines):
         if known is not None and not self._knows_baseline and board.directions:
             self._knows_baseline = True
             decimals = places(board)
-            value = f"{board.setup.objective.metric} {number(known.mean, decimals)}"
+            value = f"{board.setup.objective.shown} {number(known.mean, decimals)}"
             self._writer.put(f"{_elapsed(board)}  baseline: {value} {noise_text(known.sd, known.n, decimals)}")
         ended = _ended(board)
         if ended // STATUS_EVERY > self._reported:

@@ -157,7 +157,7 @@ def _standing(now: Glance) -> Table:
 
 def _counts(now: Glance) -> Text:
     said = Text(f"{now.counts.get('measured', 0)} done, {now.running} running, {now.counts.get('failed', 0)} failed")
-    for kind in ("invalid", "timed_out", "cancelled"):
+    for kind in ("invalid", "timed_out", "stopped_early", "infeasible", "cancelled"):
         if now.counts.get(kind):
             said.append(f", {now.counts[kind]} {kind.replace('_', ' ')}")
     if now.lost:

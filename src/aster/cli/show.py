@@ -126,7 +126,7 @@ def _print_claim(campaign: Campaign, claim: ClaimView) -> None:
     record = board.claims[claim.id]
     for line in _claim_lines(board, claim):
         out.print(line, soft_wrap=True)
-    out.print(f"\nIts attempts ({board.setup.objective.metric}; interval at {level_text(claim.alpha)}):")
+    out.print(f"\nIts attempts ({board.setup.objective.shown}; interval at {level_text(claim.alpha)}):")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("side", "attempt (experiment.number)", "seed", "status", "value", "time"):
         table.add_column(name, no_wrap=True, justify="right" if name in ("seed", "value", "time") else "left")
@@ -204,10 +204,11 @@ def _print_experiments(campaign: Campaign) -> None:
 
     board, decimals = campaign.board, places(campaign.board)
     for name, state in board.experiments.items():
-        value = number(state.metrics[board.setup.objective.metric], decimals) if state.metrics is not None else ""
+        metrics = state.reported
+        value = number(metrics[board.setup.objective.metric], decimals) if metrics is not None else ""
         record = state.record
         what = name_of(board, record.candidate)
-        typer.echo(f"{name}  {record.purpose:<8}  {status_of(state):<9}  {value:>12}  {record.seed:>10}  {what}")
+        typer.echo(f"{name}  {record.purpose:<8}  {status_of(state):<13}  {value:>12}  {record.seed:>10}  {what}")
 
 
 def _print_json(

@@ -6,6 +6,7 @@ to the problem folder and use "/". A `blob` field holds the content address of b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -21,12 +22,19 @@ class Objective(Struct, frozen=True):
     """What is optimised. `resolution`: differences at most this large are ties, in the metric's units.
 
     `exact`: the metric is deterministic given the artifact, so a claim re-scores the artifact and needs no seeds.
+    `self_reported`: it is read from what the candidate's own code printed; whoever shows it says so.
     """
 
     metric: str
     goal: Goal
     resolution: float = 0.0
     exact: bool = False
+    self_reported: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The metric's name as people are to read it: with a mark if it is self-reported."""
+        return f"{self.metric} (self-reported)" if self.self_reported else self.metric
 
     def gain(self, new: float, old: float) -> float:
         """Return by how much `new` is better than `old` (negative: worse), in the metric's units."""
@@ -35,6 +43,32 @@ class Objective(Struct, frozen=True):
     def better(self, new: float, old: float) -> bool:
         """Whether `new` beats `old` by more than the resolution."""
         return self.gain(new, old) > self.resolution
+
+
+class Constraint(Struct, frozen=True):
+    """What makes a measurement feasible: `metric` is at least `min` and at most `max`, in its units; None: open."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+    def excess(self, value: float) -> float:
+        """Return by how much `value` is beyond the nearer bound, in the metric's units; 0 or less: it is kept."""
+        beyond = [self.min - value] if self.min is not None else []
+        beyond += [value - self.max] if self.max is not None else []
+        return max(beyond, default=0.0)
+
+    def broken_by(self, metrics: Mapping[str, float]) -> str | None:
+        """Return in words by how much a measurement breaks it, or None. What was not reported is not kept."""
+        value = metrics.get(self.metric)
+        if value is None:
+            return f"{self.metric}, which is constrained, was not reported"
+        excess = self.excess(value)
+        if excess <= 0:
+            return None
+        over = self.max is not None and value > self.max
+        bound = self.max if over else self.min
+        return f"{self.metric} {value:.7g} is {excess:.3g} {'over its most' if over else 'under its least'}, {bound:g}"
 
 
 class Limits(Struct, frozen=True):
@@ -79,6 +113,14 @@ class Setup(Struct, frozen=True):
     """Whether candidates race for search seeds; else each one gets them all."""
     researcher: str = "ideas"
     """Who writes candidates; one of `aster.setup.RESEARCHERS`."""
+    constraints: tuple[Constraint, ...] = ()
+    progress: Goal | None = None
+    """Which way intermediate values improve, where hopeless search experiments are stopped by them; None: none are."""
+
+    def infeasible(self, metrics: Mapping[str, float]) -> str | None:
+        """Return in words which constraints a measurement breaks and by how much, or None if it keeps them all."""
+        broken = [why for each in self.constraints if (why := each.broken_by(metrics)) is not None]
+        return "; ".join(broken) or None
 
 
 COMBINATION = "combination"
@@ -149,7 +191,8 @@ class Experiment(Struct, frozen=True):
     """One candidate, one seed, one kind of hardware, one purpose.
 
     `decision` is the number of the decision that planned it. `artifact` names the experiment whose stored
-    outputs are re-scored, for exact metrics; None: the candidate's code runs.
+    outputs are re-scored, for exact metrics; None: the candidate's code runs. `bars` are (step, worst intermediate
+    value that may go on), by step: the first value at or past a step that is worse ends the attempt.
     """
 
     id: str
@@ -161,6 +204,14 @@ class Experiment(Struct, frozen=True):
     hypothesis: str | None = None
     claim: str | None = None
     artifact: str | None = None
+    bars: tuple[tuple[int, float], ...] = ()
+
+
+class Said(Struct, frozen=True):
+    """What was read from the output of a candidate's code: the text of each metric found, and its last line."""
+
+    metrics: dict[str, str] = {}
+    last_line: str = ""
 
 
 class Usage(Struct, frozen=True):
@@ -173,7 +224,10 @@ class Usage(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True, tag="measured"):
-    """The only result with numbers: all finite, the objective among them, all within their valid range."""
+    """The only result with numbers: all finite, the objective among them, all within their valid range.
+
+    One that breaks a constraint of the campaign is infeasible: it keeps its numbers, and they never count.
+    """
 
     metrics: dict[str, float]
 
@@ -198,9 +252,10 @@ class Invalid(Struct, frozen=True, tag="invalid"):
 
 
 class Cancelled(Struct, frozen=True, tag="cancelled"):
-    """The campaign stopped the attempt: its budget ended, or the user asked."""
+    """The campaign stopped the attempt: its budget ended, or the user asked; `early`: one of its bars did."""
 
     reason: str
+    early: bool = False
 
 
 Result = Measured | Failed | TimedOut | Invalid | Cancelled
@@ -215,6 +270,7 @@ class Outcome(Struct, frozen=True):
         log: blob of the bounded tail of its output; None where there was none.
         artifacts: outputs kept, from file name to blob.
         pictures: drawings by the trusted stage, from file name to blob.
+        progress: (step, intermediate value) by step, at most 200, as the candidate printed them.
     """
 
     attempt: str
@@ -227,6 +283,7 @@ class Outcome(Struct, frozen=True):
     log: str | None = None
     artifacts: dict[str, str] = {}
     pictures: dict[str, str] = {}
+    progress: tuple[tuple[int, float], ...] = ()
 
 
 class Claim(Struct, frozen=True):

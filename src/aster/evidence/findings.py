@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from aster.board import Board, ExperimentState
-from aster.domain.records import Cancelled, Failed, Finding, Invalid, Objective, Result, TimedOut
+from aster.domain.records import Cancelled, Failed, Finding, Invalid, Measured, Objective, Result, Setup, TimedOut
 from aster.evidence.racing import concluded
 
 
@@ -21,17 +21,17 @@ def finding_of(board: Board, state: ExperimentState) -> Finding | None:
     """Return the finding that a search experiment completes, or None.
 
     None: its candidate has seeds to run yet, its hypothesis has a finding already, its parent has no score on this
-    hardware, or the attempt was cancelled, which teaches nothing.
+    hardware, or the attempt was cancelled from outside, which teaches nothing.
     A success gained more on its parent than the resolution and than one sd of a difference of two measurements.
     """
     record = state.record
     if record.hypothesis is None or record.purpose != "search" or record.hypothesis in board.concluded:
         return None
-    if state.outcome is None or isinstance(state.outcome.result, Cancelled):
+    if state.outcome is None or state.status == "cancelled":
         return None
     hypothesis = board.hypotheses[record.hypothesis]
     if state.metrics is None:
-        text = f"{hypothesis.change}: {trouble(state.outcome.result)}"
+        text = f"{hypothesis.change}: {trouble(state.outcome.result, board.setup)}"
         return Finding(hypothesis.id, record.id, text, success=False)
     child, parent = board.score(record.candidate), board.score(hypothesis.parent)
     found = board.gain(record.candidate, hypothesis.parent)
@@ -59,9 +59,16 @@ def _signed(gain: float, objective: Objective) -> str:
     return f"{change:+.3g}"
 
 
-def trouble(result: Result) -> str:
-    """Return in words what a candidate is to blame for, such as "failed: exit 1"; neither measured nor cancelled."""
+def trouble(result: Result, setup: Setup | None = None) -> str:
+    """Return in words what a candidate is to blame for, such as "failed: exit 1".
+
+    The result is neither measured, unless it is infeasible under `setup`, nor cancelled from outside.
+    """
     match result:
+        case Measured(metrics=metrics) if setup is not None and (why := setup.infeasible(metrics)) is not None:
+            return f"infeasible: {why}"
+        case Cancelled(reason=reason, early=True):
+            return reason
         case Failed(reason=reason):
             return f"failed: {reason}"
         case TimedOut(stage=stage, limit_s=limit):

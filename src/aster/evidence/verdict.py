@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean, variance
 
 from aster.board import Board, ClaimState
-from aster.domain.records import Cancelled, Decided, Measured, Verdict
+from aster.domain.records import Decided, Verdict
 from aster.evidence.design import MIN_PAIRS, t_quantile
 from aster.evidence.findings import trouble
 
@@ -66,13 +66,13 @@ def complete_pairs(board: Board, claim: ClaimState) -> list[tuple[float, float]]
 def decide_claim(board: Board, claim: ClaimState) -> Decided:
     """Return the verdict on a finished claim. Pure: reads the board only.
 
-    A candidate that breaks on fresh seeds is refuted. A standing candidate that breaks spoils its pairs, and so does
-    a pair that ran on two kinds of hardware; with fewer than MIN_PAIRS left the claim is undecided.
+    A candidate that breaks, or is infeasible, on fresh seeds is refuted. A standing candidate that does spoils its
+    pairs, and so does a pair that ran on two kinds of hardware; with fewer than MIN_PAIRS left the claim is undecided.
     """
     record, objective = claim.record, board.setup.objective
     for state in (board.experiments[claim.experiments[(record.candidate, seed)]] for seed in record.seeds):
-        if state.outcome is not None and not isinstance(state.outcome.result, Measured | Cancelled):
-            note = f"{state.record.id} of the claimed candidate {trouble(state.outcome.result)}"
+        if state.outcome is not None and state.status not in ("measured", "cancelled"):
+            note = f"{state.record.id} of the claimed candidate {trouble(state.outcome.result, board.setup)}"
             return Decided(record.id, "refuted", None, None, None, 0, note)
     pairs = complete_pairs(board, claim)
     if record.exact:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aster.domain.ids import blob_id
-from aster.domain.records import Cancelled, Failed, Invalid, Outcome, Result, TimedOut, Usage
+from aster.domain.records import Cancelled, Failed, Invalid, Outcome, Result, Said, TimedOut, Usage
 from aster.sandbox.keeper.files import MAX_BYTES
 from aster.sandbox.keeper.spec import RawOutcome
 
-Judge = Callable[[str], Result]
-"""Turns the raw score text of an attempt whose stages all ended well into a result. Must not raise."""
+Judge = Callable[[str, Said], Result]
+"""Turns the raw score text of an attempt whose stages all ended well, and what was read from the candidate's output,
+into a result. Must not raise."""
 
 
 def outcome_of(
@@ -44,6 +45,7 @@ def outcome_of(
         log=stored(folder / "log"),
         artifacts=stored_all(folder / "outputs", raw.artifacts),
         pictures=stored_all(Path(raw.pictures_folder), raw.pictures) if raw.pictures else {},
+        progress=tuple((int(step), float(value)) for step, value in raw.progress),
     )
     return outcome, blobs
 
@@ -52,13 +54,13 @@ def result_of(raw: RawOutcome, judge: Judge) -> Result:
     """Return the result that the keeper's status, or else the judge, gives."""
     match raw.status:
         case "done":
-            return judge(raw.score)
+            return judge(raw.score, Said(raw.said, raw.last_line))
         case "timed_out":
             return TimedOut(raw.stage, raw.limit_s)
         case "invalid":
             return Invalid(raw.reason)
         case "cancelled":
-            return Cancelled(raw.reason)
+            return Cancelled(raw.reason, raw.early)
         case _:
             return Failed(raw.reason)
 

@@ -113,7 +113,7 @@ class LocalExecutor:
             files = job.files
         else:
             spec, files = replace(spec, stages=[each for each in spec.stages if each.trusted]), {}
-        spec = replace(spec, beside=self._slots)
+        spec = replace(spec, beside=self._slots, reading=replace(spec.reading, bars=list(job.bars)))
         try:
             place.build(spec, files, job.inputs or {})
             self._launch(place)

@@ -21,6 +21,7 @@ class Job(Struct, frozen=True):
         inputs: for a re-scored artifact, file name -> content to lay into the outputs folder; only
             trusted stages run then. None: all stages run.
         confirms: it is part of a claim's test, and may see sealed data.
+        bars: (step, worst intermediate value that may go on); an attempt that breaks one is stopped early.
     """
 
     attempt: str
@@ -29,6 +30,7 @@ class Job(Struct, frozen=True):
     files: dict[str, bytes]
     inputs: dict[str, bytes] | None = None
     confirms: bool = False
+    bars: tuple[tuple[int, float], ...] = ()
 
 
 class Arrival(Struct, frozen=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from aster.domain.events import AttemptLost
-from aster.domain.records import Measured, Outcome
+from aster.domain.records import Measured, Outcome, Said
 from aster.errors import ExecutorError, UserError
 from aster.execution.arrivals import Judge
 from aster.execution.local import LocalExecutor
@@ -74,7 +74,7 @@ def compiled_kernels(
         executor.close()
 
 
-def _judge(_: str) -> Measured:
+def _judge(_: str, __: Said) -> Measured:
     """Nothing is scored: that all ended well is enough."""
     return Measured({})
 

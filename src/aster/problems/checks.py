@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 from aster.errors import ProblemError
 from aster.problems.globs import Globs
+from aster.problems.measures import check_constraints, check_patterns
 from aster.problems.model import (
     About,
     Archive,
+    Constraint,
     Data,
     Environment,
     Metric,
     Prepare,
+    Progress,
     Reference,
     Resources,
     Seeds,
@@ -37,12 +40,14 @@ LEAST_PAIRS = 3
 _PLACEHOLDERS = ("outputs", "seed", "pictures")
 _OUTSIDE = ("environment", "prepare", "data")
 _RESERVED_ROOTS = ("ideas", "campaigns")
-_TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference", *_OUTSIDE})
-_LATER = frozenset({"constraint"})
+_TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference"}) | {
+    "constraint", "progress", *_OUTSIDE
+}  # fmt: skip
+_LATER = frozenset[str]()
 _NEEDED = {
     "problem": "[problem]: its name, title and statement",
     "solution": "[solution]: its root and what is editable",
-    "stage": "[[stage]]: one that runs the candidate and a trusted one that scores it",
+    "stage": "[[stage]]: one that runs the candidate, and a trusted one that scores it unless every metric is printed",
     "metric": "[[metric]]: the first is the objective",
 }
 
@@ -64,6 +69,8 @@ class Draft(NamedTuple):
     environment: Environment | None
     prepare: Prepare | None
     data: Sequence[Data | None] | None
+    constraints: Sequence[Constraint | None] | None = None
+    progress: Progress | None = None
 
 
 Found = Iterator[tuple[str, str]]
@@ -88,6 +95,8 @@ def read_spec(files: Mapping[str, bytes], where: str) -> Spec:
         _check_stages(draft),
         _check_commands(draft, files),
         _check_metrics(draft),
+        check_patterns(draft.metrics),
+        check_constraints(draft.constraints, whole(draft.metrics)),
         _check_seeds(draft),
         _check_names(draft),
         check_environment(draft.environment, draft.prepare, draft.solution, files),
@@ -107,7 +116,8 @@ def _spec(draft: Draft) -> Spec:
     outside = (draft.environment or Environment(), draft.prepare, whole(draft.data) or ())
     if not (problem and solution and stages and metrics and archive and resources and seeds) or references is None:
         raise AssertionError("a broken table comes with its troubles, and these were raised")
-    return Spec(problem, solution, stages, metrics, archive, resources, seeds, references, *outside)
+    measures = (whole(draft.constraints) or (), draft.progress)
+    return Spec(problem, solution, stages, metrics, archive, resources, seeds, references, *outside, *measures)
 
 
 def _parse(data: bytes, where: str) -> dict[str, object]:
@@ -148,6 +158,8 @@ def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft
         environment=table(Environment, "environment"),
         prepare=table(Prepare, "prepare") if "prepare" in raw else None,
         data=tables(Data, "data"),
+        constraints=tables(Constraint, "constraint"),
+        progress=table(Progress, "progress") if "progress" in raw else None,
     )
 
 
@@ -180,10 +192,13 @@ def _check_stages(draft: Draft) -> Found:
     if all(stage.trusted for stage in stages):
         yield "stage", "no stage runs the candidate's code; add one before the trusted one, without `trusted`"
     if not any(stage.trusted for stage in stages):
-        yield (
-            "stage",
-            "no stage is trusted, so nobody can report a score; add `trusted = true` to the one that scores",
-        )
+        scored = next((metric.name for metric in whole(draft.metrics) or () if metric.pattern is None), None)
+        if scored is not None:
+            yield (
+                "stage",
+                f'no stage is trusted, so nobody can report "{scored}"; add `trusted = true` to the one that scores, '
+                "or give the metric a pattern if the candidate's code prints it",
+            )
     elif first := next((index for index, stage in enumerate(stages) if stage.trusted), None):
         for index, stage in enumerate(stages[first:], first):
             if not stage.trusted and stage.name not in services:
@@ -278,6 +293,7 @@ def _check_names(draft: Draft) -> Found:
         ("metric", [metric.name for metric in draft.metrics or () if metric]),
         ("data", [data.name for data in draft.data or () if data]),
         ("reference", [reference.name for reference in draft.references or () if reference]),
+        ("constraint", [each.metric for each in draft.constraints or () if each]),
         ("archive.descriptors", draft.archive.descriptors if draft.archive else ()),
     )
     for key, names in named:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator, model_validator
 
-from aster.domain.records import Objective
+from aster.domain.records import Constraint as Bounds
+from aster.domain.records import Goal, Objective
+from aster.problems import patterns
 from aster.problems.tables import ListToTuple, Table, show
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -190,9 +192,10 @@ class Stage(Table):
 
 
 class Metric(Table):
-    """[[metric]]: a number that the trusted stage reports. The first one is the objective."""
+    """[[metric]]: a number that the trusted stage reports, or, with a pattern, one that the candidate's code prints.
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"pattern"})
+    The first one is the objective.
+    """
 
     name: MetricName = Field(description='a name, such as "sum_of_radii"')
     goal: Literal["maximize", "minimize"] | None = Field(default=None, description='"maximize" or "minimize"')
@@ -201,6 +204,9 @@ class Metric(Table):
     )
     resolution: FiniteFloat = Field(default=0.0, ge=0, description="a number that is not negative")
     exact: bool = Field(default=False, description="true or false")
+    pattern: Annotated[str, AfterValidator(patterns.metric_pattern)] | None = Field(
+        default=None, description=r"a regular expression with one group, such as '^val_loss: (\S+)'"
+    )
 
     @field_validator("valid")
     @classmethod
@@ -208,6 +214,33 @@ class Metric(Table):
         if valid is not None and not valid[0] < valid[1]:
             raise ValueError(f"the lowest must be less than the highest, not {show(list(valid))}")
         return valid
+
+
+class Constraint(Table):
+    """[[constraint]]: bounds of a declared metric; what breaks one is measured but infeasible."""
+
+    metric: MetricName = Field(description="the name of a declared metric")
+    min: FiniteFloat | None = Field(default=None, description="a number")
+    max: FiniteFloat | None = Field(default=None, description="a number")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("needs max, min or both")
+        if self.min is not None and self.max is not None and not self.min < self.max:
+            raise ValueError(f"min must be less than max, not {self.min:g} and {self.max:g}")
+        return self
+
+
+class Progress(Table):
+    """[progress]: intermediate values that the candidate's code prints; without it none are read."""
+
+    pattern: Annotated[str, AfterValidator(patterns.progress_pattern)] = Field(
+        default=patterns.PROGRESS,
+        description=r"a regular expression with two groups, such as '^step (\d+) loss (\S+)'",
+    )
+    goal: Literal["maximize", "minimize"] | None = Field(default=None, description='"maximize" or "minimize"')
+    stop: bool = Field(default=True, description="true or false")
 
 
 class Archive(Table):
@@ -267,13 +300,26 @@ class Spec:
     environment: Environment = field(default_factory=Environment)
     prepare: Prepare | None = None
     data: tuple[Data, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    progress: Progress | None = None
 
     @property
     def objective(self) -> Objective:
         """The first metric, as decisions see it."""
         first = self.metrics[0]
         assert first.goal is not None  # checked when the file was read
-        return Objective(first.name, first.goal, first.resolution, first.exact)
+        return Objective(first.name, first.goal, first.resolution, first.exact, first.pattern is not None)
+
+    @property
+    def bounds(self) -> tuple[Bounds, ...]:
+        """The constraints, as decisions see them."""
+        return tuple(Bounds(each.metric, each.min, each.max) for each in self.constraints)
+
+    @property
+    def progress_goal(self) -> Goal:
+        """Which way intermediate values improve: as the objective does, unless the file says otherwise."""
+        said = self.progress.goal if self.progress is not None else None
+        return said or self.objective.goal
 
     @property
     def services(self) -> frozenset[str]:

@@ -210,7 +210,10 @@ def _window(board: Board) -> tuple[list[str], list[str]]:
 
 
 def _broke(state: ExperimentState) -> bool:
-    """Whether the candidate's own fault kept it from measuring; that an attempt was cancelled tells nothing of it."""
+    """Whether the candidate itself kept its experiment from counting: it failed, was hopeless or infeasible.
+
+    That an attempt was cancelled from outside tells nothing of it.
+    """
     return state.status not in (None, "measured", "cancelled")
 
 

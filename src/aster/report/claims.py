@@ -142,7 +142,7 @@ def trace(board: Board, claim: str) -> list[TraceRow]:
 
 
 def _row(board: Board, state: ExperimentState, role: Literal["claimed", "against", "scored artifact"]) -> TraceRow:
-    record, outcome, metrics = state.record, state.outcome, state.metrics
+    record, outcome, metrics = state.record, state.outcome, state.reported
     return TraceRow(
         role=role,
         experiment=record.id,
@@ -159,10 +159,10 @@ def _row(board: Board, state: ExperimentState, role: Literal["claimed", "against
 
 
 def status_of(state: ExperimentState) -> str:
-    """Return measured, failed, timed out, invalid or cancelled; running or waiting before the end."""
-    if state.outcome is None:
+    """Return its status with spaces, such as "timed out"; running or waiting before the end."""
+    if state.status is None:
         return "running" if state.attempt is not None else "waiting"
-    return str(type(state.outcome.result).__struct_config__.tag).replace("_", " ")
+    return state.status.replace("_", " ")
 
 
 def _pairs(board: Board, claim: ClaimState) -> tuple[Pair, ...]:

@@ -139,14 +139,22 @@ def _handles(view: Progress) -> list[Any]:
     if view.confirmed:
         handles.append(dot(color=STAR, marker="*", ms=10, mew=0, label="confirmed claim"))
     if view.misses:
-        handles.append(dot(color=MISS, marker="|", ms=7, label="failed, timed out or invalid"))
+        handles.append(dot(color=MISS, marker="|", ms=7, label=_missed(view)))
     return handles
+
+
+def _missed(view: Progress) -> str:
+    """Return what the misses of this campaign may be."""
+    kinds = {miss.kind for miss in view.misses}
+    more = [kind for kind in ("stopped early", "infeasible") if kind in kinds]
+    return " or ".join([", ".join(["failed", "timed out", "invalid", *more][:-1]), (["invalid", *more])[-1]])
 
 
 def _draw_caption(figure: Figure, view: Progress, scale: Scale) -> None:
     seeds = "exact metric" if view.exact else f"{count(view.search_seeds, 'seed')} a candidate in search"
     outside = sum(not scale.low <= p.value <= scale.high for p in view.points)
-    parts = [f"{len(view.points):,} measured, {len(view.misses):,} without a number", seeds, f"{view.mode} mode"]
+    parts = [f"{len(view.points):,} measured, {len(view.misses):,} without a number that counts", seeds]
+    parts += ["self-reported"] * view.self_reported + [f"{view.mode} mode"]
     if view.hardware:
         parts.append(drawable(", ".join(view.hardware), 60))
     second = [scale.explained]

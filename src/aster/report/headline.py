@@ -42,13 +42,13 @@ def headline(summary: Summary) -> Headline:
             f"Nothing is proven to be better than the baseline: {count(len(tested), 'claim')} tested, none confirmed."
         )
         return Headline("nothing", words, _state(summary))
-    metric = clean(summary.objective.metric, 60)
+    metric = clean(summary.objective.shown, 80)
     level = f" ({metric} {number(summary.baseline.mean, summary.places)})" if summary.baseline else ""
     return Headline("nothing", f"Nothing has beaten the baseline{level} so far.", _state(summary))
 
 
 def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headline:
-    metric, places = clean(summary.objective.metric, 60), summary.places
+    metric, places = clean(summary.objective.shown, 80), summary.places
     assert claim.gain is not None
     gain = number(claim.gain, places)
     if claim.exact:
@@ -94,7 +94,7 @@ def _undecided(summary: Summary, claim: ClaimView) -> Headline:
 
 
 def _unconfirmed(summary: Summary, best: Standout, tested: list[ClaimView]) -> Headline:
-    metric, places = clean(summary.objective.metric, 60), summary.places
+    metric, places = clean(summary.objective.shown, 80), summary.places
     value, seeds = number(best.level.mean, places), count(best.level.n, "seed")
     basis = "" if summary.objective.exact else f" on {seeds}"
     base = f" (baseline {number(summary.baseline.mean, places)})" if summary.baseline else ""

@@ -189,8 +189,8 @@ def _rows(board: Board) -> Iterator[ExperimentRow]:
         return outcome is None, outcome.ended if outcome else 0.0, state.record.decision
 
     for number, state in enumerate(sorted(board.experiments.values(), key=when), start=1):
-        record, outcome, metrics = state.record, state.outcome, state.metrics
-        why = reason_of(outcome) if outcome else None
+        record, outcome, metrics = state.record, state.outcome, state.reported
+        why = reason_of(outcome, board.setup) if outcome else None
         yield ExperimentRow(
             number=number,
             experiment=record.id,
@@ -212,8 +212,8 @@ def _troubles(board: Board, blobs: Blobs) -> Iterator[Trouble]:
     """Yield the commonest ways to fail, each with the log of its latest experiment."""
     groups: dict[tuple[str, str], list[ExperimentState]] = {}
     for state in board.experiments.values():
-        why = reason_of(state.outcome) if state.outcome else None
-        if why is not None and why[0] != "cancelled":
+        why = reason_of(state.outcome, board.setup) if state.outcome else None
+        if why is not None and why[0] not in ("cancelled", "stopped early"):
             groups.setdefault((why[0], clean(why[1], 200)), []).append(state)
     for (kind, reason), states in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_TROUBLES]:
         outcome = states[-1].outcome

@@ -69,7 +69,10 @@ class Record(Struct, frozen=True):
 
 
 class Miss(Struct, frozen=True):
-    """A search or baseline experiment that ended without a number. `kind`: failed, timed out or invalid."""
+    """A search or baseline experiment that ended without a number that counts.
+
+    `kind`: failed, timed out, invalid, stopped early or infeasible. `value` is that of an infeasible one, else None.
+    """
 
     x: float
     kind: str
@@ -78,6 +81,7 @@ class Miss(Struct, frozen=True):
     attempt: str
     candidate: str
     memory_mb: float
+    value: float | None = None
 
 
 class Mark(Struct, frozen=True):
@@ -101,6 +105,7 @@ class Progress(Struct, frozen=True):
     metric: str
     goal: Goal
     exact: bool
+    self_reported: bool
     mode: Mode
     search_seeds: int
     points: tuple[Point, ...]
@@ -128,11 +133,12 @@ def progress_view(board: Board) -> Progress:
         metric=setup.objective.metric,
         goal=setup.objective.goal,
         exact=setup.objective.exact,
+        self_reported=setup.objective.self_reported,
         mode=setup.mode,
         search_seeds=setup.search_seeds,
         points=points,
         records=records,
-        misses=tuple(_misses(ends)),
+        misses=tuple(_misses(board, ends)),
         confirmed=tuple(_marks(board, dict(_times(ends)))),
         baseline=baseline,
         references=setup.references,
@@ -163,9 +169,11 @@ def change_of(board: Board, candidate: str) -> str:
     return (hypothesis.change if hypothesis else "") or record.label or record.id
 
 
-def reason_of(outcome: Outcome) -> tuple[str, str] | None:
-    """Return (kind, reason) of an outcome without numbers, None if it measured."""
+def reason_of(outcome: Outcome, setup: Setup) -> tuple[str, str] | None:
+    """Return (kind, reason) of an outcome without numbers that count, None if it measured and is feasible."""
     match outcome.result:
+        case Measured(metrics=metrics) if (why := setup.infeasible(metrics)) is not None:
+            return "infeasible", why
         case Measured():
             return None
         case Failed(reason=reason):
@@ -174,8 +182,8 @@ def reason_of(outcome: Outcome) -> tuple[str, str] | None:
             return "invalid", rule
         case TimedOut(stage=stage, limit_s=limit):
             return "timed out", f"stage {stage} ran past its limit of {limit:g} s"
-        case Cancelled(reason=reason):
-            return "cancelled", reason
+        case Cancelled(reason=reason, early=early):
+            return ("stopped early", reason.removeprefix("stopped early ")) if early else ("cancelled", reason)
 
 
 def _ends(board: Board) -> Iterator[tuple[float, ExperimentState, Outcome]]:
@@ -207,12 +215,12 @@ def _points(board: Board, ends: list[tuple[float, ExperimentState, Outcome]]) ->
             )
 
 
-def _misses(ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[Miss]:
+def _misses(board: Board, ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[Miss]:
     for x, state, outcome in ends:
-        why = reason_of(outcome)
+        why = reason_of(outcome, board.setup)
         if why is not None and why[0] != "cancelled" and state.record.purpose != "confirm":
-            record = state.record
-            yield Miss(x, *why, record.id, outcome.attempt, record.candidate, outcome.usage.max_rss_mb)
+            record, value = state.record, (state.reported or {}).get(board.setup.objective.metric)
+            yield Miss(x, *why, record.id, outcome.attempt, record.candidate, outcome.usage.max_rss_mb, value)
 
 
 def _records(board: Board, points: tuple[Point, ...]) -> Iterator[Record]:

@@ -140,7 +140,9 @@ class Summary(Struct, frozen=True):
         return self.champion or self.unconfirmed
 
 
-_STATUSES = ("measured", "failed", "timed out", "invalid", "cancelled", "running", "waiting")
+_STATUSES = (
+    "measured", "infeasible", "failed", "timed out", "invalid", "stopped early", "cancelled", "running", "waiting"
+)  # fmt: skip
 
 
 def summarize(board: Board) -> Summary:

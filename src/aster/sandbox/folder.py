@@ -14,7 +14,7 @@ import msgspec
 from aster.domain.ids import blob_id
 from aster.sandbox.keeper.files import lay_out
 from aster.sandbox.keeper.locks import held
-from aster.sandbox.keeper.spec import Given, Spec, Stage
+from aster.sandbox.keeper.spec import Given, Reading, Spec, Stage
 from aster.sandbox.keeper.walls import Walls, covers
 from aster.sandbox.plan import GivenPlan, RunPlan, StagePlan
 
@@ -106,6 +106,7 @@ def make_spec(
         walls=walls,
         given=[_given(each, withheld=each.sealed and not confirms) for each in plan.given],
         compiled=plan.compiled,
+        reading=Reading(plan.metrics, plan.progress, plan.progress_goal),
     )
 
 

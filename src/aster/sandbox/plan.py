@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 from msgspec import Struct
 
@@ -63,6 +64,9 @@ class RunPlan(Struct, frozen=True):
         given: what stages may read of the user's files.
         compiled: folder of compiled kernels, of which each stage gets a copy, with the variables that point compilers
             to it; "" for an empty one, None for neither.
+        metrics: metric -> regular expression with one group, for those read from the output of untrusted stages.
+        progress: regular expression with two groups, step and intermediate value; "" for none. `progress_goal`: which
+            way these improve.
     """
 
     stages: tuple[StagePlan, ...]
@@ -76,3 +80,6 @@ class RunPlan(Struct, frozen=True):
     interpreter: str = sys.executable
     given: tuple[GivenPlan, ...] = ()
     compiled: str | None = None
+    metrics: dict[str, str] = {}
+    progress: str = ""
+    progress_goal: Literal["maximize", "minimize"] = "minimize"

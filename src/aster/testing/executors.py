@@ -15,7 +15,7 @@ from typing import Protocol
 
 from aster.domain.events import AttemptLost, OutcomeRecorded
 from aster.domain.ids import blob_id
-from aster.domain.records import Cancelled, Failed, Invalid, Measured, Outcome, TimedOut
+from aster.domain.records import Cancelled, Failed, Invalid, Measured, Outcome, Said, TimedOut
 from aster.execution.protocol import Arrival, Executor, Job
 from aster.sandbox.plan import RunPlan, StagePlan
 
@@ -74,7 +74,7 @@ def plan(timeout_s: float = DEADLINE_S, memory_mb: int = 2048) -> RunPlan:
     )
 
 
-def judge(score: str) -> Measured | Invalid | Failed:
+def judge(score: str, _: Said) -> Measured | Invalid | Failed:
     """Return the JSON object of numbers in `score` as measured, or say that there is none."""
     return Measured(json.loads(score)) if score else Failed("no score")
 

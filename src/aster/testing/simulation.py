@@ -15,11 +15,14 @@ from aster.board import Board
 from aster.campaign.decide import Minds, conclude, decide, must_end, ready
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
-from aster.domain.records import Candidate, Experiment, Outcome, Result, Setup, Usage
+from aster.domain.records import Cancelled, Candidate, Experiment, Outcome, Result, Setup, Usage
 from aster.domain.trees import pack_tree
 
 Measure = Callable[[Candidate, Experiment], Result]
 """Makes up the result of an experiment."""
+
+Curve = Callable[[Candidate, Experiment], tuple[tuple[int, float], ...]]
+"""Makes up the intermediate values of an experiment, by step."""
 
 Sink = Callable[[Sequence[ev.Event], Mapping[str, bytes]], None]
 """Told of events once they are folded, in the order of the ledger, with the blobs that they name."""
@@ -70,6 +73,7 @@ def simulate(
     seconds: float = 1.0,
     stop_after: int | None = None,
     sink: Sink | None = None,
+    curve: Curve = lambda *_: (),
 ) -> Simulated:
     """Run a campaign to its end.
 
@@ -80,9 +84,10 @@ def simulate(
         seconds: wall time of one attempt; the campaign's own time passes at this rate over its slots.
         stop_after: outcomes after which a stop is requested; None: never.
         sink: takes the events, which are then not kept in memory.
+        curve: makes up intermediate values; an experiment that breaks one of its bars ends there.
     """
     campaign = begin(setup, minds, sink)
-    _run(campaign, minds, measure, order, seconds, stop_after)
+    _run(campaign, minds, measure, order, seconds, stop_after, curve)
     return campaign
 
 
@@ -99,6 +104,7 @@ def _run(
     order: random.Random | None = None,
     seconds: float = 1.0,
     stop_after: int | None = None,
+    curve: Curve = lambda *_: (),
 ) -> None:
     board, setup = campaign.board, campaign.board.setup
     elapsed, done = board.spend.wall_s, 0
@@ -114,15 +120,33 @@ def _run(
             continue
         attempt = order.choice(list(board.running)) if order is not None else next(iter(board.running))
         state = board.experiments[board.running[attempt]]
-        result = measure(board.candidates[state.record.candidate], state.record)
+        candidate = board.candidates[state.record.candidate]
+        result = measure(candidate, state.record)
+        points, broken = _until_broken(curve(candidate, state.record), state.record.bars, setup)
+        if broken:
+            result = Cancelled(f"stopped early at step {points[-1][0]}", early=True)
         elapsed += seconds / setup.slots
         kept = {"artifact": "blob"} if setup.objective.exact else {}
         began, used = elapsed - seconds, Usage(seconds, seconds)
-        outcome = Outcome(attempt, state.record.id, result, board.hardware, used, began, elapsed, None, kept)
+        of = (attempt, state.record.id, result, board.hardware, used, began, elapsed)
+        outcome = Outcome(*of, artifacts=kept, progress=points)
         campaign.take(ev.OutcomeRecorded(outcome))
         done += 1
         if done == stop_after:
             campaign.take(ev.StopRequested("test", "asked"))
+
+
+def _until_broken(
+    points: tuple[tuple[int, float], ...], bars: tuple[tuple[int, float], ...], setup: Setup
+) -> tuple[tuple[tuple[int, float], ...], bool]:
+    """Return the points up to the first that breaks a bar, and whether one does, as a keeper would."""
+    left = list(bars)
+    for place, (step, value) in enumerate(points):
+        while left and step >= left[0][0]:
+            _, bar = left.pop(0)
+            if value > bar if setup.progress == "minimize" else value < bar:
+                return points[: place + 1], True
+    return points, False
 
 
 def _decide(campaign: Simulated, minds: Minds, elapsed: float) -> None:

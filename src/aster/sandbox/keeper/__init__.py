@@ -9,6 +9,7 @@ so that it starts quickly, outlives the campaign, and is unmoved by what is inst
     stage.py    one stage's command line, environment and limits
     tree.py     the stage's processes: started, counted, killed to the last one
     output.py   output, always drained and bounded
+    reading.py  metrics and intermediate values in it, and the bars that end a hopeless attempt
     files.py    files that a candidate may have touched
     locks.py    flock: who is alive, who has which GPU
 """

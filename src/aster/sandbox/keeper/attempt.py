@@ -16,6 +16,7 @@ from .cgroups import Group
 from .disk import Disk, short
 from .landlock import Landlock
 from .locks import Leases
+from .reading import Reader, TooSlow
 from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
 from .walls import Plain, Sandbox, Walls
 
@@ -28,30 +29,11 @@ _LAST_CHUNKS = 64
 class Ended(Exception):
     """The attempt is over; nothing of its last stage runs any more."""
 
-    def __init__(self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0) -> None:
+    def __init__(
+        self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0, early: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.stage, self.limit_s = status, reason, stage, limit_s
-
-
-class Streams:
-    """What comes out of a running stage: `output` of both kinds, `score` of a trusted one, `service` of its service."""
-
-    def __init__(self, trusted: bool, service: bool) -> None:
-        self.output = output.Pipe()
-        self.score = output.Pipe() if trusted else None
-        self.service = output.Pipe() if service else None
-
-    @property
-    def pipes(self) -> list[output.Pipe]:
-        return [pipe for pipe in (self.output, self.score, self.service) if pipe]
-
-    def close_writers(self) -> None:
-        for pipe in self.pipes:
-            pipe.close_writer()
-
-    def close(self) -> None:
-        for pipe in self.pipes:
-            pipe.close()
+        self.status, self.reason, self.stage, self.limit_s, self.early = status, reason, stage, limit_s, early
 
 
 class Keeper:
@@ -68,6 +50,7 @@ class Keeper:
         self.pictures = self.library = ""
         self.score = b""
         self.log, self.aside = output.Log(), output.Log()
+        self.reader, self.last_line = Reader(spec.reading), ""
         self.bell = tree.Bell()
         self.tree = tree.Tree(self.bell)
         self.sandbox = _sandbox(spec.walls)
@@ -117,6 +100,10 @@ class Keeper:
             artifacts=artifacts,
             pictures=pictures,
             pictures_folder=self.pictures,
+            early=end.early,
+            said=self.reader.found,
+            progress=self.reader.points,
+            last_line=self.last_line,
         )
 
     def _stop(self, *_: object) -> None:
@@ -196,7 +183,7 @@ class Keeper:
 
     def _run(self, current: Stage, folders: stage.Folders) -> tuple[int | None, Ended | None]:
         """Run a stage's processes until all are dead; return its exit code and what stopped it, if it did not end."""
-        streams = Streams(current.trusted, bool(current.service))
+        streams = output.Streams(current.trusted, bool(current.service))
         group = Group(self.spec.walls.groups, stage.group_name(self.spec.mark))
         try:
             self.log.begin(f"stage {current.name}")
@@ -205,9 +192,7 @@ class Keeper:
             stopped = self._watch(main, current, begin, streams)
             no_memory = group.out_of_memory()
             left = self.tree.kill()
-            for _ in range(_LAST_CHUNKS):
-                if not self._drain(streams):
-                    break
+            stopped = self._take_rest(current, streams) or stopped
             if left and stopped is None and self.sandbox.name != "bubblewrap":  # which has processes of its own
                 self.log.note(f"{left} processes left behind by {current.name} were killed")
             if no_memory and stopped is None and self.tree.exit_code(main):
@@ -223,7 +208,7 @@ class Keeper:
             if current.service:
                 self.log.quote(f"service {current.service}", self.aside)
 
-    def _start(self, current: Stage, folders: stage.Folders, streams: Streams, group: Group) -> int:
+    def _start(self, current: Stage, folders: stage.Folders, streams: output.Streams, group: Group) -> int:
         """Start the main process, and before it its service, and return its id."""
         self._make(group)
         ends = channel.Ends() if current.service else None
@@ -308,7 +293,7 @@ class Keeper:
         while self.laid:
             links.take(*self.laid.pop())
 
-    def _watch(self, main: int, current: Stage, begin: float, streams: Streams) -> Ended | None:
+    def _watch(self, main: int, current: Stage, begin: float, streams: output.Streams) -> Ended | None:
         """Drain and measure until the main process ends, the time or the disk is over, or somebody cancels."""
         deadline = begin + current.timeout_s
         tick, sampled = 0.05, begin
@@ -330,12 +315,39 @@ class Keeper:
                 tick, sampled = min(2 * tick, _TICK_S), now
             pipes = [pipe.reader for pipe in streams.pipes if pipe.open]
             self.bell.wait(pipes, min(deadline - now, sampled + tick - now))
-            self._drain(streams)
+            try:
+                self._drain(streams)
+            except TooSlow:
+                return _unreadable(current)
+            if self.reader.hopeless and not current.trusted:
+                return _early(self.reader.hopeless, current)
 
-    def _drain(self, streams: Streams) -> bool:
-        """Take a chunk from each pipe; return whether there was any."""
+    def _take_rest(self, current: Stage, streams: output.Streams) -> Ended | None:
+        """Take what a dead stage left in its pipes; return what that, or what was read before, makes of it.
+
+        A broken bar counts however the stage ended: which of the two was faster must not matter.
+        """
+        try:
+            for _ in range(_LAST_CHUNKS):
+                if not self._drain(streams):
+                    break
+            if not current.trusted:
+                self.reader.end()
+                self.last_line = self.log.last_line()
+        except TooSlow:
+            return _unreadable(current)
+        return _early(self.reader.hopeless, current) if self.reader.hopeless and not current.trusted else None
+
+    def _drain(self, streams: output.Streams) -> bool:
+        """Take a chunk from each pipe; return whether there was any.
+
+        Raises:
+            TooSlow: what was printed cannot be matched in time.
+        """
         text = streams.output.read() if streams.output.open else b""
         self.log.add(text)
+        if streams.score is None:  # an untrusted stage
+            self.reader.add(text)
         number = streams.score.read() if streams.score and streams.score.open else b""
         self.score = (self.score + number)[: output.SCORE + 1]
         said = streams.service.read() if streams.service and streams.service.open else b""
@@ -348,6 +360,15 @@ class Keeper:
         for note in notes + more:
             self.log.note(note)
         return artifacts, pictures
+
+
+def _early(reason: str, current: Stage) -> Ended:
+    return Ended("cancelled", reason, current.name, early=True)
+
+
+def _unreadable(current: Stage) -> Ended:
+    text = f"{current.name}: matching its output with the problem's patterns takes too long"
+    return Ended("failed", text, current.name)
 
 
 def _sandbox(walls: Walls) -> Sandbox:

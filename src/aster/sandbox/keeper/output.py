@@ -100,6 +100,27 @@ class Pipe:
         os.close(self.reader)
 
 
+class Streams:
+    """What comes out of a running stage: `output` of both kinds, `score` of a trusted one, `service` of its service."""
+
+    def __init__(self, trusted: bool, service: bool) -> None:
+        self.output = Pipe()
+        self.score = Pipe() if trusted else None
+        self.service = Pipe() if service else None
+
+    @property
+    def pipes(self) -> list[Pipe]:
+        return [pipe for pipe in (self.output, self.score, self.service) if pipe]
+
+    def close_writers(self) -> None:
+        for pipe in self.pipes:
+            pipe.close_writer()
+
+    def close(self) -> None:
+        for pipe in self.pipes:
+            pipe.close()
+
+
 def clean(text: str) -> str:
     """Return `text` as one line without control characters, at most `REASON` characters."""
     shown = "".join(char if char.isprintable() else " " for char in text)

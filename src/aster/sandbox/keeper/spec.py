@@ -47,6 +47,23 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What is read from the output of untrusted stages.
+
+    Attributes:
+        metrics: metric -> regular expression with one group; the last line that it matches counts.
+        progress: regular expression with two groups, step and value; "" for none.
+        goal: which way intermediate values improve.
+        bars: (step, worst value that may go on): the first value at or past each step is held against it.
+    """
+
+    metrics: dict[str, str] = field(default_factory=dict)
+    progress: str = ""
+    goal: Literal["maximize", "minimize"] = "minimize"
+    bars: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Spec:
     """Everything that one attempt needs.
 
@@ -67,6 +84,7 @@ class Spec:
         given: what stages may read of the machine beside the system.
         compiled: folder of compiled kernels, of which each stage gets a copy to use and change; "": an empty one is
             made; None: compilers are left to their own ways.
+        reading: what is read from the output of untrusted stages; of services nothing is.
     """
 
     attempt: str
@@ -89,6 +107,7 @@ class Spec:
     beside: int = 1
     given: list[Given] = field(default_factory=list)
     compiled: str | None = None
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)
@@ -105,6 +124,9 @@ class RawOutcome:
         gpus: UUIDs leased.
         artifacts: names of the files kept under `outputs/`.
         pictures: names of the files kept under `pictures_folder`.
+        early: it was cancelled because one of its bars was broken.
+        said: metric -> the text that was read for it. `progress`: (step, value), steps growing.
+        last_line: of the last untrusted stage's output, cleaned and bounded.
     """
 
     attempt: str
@@ -122,6 +144,10 @@ class RawOutcome:
     artifacts: list[str]
     pictures: list[str]
     pictures_folder: str
+    early: bool = False
+    said: dict[str, str] = field(default_factory=dict)
+    progress: list[tuple[int, float]] = field(default_factory=list)
+    last_line: str = ""
 
 
 def decode_spec(data: bytes) -> Spec:
@@ -133,7 +159,8 @@ def decode_spec(data: bytes) -> Spec:
     fields = json.loads(data)
     stages, services = ([Stage(**stage) for stage in fields.pop(key)] for key in ("stages", "services"))
     given = [Given(**each) for each in fields.pop("given", [])]
-    return Spec(stages=stages, services=services, given=given, walls=Walls(**fields.pop("walls")), **fields)
+    walls, reading = Walls(**fields.pop("walls")), Reading(**fields.pop("reading"))
+    return Spec(stages=stages, services=services, given=given, walls=walls, reading=reading, **fields)
 
 
 def encode_outcome(outcome: RawOutcome) -> bytes:
