@@ -19,14 +19,15 @@ from aster.board import Board
 from aster.domain.ids import tree_id
 from aster.domain.records import COMBINATION, Candidate, Knob
 from aster.proposers.axes import Axis, Choice
-from aster.proposers.knobs import read_knob, same_value, set_knobs
+from aster.proposers.knobs import read_knob, same_value
 from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.sampling import Point, Told, asks, uniform
+from aster.proposers.settings import Files, Settings, describe_settings, with_settings
 from aster.proposers.surfaces import SurfaceMap
 from aster.proposers.tunables import Tunable, scan
 
-TOP, RECENT = 150, 150
+TOP, RECENT = 80, 80
 """Members of a family that an ask looks at: the best and the latest, so that it costs the same in any campaign."""
 
 LOOKED_AT = 2000
@@ -40,13 +41,10 @@ MOST_LISTED = 4096
 
 DRAWS = 64
 
-MOST_WORDS = 4
-"""Constants named in a label."""
+PAIRED = 8
+"""Best members of a family whose settings are put together in pairs."""
 
 KEPT_ROOTS = 128
-
-Settings = Mapping[str, Knob]
-Files = Mapping[str, bytes]
 
 
 class Constant(Struct, frozen=True):
@@ -157,7 +155,7 @@ class Tuner:
     def _combined(self, board: Board, name: str, root: Root) -> Proposal | None:
         """Return settings of two members of the family put together: the better one's stand where both have some."""
         family = board.tuned.get(name, {})
-        members = [c for c in islice(board.ranking, TOP) if c in family][: MOST_WORDS * 2]
+        members = [c for c in islice(board.ranking, TOP) if c in family][:PAIRED]
         for better, other in product(members, members):
             one, two = board.candidates[better].settings, board.candidates[other].settings
             made = dict(sorted({**two, **one}.items()))
@@ -182,31 +180,6 @@ def constants_of(files: Files, knobs: tuple[KnobSpec, ...] = ()) -> Iterator[Con
             value = read_knob(data.decode("utf-8"), knob.qualified)
             if value is not None:
                 yield Constant(knob.name, Tunable(knob.qualified, value, {None: Choice(knob.values)}))
-
-
-def with_settings(files: Files, settings: Settings) -> dict[str, bytes]:
-    """Return a tree with constants set; each must be there."""
-    made = dict(files)
-    for path in dict.fromkeys(name.partition("::")[0] for name in settings):
-        values = {name.partition("::")[2]: v for name, v in settings.items() if name.partition("::")[0] == path}
-        made[path] = set_knobs(made[path].decode("utf-8"), values).encode("utf-8")
-    return made
-
-
-def describe_settings(settings: Settings, before: Settings | None = None) -> str:
-    """Return settings in a few words: "LR=0.021, DEPTH=6", or "LR 0.04 -> 0.021" if what they replace is given."""
-    parts = []
-    for name, value in settings.items():
-        short = name.rpartition("::")[2].rpartition(".")[2]
-        old = f" {_word(before[name])} -> " if before is not None else "="
-        parts.append(f"{short}{old}{_word(value)}")
-    more = len(parts) - MOST_WORDS
-    return ", ".join(parts[:MOST_WORDS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _word(value: Knob) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 # --- reading the board -------------------------------------------------------------------------------------
