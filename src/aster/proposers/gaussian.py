@@ -47,7 +47,7 @@ class Process:
             turned = (vectors.T @ y) ** 2
             for noise in NOISES:
                 spread = np.maximum(values, 0.0) + noise
-                signal = float((turned / spread).mean())
+                signal = max(float((turned / spread).mean()), 1e-12)  # nothing varies: any will do
                 likelihood = -0.5 * len(y) * np.log(signal) - 0.5 * float(np.log(spread).sum())
                 if likelihood > best:
                     best, self._length, self._noise, self._signal = likelihood, float(length), noise, signal

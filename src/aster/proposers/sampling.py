@@ -82,13 +82,14 @@ def _continuous(axes: Mapping[str, Axis]) -> bool:
 
 
 def _guess(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal, rng: random.Random) -> Point:
-    """Return the best guess of a Gaussian process; failures count as the worst that was measured."""
+    """Return the best guess of a Gaussian process; a failure counts twice as far from the best as the worst."""
     from aster.proposers.gaussian import as_array, best_guess
 
     names, ended = list(axes), [told for told in history if told.status != "running"]
     pending = [told for told in history if told.status == "running"]
-    worst = max((_loss(told, goal) for told in ended if told.value is not None), default=0.0)
-    losses = as_array([[min(_loss(told, goal), worst)] for told in ended], 1)[:, 0]
+    measured = [_loss(told, goal) for told in ended if told.value is not None] or [0.0]
+    broken = max(measured) + (max(measured) - min(measured) or 1.0)
+    losses = as_array([[min(_loss(told, goal), broken)] for told in ended], 1)[:, 0]
     rows, running = ([[told.point[name] for name in names] for told in of] for of in (ended, pending))
     indices = {at: axis.count for at, axis in enumerate(axes.values()) if isinstance(axis, Choice) and is_index(axis)}
     found = best_guess(as_array(rows, len(names)), losses, as_array(running, len(names)), indices, rng)

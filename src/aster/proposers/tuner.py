@@ -7,6 +7,7 @@ rests on. A proposal changes the constants of one surface of the family's best m
 
 from __future__ import annotations
 
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -264,15 +265,18 @@ def _points(
 ) -> Iterator[Point]:
     """Yield points to try: a few dimensions of the best one moved at first, then what a sampler asks for.
 
-    After TRIES of these come others, all if they can be listed; what is known already is the caller's to skip.
+    After TRIES of these (fewer in a small space) come others, all if they can be listed; what is known already is the
+    caller's to skip.
     """
+    size = _size(axes)
+    tries = min(TRIES, 1 + size // 4)
     ended = sum(told.status != "running" for told in history)
     if ended < first_moves(len(axes)):
-        yield from (_moved(axes, best, rng) for _ in range(TRIES))
+        yield from (_moved(axes, best, rng) for _ in range(tries))
     else:
         setup = board.setup
-        yield from islice(asks(axes, history, setup.objective.goal, setup.limits.experiments, rng), TRIES)
-    yield from _others(axes, rng)
+        yield from islice(asks(axes, history, setup.objective.goal, setup.limits.experiments, rng), tries)
+    yield from _others(axes, size, rng)
 
 
 def first_moves(dimensions: int) -> int:
@@ -286,10 +290,12 @@ def _moved(axes: Mapping[str, Axis], best: Point, rng: random.Random) -> Point:
     return {n: uniform(axis, rng) if n in moved or n not in best else best[n] for n, axis in axes.items()}
 
 
-def _others(axes: Mapping[str, Axis], rng: random.Random) -> Iterator[Point]:
-    size = 1
-    for axis in axes.values():
-        size *= axis.count or MOST_LISTED + 1
+def _size(axes: Mapping[str, Axis]) -> int:
+    """Return how many points there are; more than can be listed if they are too many to tell."""
+    return math.prod(axis.count or MOST_LISTED + 1 for axis in axes.values())
+
+
+def _others(axes: Mapping[str, Axis], size: int, rng: random.Random) -> Iterator[Point]:
     if size > MOST_LISTED:
         yield from ({name: uniform(axis, rng) for name, axis in axes.items()} for _ in range(DRAWS))
         return
