@@ -63,7 +63,7 @@ def test_short_lists_are_tuned_by_element_and_long_ones_as_a_whole() -> None:
     assert long.scaled
     doubled = long.at({None: 0.75})
     assert doubled == [2.0, 4.0, 6.0, 8.0, 12]
-    assert long.place(doubled) == {None: pytest.approx(0.75)}
+    assert (long.place(doubled) or {})[None] == pytest.approx(0.75)
     assert long.place([1.0]) is None
 
 

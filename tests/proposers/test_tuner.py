@@ -13,9 +13,9 @@ from aster.domain.ids import tree_id
 from aster.domain.records import COMBINATION, Candidate, Failed, Knob
 from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal
-from aster.proposers.settings import with_settings
+from aster.proposers.settings import describe_settings, with_settings
 from aster.proposers.surfaces import SurfaceMap
-from aster.proposers.tuner import Tuner, describe_settings, first_moves
+from aster.proposers.tuner import Tuner, first_moves
 from aster.testing.proposers import Field, ProposerContract
 
 FILES = {
@@ -45,7 +45,7 @@ SMOOTH = {"solution/a.py": b"X = 1.0\nY = 1.0\n"}
 X, Y = "solution/a.py::X", "solution/a.py::Y"
 
 
-def book(*tuned: tuple[dict[str, Knob], float | None], files: Mapping[str, bytes] = SMOOTH) -> Book:
+def book(*tuned: tuple[Mapping[str, Knob], float | None], files: Mapping[str, bytes] = SMOOTH) -> Book:
     """Return a board with a baseline of 1 and tuned candidates with their scores; None: it failed."""
     made = Book()
     made.baseline(1.0)
@@ -55,9 +55,11 @@ def book(*tuned: tuple[dict[str, Knob], float | None], files: Mapping[str, bytes
     return made
 
 
-def add(made: Book, settings: dict[str, Knob], root: str | None, name: str, author: str = "tuner") -> None:
+def add(made: Book, settings: Mapping[str, Knob], root: str | None, name: str, author: str = "tuner") -> None:
     hypothesis = made.board.candidates[made.candidate(f"t-{name}")].hypothesis
-    made.say(ev.CandidateAdded(Candidate(name, "tree", (BASELINE,), author, hypothesis, (), name, (), root, settings)))
+    made.say(
+        ev.CandidateAdded(Candidate(name, "tree", (BASELINE,), author, hypothesis, (), name, (), root, dict(settings)))
+    )
 
 
 def ask(made: Book, seed: int = 0, of: Tuner | None = None, surface: str = A) -> Proposal:
