@@ -18,10 +18,11 @@ from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
 from aster.proposers.library import IdeaLibrary, KnobSpec
 from aster.proposers.protocol import Proposer
+from aster.proposers.settings import with_settings
 from aster.proposers.several import Several
 from aster.proposers.surfaces import SurfaceMap
 from aster.proposers.tunables import check_marks
-from aster.proposers.tuner import Tuner, constants_of, with_settings
+from aster.proposers.tuner import Tuner, constants_of
 from aster.setup import RESEARCHERS
 
 GetBlob = Callable[[str], bytes]

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from aster.campaign.decide import Minds
 from aster.domain.ids import seeded
 from aster.domain.records import Candidate, Experiment, Limits, Measured, Mode, Objective, Result, Setup
+from aster.minds import Trees
 from aster.planning.bandit import BanditPlanner
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
+from aster.proposers.several import Several
+from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.tuner import Tuner
 
 SOLUTION = {f"solution/{name}.py": f"{name.upper()} = 0\n".encode() for name in "abc"}
 
@@ -91,3 +95,13 @@ def flat(noise: float, campaign: int) -> Callable[[Candidate, Experiment], Resul
         return Measured({"loss": 10.0 + seeded("flat", campaign, candidate.id, experiment.seed).gauss(0.0, noise)})
 
     return measure
+
+
+def both_minds() -> Minds:
+    """Return the policies of a campaign in which the tuner works beside the ideas, on the values that they list."""
+    library = load_ideas({f"ideas/more-{n}.md": idea(n) for n in "abc"}, SOLUTION, frozenset(SOLUTION))
+    trees = Trees(SOLUTION, library, frozenset(), SOLUTION.__getitem__)
+    surfaces = SurfaceMap("solution", {"tuned a": ["solution/a.py"], "tuned b": ["solution/b.py"]})
+    tuner = Tuner(trees.of, surfaces, {"tuned a": None, "tuned b": None, "constants: c.py": None}, trees.knobs_of)
+    proposer = Several([IdeaProposer(library, frozenset()), tuner])
+    return Minds(BanditPlanner(proposer.surfaces()), proposer, SOLUTION)

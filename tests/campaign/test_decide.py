@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from aster.board import Board
+from aster.campaign.decide import decide
 from aster.domain import events as ev
 from aster.domain.records import (
     EXHAUSTED,
@@ -26,7 +27,7 @@ from aster.domain.records import (
 from aster.evidence.design import baseline_runs
 from aster.testing.simulation import Simulated, begin, resume, simulate
 
-from .simulated import bowl, flat, minds, setup, values
+from .simulated import both_minds, bowl, flat, minds, setup, values
 
 MODES: list[Mode] = ["ordered", "arrival"]
 
@@ -84,12 +85,34 @@ def test_a_campaign_cut_off_anywhere_goes_on_as_if_nothing_had_happened(cut: int
     board = Board()
     for event in whole.events[:start]:
         board.apply(event)
-    from aster.campaign.decide import decide
-
     taken = whole.events[start]
     assert isinstance(taken, ev.DecisionTaken)
     step = decide(board, minds(), taken.elapsed)
     assert step.events == whole.events[start : start + len(step.events)]
+
+
+def tuned_run(order: random.Random | None = None) -> Simulated:
+    return simulate(setup(70), both_minds(), flat(1.0, 3), order=order)
+
+
+def test_a_campaign_of_ideas_and_the_tuner_goes_on_as_if_nothing_had_happened() -> None:
+    """Fresh minds on a folded board decide what the minds of the whole campaign decided."""
+    whole = tuned_run()
+    authors = {candidate.author for candidate in whole.board.candidates.values()}
+    assert authors == {"baseline", "ideas", "tuner"}
+    assert any(c.root is None and c.settings for c in whole.board.candidates.values()), "no idea on a tuned parent"
+    assert [e for e in tuned_run(random.Random(1)).events if isinstance(e, ev.ExperimentPlanned)] == [
+        e for e in whole.events if isinstance(e, ev.ExperimentPlanned)
+    ]
+    places = [i for i, e in enumerate(whole.events) if isinstance(e, ev.DecisionTaken)]
+    board, done = Board(), 0
+    for start in places[5::9]:
+        for event in whole.events[done:start]:
+            board.apply(ev.decode(ev.encode(event)))
+        done, taken = start, whole.events[start]
+        assert isinstance(taken, ev.DecisionTaken)
+        step = decide(copy.deepcopy(board), both_minds(), taken.elapsed)
+        assert step.events == whole.events[start : start + len(step.events)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -233,8 +256,6 @@ def test_one_experiment_a_decision_at_most() -> None:
 
 
 def test_decide_depends_on_nothing_but_the_board_and_the_time() -> None:
-    from aster.campaign.decide import decide
-
     campaign = begin(setup(30), minds())
     boards = [copy.deepcopy(campaign.board) for _ in range(2)]
     steps = [decide(board, minds(), 1.5) for board in boards]
@@ -313,8 +334,6 @@ def test_the_baseline_stands_in_for_a_champion_that_breaks_on_new_hardware(mode:
 def test_baselines_that_were_cancelled_run_again() -> None:
     campaign, policies = begin(setup(60), minds()), minds()
     board = campaign.board
-    from aster.campaign.decide import decide
-
     for number in range(3):
         step = decide(board, policies, 0.0)
         campaign.keep(step.events, step.blobs)

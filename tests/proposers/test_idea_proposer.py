@@ -226,7 +226,7 @@ def worth_of_c_up(value: float) -> float:
     for number, rest in enumerate([("a-up",), ("rival",)]):
         of.run(of.candidate(f"without-{number}", made_of=recipe(*rest)), 0.1)
         of.run(of.candidate(f"with-{number}", made_of=recipe("c-up", *rest)), value)
-    return fmean(proposal.worth for proposal in proposals(of, "c", 40))
+    return fmean(proposal.worth or 0.0 for proposal in proposals(of, "c", 40))
 
 
 def test_a_proposal_is_worth_what_was_learnt() -> None:

@@ -14,7 +14,7 @@ from tests.boards import Book, recipe, setup
 import aster.proposers.surrogate as surrogate
 from aster.board import Board
 from aster.domain.ids import recipe_key
-from aster.domain.records import Cancelled, Failed, Goal, Invalid, Result
+from aster.domain.records import Cancelled, Failed, Goal, Invalid, Knob, Result
 from aster.proposers.surrogate import IDEA_SD, KNOB_SD, MOST_FEATURES, PAIR_SD, RECENT, TOP, Recipe, Surrogate, features
 
 
@@ -26,6 +26,10 @@ class Whole(NamedTuple):
     @property
     def key(self) -> int:
         return recipe_key(self.recipe)
+
+    @property
+    def settings(self) -> dict[str, Knob]:
+        return {}
 
 
 def draw(board: Board, options: list[Recipe], rng: random.Random) -> list[float]:
@@ -120,7 +124,7 @@ def test_equal_means_share_a_target() -> None:
     book = Book()
     book.baseline(0.0)
     for number, value in enumerate((1.0, 1.0, 2.0)):
-        book.run(book.candidate(f"c-{number}"), value)
+        book.run(book.candidate(f"c-{number}", made_of=recipe(f"i-{number}")), value)
     ranked, _ = surrogate._window(book.board)
     targets = surrogate._targets(book.board, ranked, 0)
     assert ranked[0] == "c-2"
@@ -199,16 +203,16 @@ def test_a_decision_looks_at_a_window_however_long_the_history(monkeypatch: pyte
     monkeypatch.setattr(book.board, "candidates", unpacked)
     described: list[Recipe] = []
 
-    def counted(of: Recipe) -> dict[str, float]:
+    def counted(of: Recipe, settings: dict[str, Knob]) -> dict[str, float]:
         described.append(of)
-        return features(of)
+        return features(of, settings)
 
     monkeypatch.setattr(surrogate, "features", counted)
     options = [recipe(*rng.sample(names, 4)) for _ in range(50)]
     assert len(draw(book.board, options, rng)) == 50
     assert len(described) <= 2 * (TOP + 2 * RECENT + 50)
     assert book.board.experiments.reads <= 4 * RECENT
-    assert unpacked.reads <= TOP + 2 * RECENT
+    assert unpacked.reads <= 2 * (TOP + 2 * RECENT)
 
 
 def test_features_are_bounded_and_pairs_go_first() -> None:

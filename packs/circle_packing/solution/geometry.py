@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-COUNT = 26
+COUNT = 26  # tune: no
 FIRST, SECOND = np.triu_indices(COUNT, 1)  # the 325 pairs
 
 

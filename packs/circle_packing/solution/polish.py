@@ -3,7 +3,7 @@
 import numpy as np
 from geometry import Packing, worst_gap
 
-MARGIN = 1e-14  # left free between any two circles against rounding
+MARGIN = 1e-14  # tune: no  # left free between any two circles against rounding
 
 
 def finish(packing: Packing) -> Packing:

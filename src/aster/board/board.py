@@ -64,6 +64,8 @@ class Board:
         self.candidates: Shelf[Candidate] = candidates(words)
         self.recipes: set[int] = set()
         """Keys of the recipes that have a candidate, each with the settings that it took over (`made_key`)."""
+        self.composed: set[str] = set()
+        """The baseline and the candidates that ideas made, without those that were tuned."""
         self.tuned: dict[str, dict[str, None]] = {}
         """By root, the candidates that are its tree with other constants, oldest first."""
         self.children: dict[str, int] = {}
@@ -260,6 +262,7 @@ class Board:
             self.tuned.setdefault(event.candidate.root, {})[event.candidate.id] = None
         elif event.candidate.recipe or event.candidate.settings or self.baseline is None:
             self.recipes.add(made_key(event.candidate))
+            self.composed.add(intern(event.candidate.id))
         if self.baseline is None:
             self.baseline = event.candidate.id
 

@@ -11,12 +11,21 @@ from weakref import WeakKeyDictionary
 from aster.archive import draw_parents, ranked_elites
 from aster.board import Board
 from aster.domain.events import MergeConflicted
-from aster.domain.ids import KEY_MASK, change_key, recipe_key, tree_id
-from aster.domain.records import COMBINATION, Change
+from aster.domain.ids import KEY_MASK, change_key, recipe_key, settings_key, tree_id
+from aster.domain.records import COMBINATION, Change, Knob
 from aster.proposers.compose import Conflict, compose
 from aster.proposers.library import IdeaLibrary
 from aster.proposers.moves import Extra, Move, Recipe, Rules, combine, moves, openings, unions
 from aster.proposers.protocol import Proposal, Proposed
+from aster.proposers.settings import (
+    Files,
+    Settings,
+    carried,
+    describe_settings,
+    is_composed,
+    settings_over,
+    with_settings,
+)
 from aster.proposers.surrogate import Surrogate
 
 PREDICTED = 0.5
@@ -34,6 +43,8 @@ MOST_WINS = 20
 """Changes that won apart, the latest, of which pairs and triples are combined: 1,330 of them."""
 
 
+NO_SETTINGS: Settings = {}
+
 MOST_KEPT = 1 << 13
 """Options remembered, over all parents and surfaces."""
 
@@ -41,11 +52,19 @@ MOST_KEPT = 1 << 13
 class Option:
     """A move that may be proposed; what is put on top of a recipe is only made into one when it is looked at."""
 
-    __slots__ = ("_base", "_extra", "_move", "key")
+    __slots__ = ("_base", "_extra", "_move", "key", "settings")
 
-    def __init__(self, key: int, move: Move | None, base: Recipe = (), extra: Extra = ()) -> None:
-        self.key = key
+    def __init__(
+        self, key: int, move: Move | None, base: Recipe = (), extra: Extra = (), settings: Settings = NO_SETTINGS
+    ) -> None:
+        self.key, self.settings = key, settings
         self._move, self._base, self._extra = move, base, extra
+
+    def on(self, settings: Settings) -> Option:
+        """Return the same move on top of a parent in which constants are set."""
+        if not settings:
+            return self
+        return Option((self.key + settings_key(settings)) & KEY_MASK, self._move, self._base, self._extra, settings)
 
     @property
     def move(self) -> Move:
@@ -140,17 +159,28 @@ class IdeaProposer:
                         conflicts[bare.ideas] = MergeConflicted(bare.ideas, bare.path)
                     continue
                 files = {path: data for path, data in made.files.items() if path not in self._frozen}
+                settings = self._carried(board, parent, files) if option.settings else {}
+                files = with_settings(files, settings)
                 if tree_id(files) in board.candidates:
                     continue
-                proposal = self._proposal(parent, surface, option.move, made.recipe, files, value)
+                proposal = self._proposal(parent, surface, option.move, made.recipe, settings, files, value)
                 return Proposed(proposal, (*conflicts.values(),))
         return Proposed(None, (*conflicts.values(),))
 
     def _options(self, board: Board, notes: Notes, parent: str, surface: str, rng: random.Random) -> list[Option]:
         """Return the options from one parent that nobody has tried."""
-        known = board.recipes
-        options = [option for option in self._every(board, notes, parent, surface) if option.key not in known]
-        return rng.sample(options, MOST_OPTIONS) if len(options) > MOST_OPTIONS else options
+        known, settings = board.recipes, settings_over(board, parent)
+        moved = settings_key(settings)
+        every = self._every(board, notes, parent, surface)
+        options = [option for option in every if (option.key + moved) & KEY_MASK not in known]
+        chosen = rng.sample(options, MOST_OPTIONS) if len(options) > MOST_OPTIONS else options
+        return [option.on(settings) for option in chosen]
+
+    def _carried(self, board: Board, parent: str, files: Files) -> dict[str, Knob]:
+        """Return what was set in the parent, as far as the move to `files` leaves those constants alone."""
+        before = compose(self._library, board.candidates[parent].recipe)
+        assert not isinstance(before, Conflict), "it was composed when it was proposed"
+        return carried(settings_over(board, parent), before.files, files)
 
     def _every(self, board: Board, notes: Notes, parent: str, surface: str) -> list[Option]:
         """Return every option from one parent that no conflict blocks, from memory if nothing has changed."""
@@ -183,7 +213,14 @@ class IdeaProposer:
             yield Option(key & KEY_MASK, None, recipe, extra)
 
     def _proposal(
-        self, parent: str, surface: str, move: Move, recipe: Recipe, files: dict[str, bytes], worth: float
+        self,
+        parent: str,
+        surface: str,
+        move: Move,
+        recipe: Recipe,
+        settings: dict[str, Knob],
+        files: dict[str, bytes],
+        worth: float,
     ) -> Proposal:
         idea = self._library[move.idea]
         if surface == COMBINATION:
@@ -196,10 +233,11 @@ class IdeaProposer:
             change=move.change,
             text=text,
             predicts=idea.predicts if move.change.startswith("+ ") else None,
-            label=describe(recipe),
+            label=f"{describe(recipe)} + {describe_settings(settings)}" if settings else describe(recipe),
             files=files,
             recipe=recipe,
             worth=worth,
+            settings=settings,
         )
 
 
@@ -214,10 +252,11 @@ def describe(recipe: Recipe) -> str:
 
 def _parents(board: Board, rng: random.Random) -> Iterator[list[str]]:
     """Yield the parents drawn, then every other elite by itself, from the best down, then the baseline."""
-    drawn = list(dict.fromkeys(draw_parents(board, rng, PARENTS)))
+    drawn = [p for p in dict.fromkeys(draw_parents(board, rng, PARENTS)) if is_composed(board, p)]
     yield drawn
     assert board.baseline is not None
-    yield from ([e] for e in dict.fromkeys([*ranked_elites(board), board.baseline]) if e not in drawn)
+    others = [e for e in dict.fromkeys([*ranked_elites(board), board.baseline]) if e not in drawn]
+    yield from ([e] for e in others if is_composed(board, e))
 
 
 def wins_of(board: Board) -> dict[str, Change]:

@@ -10,6 +10,7 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ CMA_STEP = 0.2
 
 CMA_WINDOW = 300
 """Measurements that CMA-ES is fed with, at most; it then begins at the best that is older."""
+
+GAUSSIAN = 0.5
+"""Share of the asks that go to a Gaussian process; TPE has the others, and those whose guess is known already."""
 
 Point = Mapping[str, float]
 """A coordinate for each dimension."""
@@ -58,6 +62,8 @@ def asks(
     """
     if len(axes) >= LEAST_FOR_CMA and budget is not None and budget >= CMA_RUNS * len(axes) and _continuous(axes):
         return _cma(list(axes), history, goal, rng)
+    if rng.random() < GAUSSIAN:
+        return chain([_guess(axes, history, goal, rng)], _tpe(axes, history, goal, rng))
     return _tpe(axes, history, goal, rng)
 
 
@@ -73,6 +79,21 @@ def uniform(axis: Axis, rng: random.Random) -> float:
 
 def _continuous(axes: Mapping[str, Axis]) -> bool:
     return not any(isinstance(axis, Choice) or axis.whole for axis in axes.values())
+
+
+def _guess(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal, rng: random.Random) -> Point:
+    """Return the best guess of a Gaussian process; a failure counts twice as far from the best as the worst."""
+    from aster.proposers.gaussian import as_array, best_guess
+
+    names, ended = list(axes), [told for told in history if told.status != "running"]
+    pending = [told for told in history if told.status == "running"]
+    measured = [_loss(told, goal) for told in ended if told.value is not None] or [0.0]
+    broken = max(measured) + (max(measured) - min(measured) or 1.0)
+    losses = as_array([[min(_loss(told, goal), broken)] for told in ended], 1)[:, 0]
+    rows, running = ([[told.point[name] for name in names] for told in of] for of in (ended, pending))
+    indices = {at: axis.count for at, axis in enumerate(axes.values()) if isinstance(axis, Choice) and is_index(axis)}
+    found = best_guess(as_array(rows, len(names)), losses, as_array(running, len(names)), indices, rng)
+    return dict(zip(names, map(float, found), strict=True))
 
 
 # --- TPE ---------------------------------------------------------------------------------------------------

@@ -20,10 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aster.board import Board, ExperimentState
-from aster.domain.records import Change
+from aster.domain.ids import settings_key
+from aster.domain.records import Change, Knob
+from aster.proposers.settings import is_composed, settings_over
 
 TOP, RECENT = 120, 120
 """The regression looks at the best and the latest candidates, so that a decision costs O(1) in the history."""
+
+LOOKED_AT = 4 * TOP
+"""Places of the ranking in which the best are looked for; tuned ones among them are left out."""
 
 IDEA_SD, KNOB_SD, PAIR_SD, NOISE_SD = 1.0, 0.5, 0.4, 0.3
 """Prior standard deviations of the weights, and of the target's noise, in normal scores."""
@@ -53,10 +58,18 @@ class Option(Protocol):
     @property
     def recipe(self) -> Recipe: ...
 
+    @property
+    def settings(self) -> Mapping[str, Knob]: ...
 
-def features(recipe: Recipe) -> dict[str, float]:
-    """Return the features that a recipe has, each with the prior sd of its weight."""
+
+def features(recipe: Recipe, settings: Mapping[str, Knob] = {}) -> dict[str, float]:
+    """Return the features that a recipe has, each with the prior sd of its weight.
+
+    What the tuner set on top of it is one feature: all recipes that took over the same settings share its weight.
+    """
     found = {change.idea: IDEA_SD for change in recipe}
+    if settings:
+        found[f"set {settings_key(settings):x}"] = IDEA_SD
     for change in recipe:
         for knob, value in change.knobs.items():
             found[f"{change.idea}|{knob}={value!r}"] = KNOB_SD
@@ -109,18 +122,21 @@ class Surrogate:
         if known is None:
             if len(self._recipes) >= MOST_CODED:
                 self._recipes.clear()
-            known = self._recipes[option.key] = self._code(option.recipe)
+            known = self._recipes[option.key] = self._code(option.recipe, option.settings)
         return known
 
-    def _code(self, recipe: Recipe) -> Numbers:
+    def _code(self, recipe: Recipe, settings: Mapping[str, Knob]) -> Numbers:
         """Return the numbers of a recipe's features, in their order."""
-        found, numbers = features(recipe), self._numbers
+        found, numbers = features(recipe, settings), self._numbers
         new = {name: sd for name, sd in found.items() if name not in numbers}
         if new:
             numbers.update(zip(new, range(len(numbers), len(numbers) + len(new)), strict=True))
             self._sd = np.append(self._sd, list(new.values()))
             self._expected = np.append(self._expected, [self._predicted.get(name, 0.0) for name in new])
         return np.fromiter((numbers[name] for name in found), dtype=np.int32, count=len(found))
+
+    def _read(self, board: Board, name: str) -> Numbers:
+        return self._code(board.candidates[name].recipe, settings_over(board, name))
 
     def _columns(self, coded: Sequence[Numbers]) -> Columns:
         """Return the features in use: the MOST_FEATURES widest, then those of the first recipes.
@@ -144,10 +160,7 @@ class Surrogate:
             return last
         ranked, failed = _window(board)
         known = last.by_candidate if last is not None else {}
-        by_candidate = {
-            name: known[name] if name in known else self._code(board.candidates[name].recipe)
-            for name in (*ranked, *failed)
-        }
+        by_candidate = {name: known[name] if name in known else self._read(board, name) for name in (*ranked, *failed)}
         targets = np.asarray(_targets(board, ranked, len(failed)), dtype=np.float64)
         lessons = self._lessons[board] = Lessons(now, by_candidate, targets)
         return lessons
@@ -199,10 +212,17 @@ def _matrix(coded: Sequence[Numbers], columns: Columns, features: int) -> Floats
 
 
 def _window(board: Board) -> tuple[list[str], list[str]]:
-    """Return the candidates to learn from: ranked ones, best first, and those that failed."""
-    ranking = board.ranking
-    recent = [board.experiments[x] for x in board.seen[-RECENT:]]
-    chosen = dict.fromkeys(islice(ranking, TOP))
+    """Return the candidates to learn from: ranked ones, best first, and those that failed.
+
+    They are those that ideas made, and of the tuned ones the archive's elites, on top of which ideas may be put.
+    """
+    ranking, elites = board.ranking, set(board.archive.elites.values())
+
+    def teaches(candidate: str) -> bool:
+        return candidate in board.composed or (candidate in elites and is_composed(board, candidate))
+
+    recent = [s for s in (board.experiments[x] for x in board.seen[-RECENT:]) if teaches(s.record.candidate)]
+    chosen = dict.fromkeys(islice(filter(teaches, islice(ranking, LOOKED_AT)), TOP))
     chosen.update(dict.fromkeys(s.record.candidate for s in recent if s.record.candidate in ranking))
     ranked = sorted(chosen, key=ranking.row)
     failed = dict.fromkeys(s.record.candidate for s in recent if _broke(s) and s.record.candidate not in ranking)

@@ -7,6 +7,7 @@ rests on. A proposal changes the constants of one surface of the family's best m
 
 from __future__ import annotations
 
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +20,15 @@ from aster.board import Board
 from aster.domain.ids import tree_id
 from aster.domain.records import COMBINATION, Candidate, Knob
 from aster.proposers.axes import Axis, Choice
-from aster.proposers.knobs import read_knob, same_value, set_knobs
+from aster.proposers.knobs import read_knob, same_value
 from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.sampling import Point, Told, asks, uniform
+from aster.proposers.settings import Files, Settings, describe_settings, with_settings
 from aster.proposers.surfaces import SurfaceMap
 from aster.proposers.tunables import Tunable, scan
 
-TOP, RECENT = 150, 150
+TOP, RECENT = 80, 80
 """Members of a family that an ask looks at: the best and the latest, so that it costs the same in any campaign."""
 
 LOOKED_AT = 2000
@@ -40,13 +42,10 @@ MOST_LISTED = 4096
 
 DRAWS = 64
 
-MOST_WORDS = 4
-"""Constants named in a label."""
+PAIRED = 8
+"""Best members of a family whose settings are put together in pairs."""
 
 KEPT_ROOTS = 128
-
-Settings = Mapping[str, Knob]
-Files = Mapping[str, bytes]
 
 
 class Constant(Struct, frozen=True):
@@ -157,7 +156,7 @@ class Tuner:
     def _combined(self, board: Board, name: str, root: Root) -> Proposal | None:
         """Return settings of two members of the family put together: the better one's stand where both have some."""
         family = board.tuned.get(name, {})
-        members = [c for c in islice(board.ranking, TOP) if c in family][: MOST_WORDS * 2]
+        members = [c for c in islice(board.ranking, TOP) if c in family][:PAIRED]
         for better, other in product(members, members):
             one, two = board.candidates[better].settings, board.candidates[other].settings
             made = dict(sorted({**two, **one}.items()))
@@ -182,31 +181,6 @@ def constants_of(files: Files, knobs: tuple[KnobSpec, ...] = ()) -> Iterator[Con
             value = read_knob(data.decode("utf-8"), knob.qualified)
             if value is not None:
                 yield Constant(knob.name, Tunable(knob.qualified, value, {None: Choice(knob.values)}))
-
-
-def with_settings(files: Files, settings: Settings) -> dict[str, bytes]:
-    """Return a tree with constants set; each must be there."""
-    made = dict(files)
-    for path in dict.fromkeys(name.partition("::")[0] for name in settings):
-        values = {name.partition("::")[2]: v for name, v in settings.items() if name.partition("::")[0] == path}
-        made[path] = set_knobs(made[path].decode("utf-8"), values).encode("utf-8")
-    return made
-
-
-def describe_settings(settings: Settings, before: Settings | None = None) -> str:
-    """Return settings in a few words: "LR=0.021, DEPTH=6", or "LR 0.04 -> 0.021" if what they replace is given."""
-    parts = []
-    for name, value in settings.items():
-        short = name.rpartition("::")[2].rpartition(".")[2]
-        old = f" {_word(before[name])} -> " if before is not None else "="
-        parts.append(f"{short}{old}{_word(value)}")
-    more = len(parts) - MOST_WORDS
-    return ", ".join(parts[:MOST_WORDS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _word(value: Knob) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 # --- reading the board -------------------------------------------------------------------------------------
@@ -291,15 +265,18 @@ def _points(
 ) -> Iterator[Point]:
     """Yield points to try: a few dimensions of the best one moved at first, then what a sampler asks for.
 
-    After TRIES of these come others, all if they can be listed; what is known already is the caller's to skip.
+    After TRIES of these (fewer in a small space) come others, all if they can be listed; what is known already is the
+    caller's to skip.
     """
+    size = _size(axes)
+    tries = min(TRIES, 1 + size // 4)
     ended = sum(told.status != "running" for told in history)
     if ended < first_moves(len(axes)):
-        yield from (_moved(axes, best, rng) for _ in range(TRIES))
+        yield from (_moved(axes, best, rng) for _ in range(tries))
     else:
         setup = board.setup
-        yield from islice(asks(axes, history, setup.objective.goal, setup.limits.experiments, rng), TRIES)
-    yield from _others(axes, rng)
+        yield from islice(asks(axes, history, setup.objective.goal, setup.limits.experiments, rng), tries)
+    yield from _others(axes, size, rng)
 
 
 def first_moves(dimensions: int) -> int:
@@ -313,10 +290,12 @@ def _moved(axes: Mapping[str, Axis], best: Point, rng: random.Random) -> Point:
     return {n: uniform(axis, rng) if n in moved or n not in best else best[n] for n, axis in axes.items()}
 
 
-def _others(axes: Mapping[str, Axis], rng: random.Random) -> Iterator[Point]:
-    size = 1
-    for axis in axes.values():
-        size *= axis.count or MOST_LISTED + 1
+def _size(axes: Mapping[str, Axis]) -> int:
+    """Return how many points there are; more than can be listed if they are too many to tell."""
+    return math.prod(axis.count or MOST_LISTED + 1 for axis in axes.values())
+
+
+def _others(axes: Mapping[str, Axis], size: int, rng: random.Random) -> Iterator[Point]:
     if size > MOST_LISTED:
         yield from ({name: uniform(axis, rng) for name, axis in axes.items()} for _ in range(DRAWS))
         return
