@@ -38,5 +38,6 @@ def printed_as(name: str, *, first: bool) -> str:
     Args:
         first: the name stands at the beginning of its line.
     """
-    before = r"^\s*" if first else r"(?:^|[\s,;|{(\"'])"
-    return before + re.escape(name) + r"[\"']?\s*[:=]\s*([-+.\w]+)"
+    if first:
+        return rf"^\s*{re.escape(name)}\s*[:=]\s*([-+.\w]+)"
+    return rf"(?:^|[^\w./-]){re.escape(name)}\W?\s*[:=]\s*([-+.\w]+)"

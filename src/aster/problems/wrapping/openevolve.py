@@ -85,8 +85,8 @@ def wrap_openevolve(example: Path, asked: Asked) -> Made:
     environment, notes = environment_for(replace(gathered, files=beside), used, asked.python)
     data = data_lines(gathered, used)
     outline = Outline(
-        name=asked.called(example.resolve().name),
-        title=f"Evolve {program} of {example.resolve().name}",
+        name=asked.called(_name(example)),
+        title=f"Evolve {program} of {_name(example)}",
         editable=asked.editable or [program],
         command=["python", f"{ROOT}/{RUNNER}", f"{ROOT}/{program}", "{seed}"],
         timeout=asked.timeout or f"{config.timeout_s + SLACK_S:g}s",
@@ -107,6 +107,12 @@ def wrap_openevolve(example: Path, asked: Asked) -> Made:
     pages = {"README.md": _statement(outline, config, program, notes).encode()}
     parts = Parts(outline, code, pages, {line.path: place for line, place in data})
     return assemble(asked.folder or Path(f"{outline.name}-problem"), parts, notes)
+
+
+def _name(example: Path) -> str:
+    """Return the example's name; with that of the folder above for one that is only a number."""
+    place = example.resolve()
+    return place.name if any(char.isalpha() for char in place.name) else f"{place.parent.name}-{place.name}"
 
 
 def _gather(example: Path) -> tuple[Gathered, list[str]]:

@@ -128,7 +128,7 @@ def names_it(files: Files, word: str) -> bool:
 
 def begins_a_line(files: Files, name: str) -> bool:
     """Whether a text in the code begins with `name` and a colon or an equals sign, as a printed summary does."""
-    begins = re.compile(rf"(?:^|\n)\s*{re.escape(name)}[\"']?\s*[:=]")
+    begins = re.compile(rf"(?:^|\n)\s*{re.escape(name)}\s*[:=]")
     return any(begins.search(text) for text in texts(files))
 
 

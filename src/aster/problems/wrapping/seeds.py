@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from aster.errors import InitError
-from aster.problems.wrapping.scan import Pinned, names_it, pinned_seeds, seed_variables
+from aster.problems.wrapping.scan import Pinned, pinned_seeds, seed_variables, texts
 
 Files = Mapping[str, bytes]
 
@@ -19,7 +19,7 @@ def take_seed(files: Files, variable: str) -> tuple[dict[str, bytes], list[Pinne
     Raises:
         InitError: the code neither reads the variable nor has a seed to replace.
     """
-    if names_it(files, variable):
+    if variable in texts(files):
         return dict(files), []
     pinned = [each for each in pinned_seeds(files) if each.broad]
     if not pinned:
