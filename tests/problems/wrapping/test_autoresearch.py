@@ -29,9 +29,14 @@ print(f"training_seconds: {seconds:.1f}")
 print(f"val_bpb:          {val_bpb:.6f}")
 print(f"num_steps:        {steps}")
 """
-FILES = {
+PREPARE = """\
+import os
+TIME_BUDGET = 300
+CACHE_DIR = os.path.join(os.path.expanduser("~"), ".cache", "autoresearch")
+"""
+FILES: dict[str, str | bytes] = {
     "train.py": TRAIN,
-    "prepare.py": 'import os\nTIME_BUDGET = 300\nCACHE_DIR = os.path.join(os.path.expanduser("~"), ".cache", "autoresearch")\n',
+    "prepare.py": PREPARE,
     "program.md": "# autoresearch\n\nGet the lowest val_bpb.\n",
     "pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.10"\ndependencies = ["not-here"]\n',
     "README.md": "x",
@@ -96,7 +101,7 @@ def test_its_patterns_find_what_it_prints(write: Write) -> None:
 
 
 def test_a_seed_variable_and_another_budget(write: Write) -> None:
-    shorter = FILES["prepare.py"].replace("300", "50")
+    shorter = PREPARE.replace("300", "50")
     made, problem = wrap(write({**FILES, "prepare.py": shorter}), seed_env="ASTER_SEED", gpus=2)
     assert b'torch.manual_seed(int(os.environ.get("ASTER_SEED", "42")))' in problem.solution_files["solution/train.py"]
     assert problem.spec.seeds.env == "ASTER_SEED"

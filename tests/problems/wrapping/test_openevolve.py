@@ -44,7 +44,7 @@ def evaluate(program_path):
     })
 """
 
-FILES = {
+FILES: dict[str, str | bytes] = {
     "initial_program.py": PROGRAM,
     "evaluator.py": EVALUATOR,
     "helper.py": "def score(found):\n    return -abs(found - 3.5)\n",
@@ -71,7 +71,7 @@ def run(problem: Problem, seed: int = 1) -> subprocess.CompletedProcess[str]:
 
 def test_an_example_becomes_a_problem(write: Write) -> None:
     problem = wrap(write(FILES))
-    assert problem.objective.name == "combined_score"
+    assert problem.objective.metric == "combined_score"
     assert problem.objective.goal == "maximize"
     assert problem.objective.self_reported
     assert [metric.name for metric in problem.spec.metrics] == ["combined_score", "miss", "fine"]
@@ -124,12 +124,12 @@ def test_what_evaluators_return(write: Write, returned: str, code: int, said: st
 def test_another_metric_and_goal(write: Write) -> None:
     evaluator = 'def evaluate(path):\n    return {"loss": len(path), "size": len(path)}\n'
     code = write({**FILES, "evaluator.py": evaluator})
-    with pytest.raises(InitError, match="returns no combined_score, so say with --metric.*it returns loss, size"):
+    with pytest.raises(InitError, match=r"returns no combined_score, so say with --metric.*it returns loss, size"):
         wrap(code)
     with pytest.raises(InitError, match='never names "lost"; it returns loss, size'):
         wrap(code, metrics=("lost",))
     problem = wrap(code, metrics=("loss",), goal="minimize")
-    assert (problem.objective.name, problem.objective.goal) == ("loss", "minimize")
+    assert (problem.objective.metric, problem.objective.goal) == ("loss", "minimize")
 
 
 def test_a_program_in_another_language(write: Write) -> None:

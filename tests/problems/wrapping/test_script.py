@@ -74,9 +74,17 @@ def test_ways_for_a_seed_that_the_script_has_are_used(
 def test_what_was_asked_for_is_there(wrap: Wrap) -> None:
     files = {"train.py": SCRIPT + "print('acc: 1')", "lib/a.py": "", "lib/b.txt": ""}
     _, problem = wrap(
-        files, metrics=("val_loss", "acc"), pattern=r"val_loss: (\d+)", editable=("train.py", "lib/*.py"), timeout="90s",
-        gpus=2, memory="3GiB", python=Path(sys.executable), arguments="--seed {seed} --out {outputs}/x", name="Other Name",
-    )  # fmt: skip
+        files,
+        metrics=("val_loss", "acc"),
+        pattern=r"val_loss: (\d+)",
+        editable=("train.py", "lib/*.py"),
+        timeout="90s",
+        gpus=2,
+        memory="3GiB",
+        python=Path(sys.executable),
+        arguments="--seed {seed} --out {outputs}/x",
+        name="Other Name",
+    )
     assert problem.spec.problem.name == "other-name"
     assert [metric.name for metric in problem.spec.metrics] == ["val_loss", "acc"]
     assert problem.spec.metrics[0].pattern == r"val_loss: (\d+)"
@@ -113,7 +121,7 @@ def test_a_script_with_files_beside_it_runs_in_its_own_folder(wrap: Wrap, tmp_pa
 
 def test_imports_that_are_missing_ask_for_an_environment(wrap: Wrap) -> None:
     files: dict[str, str | bytes] = {"train.py": "import not_here_at_all\nprint('val_loss: 1')"}
-    made, _ = wrap(files, folder=None, name="first-of-these")
+    made, _ = wrap(files)
     assert any("lacks not_here_at_all, and there is no requirements.txt" in note for note in made.notes)
 
 
@@ -156,4 +164,4 @@ def test_mistakes_are_told_and_leave_nothing(wrap: Wrap, tmp_path: Path, asked: 
 
 def test_a_metric_that_is_not_named_can_have_a_pattern(wrap: Wrap) -> None:
     _, problem = wrap({"train.py": SCRIPT}, metrics=("final",), pattern=r"^val_loss: (\S+)")
-    assert problem.objective.name == "final"
+    assert problem.objective.metric == "final"

@@ -129,7 +129,18 @@ def names_it(files: Files, word: str) -> bool:
 def begins_a_line(files: Files, name: str) -> bool:
     """Whether a text in the code begins with `name` and a colon or an equals sign, as a printed summary does."""
     begins = re.compile(rf"(?:^|\n)\s*{re.escape(name)}\s*[:=]")
-    return any(begins.search(text) for text in texts(files))
+    return any(begins.search(text) for text in _whole_texts(files))
+
+
+def _whole_texts(files: Files) -> Iterator[str]:
+    """Yield the texts of the code, an f-string as one, with "?" for what is put in."""
+    for _, _, tree in parsed(files):
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "?" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
+                yield node.value
 
 
 def texts(files: Files) -> Iterator[str]:
