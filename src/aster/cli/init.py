@@ -65,9 +65,10 @@ def init(
     ] = "",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The problem's name, if not the folder's.")] = None,
 ) -> None:
-    """Make a problem folder: a small one to begin with, or one around code that you have.
+    """Make a problem folder.
 
-    What is wrapped stays as it is: the folder holds a copy. Nothing is overwritten, and nothing is run.
+    It is a small one to begin with, or one around code that you have: a script that prints its score, a checkout of
+    autoresearch, an OpenEvolve example. What is wrapped stays as it is: the folder holds a copy. Nothing is overwritten, and nothing is run.
     """
     from aster.problems.wrapping.asked import Asked
     from aster.problems.wrapping.sources import make

@@ -138,7 +138,7 @@ def _whole_texts(files: Files) -> Iterator[str]:
         parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                yield "".join(part.value if isinstance(part, ast.Constant) else "?" for part in node.values)
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "?" for part in node.values)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
                 yield node.value
 
