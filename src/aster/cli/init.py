@@ -19,56 +19,71 @@ class GoalName(StrEnum):
     minimize = "minimize"
 
 
+FolderArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="DIR", help="The folder to make; its last name becomes the problem's.", show_default=False),
+]
+ScriptOption = Annotated[
+    Path | None, typer.Option("--script", metavar="FILE", help="Wrap a script that prints its score.")
+]
+AutoresearchOption = Annotated[
+    Path | None, typer.Option("--autoresearch", metavar="DIR", help="Wrap a checkout of karpathy/autoresearch.")
+]
+OpenEvolveOption = Annotated[
+    Path | None, typer.Option("--openevolve", metavar="DIR", help="Wrap an OpenEvolve example.")
+]
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="NAME", help="A metric as it is printed; the first is the objective."),
+]
+GoalOption = Annotated[GoalName | None, typer.Option("--goal", help="Which way the first metric is better.")]
+EditableOption = Annotated[
+    list[str] | None,
+    typer.Option("--editable", metavar="GLOB", help="What may be edited, relative to the code; else the script."),
+]
+SeedOption = Annotated[
+    str | None,
+    typer.Option("--seed-env", metavar="NAME", help="The variable with the seed; it replaces seeds in the code."),
+]
+PatternOption = Annotated[
+    str | None, typer.Option("--pattern", metavar="REGEX", help="What finds the first metric in the output; one group.")
+]
+TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help='Of one run, such as "10m".')]
+GpusOption = Annotated[int | None, typer.Option("--gpus", metavar="N", min=0, help="Whole devices for one run.")]
+MemoryOption = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help='For one run, such as "8GiB".')]
+PythonOption = Annotated[
+    Path | None, typer.Option("--python", metavar="FILE", help="What runs the code, such as .venv/bin/python.")
+]
+ArgsOption = Annotated[
+    str, typer.Option("--args", metavar="WORDS", help='For the script, such as "--epochs 3 --seed {seed}".')
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The problem's name, if not the folder's.")
+]
+
+
 def init(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DIR", help="The problem folder to make; its last name becomes the problem's.", show_default=False
-        ),
-    ] = None,
-    script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Wrap a script that prints its score; its folder is copied.")
-    ] = None,
-    autoresearch: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Wrap a checkout of karpathy/autoresearch as it is.")
-    ] = None,
-    openevolve: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Wrap an OpenEvolve example: initial program, evaluator, config.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A metric as it is printed; the first is the objective.")
-    ] = None,
-    goal: Annotated[GoalName | None, typer.Option(help="Which way the first metric is better.")] = None,
-    editable: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB", help="What may be edited, relative to the script's folder; by default the script."
-        ),
-    ] = None,
-    seed_env: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="The variable with the seed; seeds written into the code are replaced by it."
-        ),
-    ] = None,
-    pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="What finds the first metric in the output; one group.")
-    ] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help='Of one run, such as "10m".')] = None,
-    gpus: Annotated[int | None, typer.Option(metavar="N", min=0, help="Whole devices for one run.")] = None,
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help='For one run, such as "8GiB".')] = None,
-    python: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The interpreter that runs the code, such as .venv/bin/python.")
-    ] = None,
-    arguments: Annotated[
-        str, typer.Option("--args", metavar="WORDS", help='For the script, such as "--epochs 3 --seed {seed}".')
-    ] = "",
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The problem's name, if not the folder's.")] = None,
+    folder: FolderArgument = None,
+    script: ScriptOption = None,
+    autoresearch: AutoresearchOption = None,
+    openevolve: OpenEvolveOption = None,
+    metric: MetricOption = None,
+    goal: GoalOption = None,
+    editable: EditableOption = None,
+    seed_env: SeedOption = None,
+    pattern: PatternOption = None,
+    timeout: TimeoutOption = None,
+    gpus: GpusOption = None,
+    memory: MemoryOption = None,
+    python: PythonOption = None,
+    arguments: ArgsOption = "",
+    name: NameOption = None,
 ) -> None:
     """Make a problem folder.
 
     It is a small one to begin with, or one around code that you have: a script that prints its score, a checkout of
-    autoresearch, an OpenEvolve example. What is wrapped stays as it is: the folder holds a copy. Nothing is overwritten, and nothing is run.
+    autoresearch, an OpenEvolve example. What is wrapped stays as it is: the folder holds a copy. Nothing is
+    overwritten, and nothing is run.
     """
     from aster.problems.wrapping.asked import Asked
     from aster.problems.wrapping.sources import make
