@@ -5,7 +5,7 @@ import re
 import pytest
 
 from aster.errors import InitError
-from aster.problems.wrapping.names import kebab, metric_slug, printed_as
+from aster.problems.wrapping.names import Where, kebab, metric_slug, printed_as
 
 
 @pytest.mark.parametrize(
@@ -29,23 +29,23 @@ def test_metrics_keep_what_problem_toml_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "first", "inline", "loose"),
     [
-        ("val_loss: 0.25", "0.25"),
-        ("  val_loss = -1.5e-3", "-1.5e-3"),
-        ("epoch 3 | val_loss=0.5, lr 0.1", "0.5"),
-        ("{'val_loss': nan}", "nan"),
-        ("best_val_loss: 1", None),
-        ("train.val_loss: 1", None),
-        ("val_loss went up", None),
+        ("val_loss: 0.25", "0.25", "0.25", "0.25"),
+        ("  val_loss = -1.5e-3", "-1.5e-3", "-1.5e-3", "-1.5e-3"),
+        ("epoch 3 | val_loss=0.5, lr 0.1", None, "0.5", "0.5"),
+        ("{'val_loss': nan}", None, None, "nan"),
+        ("val_loss .5", None, None, ".5"),
+        ("val_loss went up", None, None, None),
+        ("val_loss2: 1", None, None, None),
+        ("best_val_loss: 1", None, None, None),
+        ("train.val_loss: 1", None, None, None),
     ],
 )
-def test_a_metric_is_found_where_it_is_printed(line: str, found: str | None) -> None:
-    match = re.search(printed_as("val_loss", first=False), line)
-    assert (match and match[1]) == found
-
-
-def test_a_metric_that_begins_its_line_is_looked_for_there_alone() -> None:
-    pattern = printed_as("loss", first=True)
-    assert re.search(pattern, "loss: 2")
-    assert not re.search(pattern, "step 3 loss: 2")
+def test_a_metric_is_found_where_it_is_printed(
+    line: str, first: str | None, inline: str | None, loose: str | None
+) -> None:
+    wanted: dict[Where, str | None] = {"first": first, "inline": inline, "loose": loose}
+    for where, found in wanted.items():
+        match = re.search(printed_as("val_loss", where), line)
+        assert (match and match[1]) == found, where

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from aster.problems.wrapping.scan import (
-    begins_a_line,
     mentioned,
     missing_imports,
     pinned_seeds,
@@ -11,6 +10,7 @@ from aster.problems.wrapping.scan import (
     reachable,
     seed_option,
     seed_variables,
+    where_printed,
 )
 
 
@@ -67,8 +67,9 @@ def test_ways_for_a_seed_to_get_in() -> None:
 
 def test_a_summary_line_is_told_from_a_word_on_a_line() -> None:
     files = {"a.py": b'print(f"step {s} loss: {l}")\nprint(f"\\nval_loss: {v}")'}
-    assert begins_a_line(files, "val_loss")
-    assert not begins_a_line(files, "loss")
+    assert where_printed(files, "val_loss") == "first"
+    assert where_printed(files, "loss") == "inline"
+    assert where_printed({"a.py": b'print("loss", 1); print({"acc": 2}); log("train/acc: 3")'}, "acc") == "loose"
 
 
 def test_files_are_reached_through_imports() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from aster.errors import InitError
+
+Where = Literal["first", "inline", "loose"]
 
 
 def kebab(name: str) -> str:
@@ -32,12 +35,16 @@ def metric_slug(name: str) -> str:
     return slug
 
 
-def printed_as(name: str, *, first: bool) -> str:
-    """Return a pattern for what a script prints of `name`: "val_loss: 0.5", "val_loss = 0.5", "val_loss=0.5".
+def printed_as(name: str, where: Where) -> str:
+    """Return a pattern for what a script prints of `name`; its group is the number.
 
     Args:
-        first: the name stands at the beginning of its line.
+        where: "first" for "val_loss: 0.5" or "val_loss = 0.5" at the beginning of a line, "inline" for the same
+            anywhere on one; "loose" also for "val_loss 0.5" and {"val_loss": 0.5}.
     """
-    if first:
-        return rf"^\s*{re.escape(name)}\s*[:=]\s*([-+.\w]+)"
-    return rf"(?:^|[^\w./-]){re.escape(name)}\W?\s*[:=]\s*([-+.\w]+)"
+    said = re.escape(name)
+    if where == "first":
+        return rf"^\s*{said}\s*[:=]\s*([-+.\w]+)"
+    if where == "inline":
+        return rf"(?:^|[^\w./-]){said}\s*[:=]\s*([-+.\w]+)"
+    return rf"(?:^|[^\w./-]){said}\W?(?:\s*[:=]\s*|\s+)([-+]?(?:\d|\.\d|nan|inf)[-+.\w]*)"

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from aster.problems.wrapping.names import Where
+
 Files = Mapping[str, bytes]
 
 _GLOBAL_SEEDS = frozenset(
@@ -126,10 +128,13 @@ def names_it(files: Files, word: str) -> bool:
     return any(whole.search(data.decode("utf-8", "replace")) for path, data in files.items() if path.endswith(".py"))
 
 
-def begins_a_line(files: Files, name: str) -> bool:
-    """Whether a text in the code begins with `name` and a colon or an equals sign, as a printed summary does."""
-    begins = re.compile(rf"(?:^|\n)\s*{re.escape(name)}\s*[:=]")
-    return any(begins.search(text) for text in _whole_texts(files))
+def where_printed(files: Files, name: str) -> Where:
+    """Return where on a line the code seems to print `name`, by its texts that have a colon or an equals sign after it."""
+    said = rf"{re.escape(name)}\s*[:=]"
+    whole = list(_whole_texts(files))
+    if any(re.search(rf"(?:^|\n)\s*{said}", text) for text in whole):
+        return "first"
+    return "inline" if any(re.search(rf"(?<![\w./-]){said}", text) for text in whole) else "loose"
 
 
 def _whole_texts(files: Files) -> Iterator[str]:

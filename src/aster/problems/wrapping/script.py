@@ -15,7 +15,7 @@ from aster.problems.wrapping.names import metric_slug, printed_as
 from aster.problems.wrapping.outline import ROOT, MetricLine, Outline, readme
 from aster.problems.wrapping.place import Made
 from aster.problems.wrapping.scaffold import template
-from aster.problems.wrapping.scan import begins_a_line, names_it, reachable, seed_option, seed_variables
+from aster.problems.wrapping.scan import names_it, reachable, seed_option, seed_variables, where_printed
 from aster.problems.wrapping.seeds import seed_notes, take_seed
 from aster.problems.wrapping.surroundings import (
     SELF_REPORTED,
@@ -132,7 +132,7 @@ def _metrics(files: Files, asked: Asked) -> list[MetricLine]:
     """Return the metrics that were asked for, the objective first."""
     lines = []
     for index, name in enumerate(asked.metrics):
-        pattern = printed_as(name, first=begins_a_line(files, name))
+        pattern = printed_as(name, where_printed(files, name))
         if index == 0:
             lines.append(MetricLine(metric_slug(name), asked.pattern or pattern, asked.goal))
         else:
