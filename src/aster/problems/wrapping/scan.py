@@ -129,7 +129,7 @@ def names_it(files: Files, word: str) -> bool:
 
 
 def where_printed(files: Files, name: str) -> Where:
-    """Return where on a line the code seems to print `name`, by its texts that have a colon or an equals sign after it."""
+    """Return where on a line the code seems to print `name`, by those of its texts that say "name:" or "name="."""
     said = rf"{re.escape(name)}\s*[:=]"
     whole = list(_whole_texts(files))
     if any(re.search(rf"(?:^|\n)\s*{said}", text) for text in whole):
