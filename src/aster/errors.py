@@ -3,6 +3,7 @@
     AsterError
     ├── UserError                 what the user can mend; the command line exits with 2, without a traceback
     │   ├── ProblemError          a problem folder is broken: names the file, the key and the mend
+    │   ├── InitError             a problem folder that `aster init` cannot make: nothing was written
     │   ├── BudgetError           a budget that cannot hold one honest campaign, or no budget at all
     │   ├── CampaignNotFound      no such campaign here
     │   ├── CampaignBusy          another process is running this campaign
@@ -40,6 +41,10 @@ class ProblemError(UserError):
     def __init__(self, where: str, key: str, trouble: str) -> None:
         self.where, self.key, self.trouble = where, key, trouble
         super().__init__(f"{where}: {key}: {trouble}" if key else f"{where}: {trouble}")
+
+
+class InitError(UserError):
+    """A problem folder cannot be made as asked; nothing was written."""
 
 
 class BudgetError(UserError):

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import auditing, check, doctor, listing, preparing, running, show
+from aster.cli import auditing, check, doctor, init, listing, preparing, running, show
 from aster.errors import AsterError, UserError
 
 
@@ -38,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # typer's rich help takes twice the time of everything else to load
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init.init)
 app.command()(preparing.prepare)
 app.command()(running.run)
 app.command()(check.check)
