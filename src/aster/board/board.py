@@ -115,7 +115,7 @@ class Board:
     def ranking(self) -> Ranking:
         """Fully measured, feasible candidates, best first, on the current kind of hardware.
 
-        Where the campaign races, all that measured: those on the highest rung first, and best first on each.
+        Where the campaign races, all that measured, a mean over few seeds with a handicap (`Scores`).
         """
         return self._here.ranking
 
@@ -133,10 +133,7 @@ class Board:
         return self._here.race
 
     def gain(self, candidate: str, against: str) -> tuple[float, int] | None:
-        """Return (gain, seeds): by how much `candidate` is better over the search seeds of both; None if one has none.
-
-        Where the campaign races, over those of the highest rung that both have reached.
-        """
+        """Return (gain, seeds): how much better `candidate` is over the search seeds of both; None if one has none."""
         return self._here.gain(candidate, against)
 
     @property

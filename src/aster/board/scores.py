@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 
 from aster.board.race import Race
@@ -81,23 +82,28 @@ class Scores:
         score.add(value)
         if not self._setup.racing:
             if score.n >= self._setup.search_seeds and candidate not in self._out:
-                self._place(candidate, self._loss(score.mean), behind=0)
+                self._place(candidate, self._loss(score.mean))
         elif self.race.measure(candidate, index, self._loss(value)):
-            rung = self.race.rung(candidate)
-            assert rung is not None
-            behind = len(self.race.rungs) - 1 - rung
-            self._place(candidate, self.race.standings[rung].loss(candidate), behind)
+            self._place(candidate, self.race.loss(candidate) + self._doubt(self.race.reached(candidate)))
 
     def mark(self, candidate: str, against: str) -> None:
         """Take in that a candidate was claimed to beat another; one that is not ranked is marked once it is."""
         if candidate in self.ranking:
             self._claimed_rows.setdefault(against, Ranking()).mark(self.ranking.row(candidate))
 
+    def _doubt(self, seeds: int) -> float:
+        """Return what is added to a mean loss over fewer seeds than all, so that luck on a few ranks nobody first.
+
+        It is one standard error more than that of a mean over all seeds has. By rung first would be simpler and is
+        worse: where the search gets better as it goes, old candidates on high rungs would hide all new ones.
+        """
+        return (self.noise.sd or 0.0) * (1 / math.sqrt(seeds) - 1 / math.sqrt(self._setup.search_seeds))
+
     def _loss(self, value: float) -> float:
         return -self._setup.objective.gain(value, 0.0)
 
-    def _place(self, candidate: str, loss: float, behind: int) -> None:
-        self.ranking.place(candidate, loss, behind)
+    def _place(self, candidate: str, loss: float) -> None:
+        self.ranking.place(candidate, loss)
         for against, claimed in self._claimed.items():
             if candidate in claimed:
                 self.mark(candidate, against)
