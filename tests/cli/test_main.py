@@ -47,7 +47,19 @@ def test_help_loads_nothing_heavy(words: list[str], typers_own: set[str]) -> Non
 
 def test_help_names_every_command_in_full() -> None:
     text = CliRunner().invoke(app, ["--help"]).output
-    for command in ("init", "prepare", "run", "resume", "stop", "campaigns", "show", "report", "doctor", "problems"):
+    for command in (
+        "init",
+        "prepare",
+        "run",
+        "check",
+        "resume",
+        "stop",
+        "campaigns",
+        "show",
+        "report",
+        "doctor",
+        "problems",
+    ):
         assert f"\n  {command} " in text
     assert "..." not in text.partition("Commands:")[2]
 

@@ -134,7 +134,7 @@ def _cost(problem: Problem, pace: Pace, slots: int, wishes: Wishes) -> Cost:
 
 def self_reported(problem: Problem) -> bool:
     """Whether the objective is read from what the candidate's own code prints."""
-    return bool(getattr(problem.objective, "self_reported", False))
+    return problem.objective.self_reported
 
 
 # --- the baseline --------------------------------------------------------------------------------------------
@@ -225,9 +225,10 @@ def _cheat(
     if len(baseline.seeds) > 1 and problem.spec.takes_seed and best is not None and not problem.objective.exact:
         run = baseline.runs[best]
         tricks.append(lucky(entry, Recording(run.outputs, run.log, baseline.seeds[best]), seed))
-    if self_reported(problem):
+    pattern = problem.spec.metrics[0].pattern
+    if pattern is not None:
         value = json_value(score, problem.objective.metric)
-        shown = printed(entry, str(getattr(problem.spec.metrics[0], "pattern", "")), recording.log, value, seed)
+        shown = printed(entry, pattern, recording.log, value, seed)
         tricks += [shown] if shown is not None else []
     files = problem.solution_files
     control, *ran = bench.run(Work(each.seed, {**files, **each.files}) for each in [replay(entry, recording), *tricks])

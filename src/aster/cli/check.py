@@ -45,10 +45,11 @@ def check(
     require_sandbox: RequireSandboxOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try a problem before a campaign: its noise, what it will cost, which cheats its evaluator accepts.
+    """Try a problem's noise, cost and evaluator.
 
-    The unchanged solution runs on a few seeds, in the sandbox. Nothing is kept. Exits with 2 if the problem is broken
-    or its baseline does not measure.
+    Says, before a campaign, what it can tell, what it will take and which cheats are accepted. The unchanged solution
+    runs on a few seeds, in the sandbox. Nothing is kept. Exits with 2 if the problem is broken or its baseline does
+    not measure.
     """
     from aster.campaign.budget import Budget
     from aster.checkup import check as carry_out
