@@ -111,7 +111,7 @@ class Board:
     def ranking(self) -> Ranking:
         """Fully measured candidates, best first, on the current kind of hardware.
 
-        Where the campaign races, all that measured: those on the highest rung first, and best first on each.
+        Where the campaign races, all that measured, a mean over few seeds with a handicap (`Scores`).
         """
         return self._here.ranking
 

@@ -45,6 +45,14 @@ class Race:
         rung = self.rung(candidate)
         return 0 if rung is None else self.rungs[rung]
 
+    def loss(self, candidate: str) -> float:
+        """Return the candidate's mean loss over the seeds of its rung.
+
+        Raises:
+            KeyError: it is on none.
+        """
+        return self.standings[self.rung(candidate) or 0].loss(candidate)
+
     def complete(self, candidate: str) -> bool:
         """Whether the candidate was measured on every search seed."""
         return candidate in self.standings[-1]

@@ -49,12 +49,9 @@ class Scores:
         score.add(value)
         if not self._setup.racing:
             if score.n >= self._setup.search_seeds:
-                self._place(candidate, self._loss(score.mean), behind=0)
+                self._place(candidate, self._loss(score.mean))
         elif self.race.measure(candidate, index, self._loss(value)):
-            rung = self.race.rung(candidate)
-            assert rung is not None
-            behind = len(self.race.rungs) - 1 - rung
-            self._place(candidate, self.race.standings[rung].loss(candidate), behind)
+            self._place(candidate, self.race.loss(candidate) + self._doubt(self.race.reached(candidate)))
 
     def drop(self, candidate: str) -> None:
         """Take out of the race and the ranking a candidate that broke on one of its search seeds."""
@@ -67,11 +64,19 @@ class Scores:
         if candidate in self.ranking:
             self._claimed_rows.setdefault(against, Ranking()).mark(self.ranking.row(candidate))
 
+    def _doubt(self, seeds: int) -> float:
+        """Return what is added to a mean loss over fewer seeds than all, so that luck on a few ranks nobody first.
+
+        It is one standard error more than that of a mean over all seeds has. By rung first would be simpler and is
+        worse: where the search gets better as it goes, old candidates on high rungs would hide all new ones.
+        """
+        return (self.noise.sd or 0.0) * (seeds**-0.5 - self._setup.search_seeds**-0.5)
+
     def _loss(self, value: float) -> float:
         return -self._setup.objective.gain(value, 0.0)
 
-    def _place(self, candidate: str, loss: float, behind: int) -> None:
-        self.ranking.place(candidate, loss, behind)
+    def _place(self, candidate: str, loss: float) -> None:
+        self.ranking.place(candidate, loss)
         for against, claimed in self._claimed.items():
             if candidate in claimed:
                 self.mark(candidate, against)

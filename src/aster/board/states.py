@@ -48,7 +48,7 @@ class Score:
         return math.sqrt(self._m2 / (self.n - 1)) if self.n > 1 else None
 
 
-Row = tuple[int, float, int, str]
+Row = tuple[float, int, str]
 
 
 class Ranking:
@@ -59,21 +59,18 @@ class Ranking:
         self._row_of: dict[str, Row] = {}
         self._placed = 0
 
-    def place(self, candidate: str, loss: float, behind: int = 0) -> None:
-        """Put `candidate` at `loss` (lower is better), moving it if it stands elsewhere. Ties: first come.
-
-        Whoever is `behind` by less stands before all that are behind by more.
-        """
+    def place(self, candidate: str, loss: float) -> None:
+        """Put `candidate` at `loss` (lower is better), moving it if it stands elsewhere. Ties: first come."""
         old = self._row_of.get(candidate)
         if old is None:
             self._placed += 1
-        self.mark((behind, loss, old[2] if old else self._placed, candidate))
+        self.mark((loss, old[1] if old else self._placed, candidate))
 
     def mark(self, row: Row) -> None:
         """Put a row of another ranking here, so that what is marked there stands in the same order here."""
-        self.drop(row[3])
+        self.drop(row[2])
         insort(self._rows, row)
-        self._row_of[row[3]] = row
+        self._row_of[row[2]] = row
 
     def drop(self, candidate: str) -> None:
         """Take `candidate` out, if it is here."""
@@ -90,7 +87,7 @@ class Ranking:
                 low = middle + 1
             else:
                 high = middle
-        return self._rows[low][3] if low < len(self._rows) else None
+        return self._rows[low][2] if low < len(self._rows) else None
 
     def __contains__(self, candidate: object) -> bool:
         return candidate in self._row_of
@@ -99,10 +96,10 @@ class Ranking:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[str]:
-        return (row[3] for row in self._rows)
+        return (row[2] for row in self._rows)
 
     def row(self, candidate: str) -> Row:
-        """Return what the candidate is sorted by: how far it is behind, its loss, its place among equals, its name.
+        """Return what the candidate is sorted by: its loss, its place among equals, its name.
 
         Raises:
             KeyError: it is not ranked.
@@ -115,7 +112,7 @@ class Ranking:
         Raises:
             KeyError: it is not ranked.
         """
-        return self._row_of[candidate][1]
+        return self._row_of[candidate][0]
 
     def position(self, candidate: str) -> int:
         """Return the candidate's rank, 0 for the best.

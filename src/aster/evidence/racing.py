@@ -11,14 +11,15 @@ SHARE = 0.25
 def in_race(board: Board, candidate: str) -> bool:
     """Whether a candidate has earned the runs of the rung above the one that it stands on.
 
-    The standing one always has: whoever would follow it is compared with it on all seeds.
+    The standing one always has, because whoever would follow it is compared with it on all seeds, and so has the one
+    that would be claimed next, because a claim waits for all its seeds.
     """
     race = board.race
     rung = race.rung(candidate)
     if rung is None or rung == len(race.rungs) - 1:
         return False
     standing = race.standings[rung]
-    return candidate == board.standing or standing.position(candidate) < SHARE * len(standing)
+    return candidate in (board.standing, board.unclaimed()) or standing.position(candidate) < SHARE * len(standing)
 
 
 def next_run(board: Board) -> tuple[str, int] | None:
@@ -26,11 +27,12 @@ def next_run(board: Board) -> tuple[str, int] | None:
 
     A rung that was begun is run to its end; then the highest rung with a candidate that has earned more goes first.
     """
-    race, standing = board.race, board.standing
+    race = board.race
     if race.begun is not None:
         return race.begun, race.planned(race.begun)
-    if standing is not None and in_race(board, standing) and race.planned(standing) <= race.reached(standing):
-        return standing, race.planned(standing)
+    for leader in (board.standing, board.unclaimed()):
+        if leader is not None and in_race(board, leader) and race.planned(leader) <= race.reached(leader):
+            return leader, race.planned(leader)
     for rung in reversed(range(len(race.rungs) - 1)):
         candidate = race.waiting(rung)
         if candidate is not None and in_race(board, candidate):
