@@ -129,10 +129,7 @@ class Board:
         return self._here.race
 
     def gain(self, candidate: str, against: str) -> tuple[float, int] | None:
-        """Return (gain, seeds): by how much `candidate` is better over the search seeds of both; None if one has none.
-
-        Where the campaign races, over those of the highest rung that both have reached.
-        """
+        """Return (gain, seeds): how much better `candidate` is over the search seeds of both; None if one has none."""
         return self._here.gain(candidate, against)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 
 from aster.board.race import Race
@@ -70,7 +71,7 @@ class Scores:
         It is one standard error more than that of a mean over all seeds has. By rung first would be simpler and is
         worse: where the search gets better as it goes, old candidates on high rungs would hide all new ones.
         """
-        return (self.noise.sd or 0.0) * (seeds**-0.5 - self._setup.search_seeds**-0.5)
+        return (self.noise.sd or 0.0) * (1 / math.sqrt(seeds) - 1 / math.sqrt(self._setup.search_seeds))
 
     def _loss(self, value: float) -> float:
         return -self._setup.objective.gain(value, 0.0)
