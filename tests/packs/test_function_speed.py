@@ -67,21 +67,20 @@ def test_inputs_are_fresh_and_hold_what_shortcuts_get_wrong(score: ModuleType) -
     assert {each.shape[1] for each in drawn} == set(range(36, 45))
     assert all(len(each) == 8 and np.isfinite(each).all() for each in drawn)
     assert len({each.tobytes() for each in drawn}) == 40
-    for series in drawn[:3]:
+    for series in drawn[:2]:
         assert (np.ptp(series, axis=1) == 0).any()
         assert (series == np.round(series)).all(axis=1).any()
-        banded = np.triu(np.tril(np.ones((series.shape[1],) * 2), 10), -10)
-        wrong = [
-            score.matrix(series)[i, j] < banded_distance(series[i], series[j], banded)
-            for i, j in ((i, j) for i in range(8) for j in range(i))
-        ]
-        assert any(wrong), "a band of 10 to either side gets this right"
+        right = score.matrix(series)
+        off = [banded(series[i], series[j]) - right[i, j] for i, j in product(range(8), repeat=2) if i < j]
+        assert max(off) > 1e-6, "a band of 10 to either side gets all of this right"
 
 
-def banded_distance(a: Array, b: Array, band: Array) -> float:
+def banded(a: Array, b: Array) -> float:
+    """The distance along paths that stray from the diagonal by 10 at most."""
     reference = sys.modules["reference"]  # the evaluator has imported it
-    distance: float = reference.warp(np.where(band > 0, np.abs(a[:, None] - b[None, :]), 1e9))
-    return distance - 1e-9 * (1 + distance)
+    near = np.abs(np.subtract.outer(np.arange(a.size), np.arange(b.size))) <= 10
+    distance: float = reference.warp(np.where(near, np.abs(a[:, None] - b[None, :]), 1e9))
+    return distance
 
 
 # The clock, with a clock of our own
