@@ -80,4 +80,6 @@ def test_what_its_start_prints_is_not_its_answer(tmp_path: Path) -> None:
     venv = make_venv(tmp_path / "venv")
     (packages(venv) / "loud.pth").write_text("import sys; print('loud', end='')\n")
     assert ask(str(venv / "bin" / "python"))["version"][:2] == list(sys.version_info[:2])
-    assert subprocess.run([venv / "bin" / "python", "-c", ""], capture_output=True, check=True).stdout.startswith(b"loud")
+    assert subprocess.run([venv / "bin" / "python", "-c", ""], capture_output=True, check=True).stdout.startswith(
+        b"loud"
+    )
