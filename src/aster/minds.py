@@ -20,7 +20,7 @@ from aster.proposers.library import IdeaLibrary, KnobSpec
 from aster.proposers.protocol import Proposer
 from aster.proposers.settings import with_settings
 from aster.proposers.several import Several
-from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.surfaces import NEW_CODE, SurfaceMap
 from aster.proposers.tunables import check_marks
 from aster.proposers.tuner import Tuner, constants_of
 from aster.setup import RESEARCHERS
@@ -90,7 +90,8 @@ def tuned_constants(problem: Problem, library: IdeaLibrary) -> dict[str, int]:
         patched = {path: text.encode("utf-8") for path, text in idea.patched.items()}
         trees.append(({**problem.editable_files, **patched} if idea.knobs else patched, idea.knobs))
     names = {constant.name for files, knobs in trees for constant in constants_of(files, knobs)}
-    found = Counter(surfaces.of(*_split(name)) for name in names)
+    own = {surfaces.of(*_split(constant.name)) for constant in constants_of(problem.editable_files)}
+    found = Counter(surface if (surface := surfaces.of(*_split(name))) in own else NEW_CODE for name in names)
     return dict(sorted(found.items()))
 
 
