@@ -15,12 +15,15 @@ from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignsOption
 
 DEPENDENCIES = (
     "anyio",
+    "cmaes",
     "jinja2",
+    "libcst",
     "matplotlib",
     "merge3",
     "msgspec",
     "numpy",
     "nvidia-ml-py",
+    "optuna",
     "packaging",
     "pydantic",
     "rich",
