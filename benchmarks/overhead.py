@@ -121,18 +121,19 @@ def bare(folder: Path, count: int, slots: int) -> None:
 
 def executor(folder: Path, sandbox: str, count: int, slots: int) -> None:
     """Run `count` attempts at the unchanged solution."""
-    from aster.app import _run_plan
+    from aster.attempts import make_plan
     from aster.execution.local import LocalExecutor
     from aster.execution.protocol import Job
     from aster.problems.judge import make_judge
     from aster.problems.problem import load_problem
     from aster.sandbox.layers import choose_walls
+    from aster.surroundings import look_around, silence
 
     problem = load_problem(folder)
     place = folder.with_name("campaign")
     one = LocalExecutor(
         place,
-        _run_plan(problem),
+        make_plan(problem, look_around(problem, silence)),
         make_judge(problem.spec),
         slots,
         mark="overhead",
