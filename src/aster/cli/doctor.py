@@ -26,6 +26,7 @@ DEPENDENCIES = (
     "optuna",
     "packaging",
     "pydantic",
+    "pyyaml",
     "rich",
     "scipy",
     "threadpoolctl",
