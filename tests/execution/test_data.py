@@ -125,6 +125,10 @@ def test_something_in_its_place(field: Field, tmp_path: Path) -> None:
     assert not isinstance(result, Failed | Invalid), result
 
 
+def well_judged(_text: str, _said: object) -> Measured:
+    return Measured({})
+
+
 def test_what_two_untrusted_stages_find(tmp_path: Path, data: Path) -> None:
     walls = walls_or_skip("plain", tmp_path / "campaign")
     stages = tuple(StagePlan(name, ("python", "solution/main.py", name), 60.0) for name in ("one", "two"))
@@ -136,9 +140,7 @@ def test_what_two_untrusted_stages_find(tmp_path: Path, data: Path) -> None:
         (b"os.unlink('deep/train'); open('deep/train', 'w')", broke),
         (b"os.unlink('deep/train'); os.rmdir('deep'); os.symlink('/tmp', 'deep')", broke),
     ):
-        executor = LocalExecutor(
-            tmp_path / "campaign", plan, lambda _text, _said: Measured({}), 1, "two", walls=lambda _: walls
-        )
+        executor = LocalExecutor(tmp_path / "campaign", plan, well_judged, 1, "two", walls=lambda _: walls)
         executor.submit(Job("x-1.1", "x-1", 7, {"solution/main.py": code % trick}))
         assert outcome(executor).result == ending
         executor.acknowledge("x-1.1")

@@ -57,7 +57,7 @@ class Keeper:
         self.disk = Disk(folder)
         self.user = stage.user_of(spec)
         self.sizes: dict[str, int] = {}
-        self.laid: list[tuple[str, str]] = []
+        self.links = links.Links()
         self.told_to_stop = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the server forked us with it blocked
@@ -202,7 +202,7 @@ class Keeper:
             return self.tree.exit_code(main), stopped
         finally:
             self.tree.kill()  # a service whose stage could not be started is alive
-            self._take_links()
+            self.links.take()
             group.remove()
             streams.close()
             if current.service:
@@ -281,17 +281,8 @@ class Keeper:
         for each in stage.given(self.spec, current):
             if gone := next((place for place in each.places if not os.path.exists(place)), None):  # noqa: PTH110
                 raise Ended("lost", f"{current.name}: {gone}, which is given to it, is not there any more")
-            if each.link and each.places:
-                at_home = each.link.startswith("~/")
-                root, path = (folders.home, each.link[2:]) if at_home else (folders.cwd, each.link)
-                if not links.lay(root, path, each.places[0], self.user):
-                    raise Ended("invalid", f"put something in the place of its data, {each.link}", current.name)
-                self.laid.append((root, path))
-
-    def _take_links(self) -> None:
-        """What one stage may see is not in the next one's way."""
-        while self.laid:
-            links.take(*self.laid.pop())
+            if not self.links.lay(each, folders.cwd, folders.home, self.user):
+                raise Ended("invalid", f"put something in the place of its data, {each.link}", current.name)
 
     def _watch(self, main: int, current: Stage, begin: float, streams: output.Streams) -> Ended | None:
         """Drain and measure until the main process ends, the time or the disk is over, or somebody cancels."""

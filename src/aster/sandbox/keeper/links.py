@@ -6,7 +6,29 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from .spec import Given
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Links:
+    """Those that a stage has: what one may see is not in the next one's way."""
+
+    def __init__(self) -> None:
+        self._laid: list[tuple[str, str]] = []
+
+    def lay(self, given: Given, cwd: str, home: str, user: int) -> bool:
+        """Make the link that `given` asks for, if any; return as the function `lay` does."""
+        if not given.link or not given.places:
+            return True
+        root, path = (home, given.link[2:]) if given.link.startswith("~/") else (cwd, given.link)
+        self._laid.append((root, path))
+        return lay(root, path, given.places[0], user)
+
+    def take(self) -> None:
+        """Remove all of them."""
+        while self._laid:
+            take(*self._laid.pop())
 
 
 def lay(root: str, path: str, target: str, user: int) -> bool:
