@@ -6,6 +6,7 @@ so that it starts quickly, outlives the campaign, and is unmoved by what is inst
     spec.py     what an attempt is told and what it answers
     server.py   the fork server: one a campaign folder, kept single by a lock
     attempt.py  the keeper: runs the stages in order and writes the outcome
+    ended.py    how it ends before that
     stage.py    one stage's command line, environment and limits
     tree.py     the stage's processes: started, counted, killed to the last one
     output.py   output, always drained and bounded

@@ -14,26 +14,17 @@ from . import channel, files, links, output, stage, tree
 from .bubblewrap import Bubblewrap
 from .cgroups import Group
 from .disk import Disk, short
+from .ended import Ended, early, unreadable
 from .landlock import Landlock
 from .locks import Leases
 from .reading import Reader, TooSlow
-from .spec import RawOutcome, Spec, Stage, Status, encode_outcome
+from .spec import RawOutcome, Spec, Stage, encode_outcome
 from .walls import Plain, Sandbox, Walls
 
 _TICK_S = 1.0
 _LEASE_S = 0.5
 _LAST_CHUNKS = 64
 """More than a pipe can hold: what is left in it is read, but not for ever, should a writer have escaped us."""
-
-
-class Ended(Exception):
-    """The attempt is over; nothing of its last stage runs any more."""
-
-    def __init__(
-        self, status: Status, reason: str = "", stage: str = "", limit_s: float = 0.0, early: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.stage, self.limit_s, self.early = status, reason, stage, limit_s, early
 
 
 class Keeper:
@@ -309,9 +300,9 @@ class Keeper:
             try:
                 self._drain(streams)
             except TooSlow:
-                return _unreadable(current)
+                return unreadable(current.name)
             if self.reader.hopeless and not current.trusted:
-                return _early(self.reader.hopeless, current)
+                return early(self.reader.hopeless, current.name)
 
     def _take_rest(self, current: Stage, streams: output.Streams) -> Ended | None:
         """Take what a dead stage left in its pipes; return what that, or what was read before, makes of it.
@@ -326,8 +317,8 @@ class Keeper:
                 self.reader.end()
                 self.last_line = self.log.last_line()
         except TooSlow:
-            return _unreadable(current)
-        return _early(self.reader.hopeless, current) if self.reader.hopeless and not current.trusted else None
+            return unreadable(current.name)
+        return early(self.reader.hopeless, current.name) if self.reader.hopeless and not current.trusted else None
 
     def _drain(self, streams: output.Streams) -> bool:
         """Take a chunk from each pipe; return whether there was any.
@@ -351,15 +342,6 @@ class Keeper:
         for note in notes + more:
             self.log.note(note)
         return artifacts, pictures
-
-
-def _early(reason: str, current: Stage) -> Ended:
-    return Ended("cancelled", reason, current.name, early=True)
-
-
-def _unreadable(current: Stage) -> Ended:
-    text = f"{current.name}: matching its output with the problem's patterns takes too long"
-    return Ended("failed", text, current.name)
 
 
 def _sandbox(walls: Walls) -> Sandbox:
