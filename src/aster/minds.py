@@ -20,7 +20,7 @@ from aster.proposers.library import IdeaLibrary, KnobSpec
 from aster.proposers.protocol import Proposer
 from aster.proposers.settings import with_settings
 from aster.proposers.several import Several
-from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.surfaces import NEW_CODE, SurfaceMap
 from aster.proposers.tunables import check_marks
 from aster.proposers.tuner import Tuner, constants_of
 from aster.setup import RESEARCHERS
@@ -29,7 +29,7 @@ GetBlob = Callable[[str], bytes]
 
 
 def choose_researcher(problem: Problem, asked: str | None) -> str:
-    """Return who writes a campaign's candidates: whoever is asked for, else all that have something to vary.
+    """Return who writes a campaign's candidates: whoever is asked for, else ideas if there are any, else the tuner.
 
     Raises:
         UserError: there is no such researcher, or it has nothing to vary in this problem.
@@ -38,7 +38,7 @@ def choose_researcher(problem: Problem, asked: str | None) -> str:
         raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
     library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     able = ["ideas"] if library else []
-    if asked != "ideas":
+    if asked != "ideas" and not (asked is None and library):
         raise_troubles(check_marks(problem.editable_files))
         able += ["tuner"] if tuned_surfaces(problem, library) else []
     wanted = asked.split("+") if asked is not None else able or ["ideas", "tuner"]
@@ -90,7 +90,8 @@ def tuned_constants(problem: Problem, library: IdeaLibrary) -> dict[str, int]:
         patched = {path: text.encode("utf-8") for path, text in idea.patched.items()}
         trees.append(({**problem.editable_files, **patched} if idea.knobs else patched, idea.knobs))
     names = {constant.name for files, knobs in trees for constant in constants_of(files, knobs)}
-    found = Counter(surfaces.of(*_split(name)) for name in names)
+    own = {surfaces.of(*_split(constant.name)) for constant in constants_of(problem.editable_files)}
+    found = Counter(surface if (surface := surfaces.of(*_split(name))) in own else NEW_CODE for name in names)
     return dict(sorted(found.items()))
 
 

@@ -13,7 +13,7 @@ from aster.planning.bandit import BanditPlanner
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
 from aster.proposers.several import Several
-from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.surfaces import NEW_CODE, SurfaceMap
 from aster.proposers.tuner import Tuner
 
 SOLUTION = {f"solution/{name}.py": f"{name.upper()} = 0\n".encode() for name in "abc"}
@@ -102,6 +102,6 @@ def both_minds() -> Minds:
     library = load_ideas({f"ideas/more-{n}.md": idea(n) for n in "abc"}, SOLUTION, frozenset(SOLUTION))
     trees = Trees(SOLUTION, library, frozenset(), SOLUTION.__getitem__)
     surfaces = SurfaceMap("solution", {"tuned a": ["solution/a.py"], "tuned b": ["solution/b.py"]})
-    tuner = Tuner(trees.of, surfaces, {"tuned a": None, "tuned b": None, "constants: c.py": None}, trees.knobs_of)
+    tuner = Tuner(trees.of, surfaces, {"tuned a": None, "tuned b": None, NEW_CODE: None}, trees.knobs_of)
     proposer = Several([IdeaProposer(library, frozenset()), tuner])
     return Minds(BanditPlanner(proposer.surfaces()), proposer, SOLUTION)

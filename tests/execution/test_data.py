@@ -136,7 +136,9 @@ def test_what_two_untrusted_stages_find(tmp_path: Path, data: Path) -> None:
         (b"os.unlink('deep/train'); open('deep/train', 'w')", broke),
         (b"os.unlink('deep/train'); os.rmdir('deep'); os.symlink('/tmp', 'deep')", broke),
     ):
-        executor = LocalExecutor(tmp_path / "campaign", plan, lambda _text, _said: Measured({}), 1, "two", walls=lambda _: walls)
+        executor = LocalExecutor(
+            tmp_path / "campaign", plan, lambda _text, _said: Measured({}), 1, "two", walls=lambda _: walls
+        )
         executor.submit(Job("x-1.1", "x-1", 7, {"solution/main.py": code % trick}))
         assert outcome(executor).result == ending
         executor.acknowledge("x-1.1")

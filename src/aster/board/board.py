@@ -64,16 +64,13 @@ class Board:
         self.candidates: Shelf[Candidate] = candidates(words)
         self.recipes: set[int] = set()
         """Keys of the recipes that have a candidate, each with the settings that it took over (`made_key`)."""
-        self.composed: set[str] = set()
-        """The baseline and the candidates that ideas made, without those that were tuned."""
+        self.composed: set[str] = set()  # the baseline and the candidates that ideas made, without tuned ones
         self.tuned: dict[str, dict[str, None]] = {}
         """By root, the candidates that are its tree with other constants, oldest first."""
-        self.children: dict[str, int] = {}
-        """How many hypotheses branched from a candidate."""
+        self.children: dict[str, int] = {}  # how many hypotheses branched from a candidate
         self.experiments: dict[str, ExperimentState] = {}
         self.experiments_of: dict[str, list[str]] = {}
-        self.baselines: list[str] = []
-        """The baseline's own runs, on any hardware, without those that confirm or refute claims."""
+        self.baselines: list[str] = []  # its own runs on any hardware, without those that confirm or refute claims
         self.claims: dict[str, ClaimState] = {}
         self.findings: list[Finding] = []
         self.concluded: set[str] = set()
@@ -94,8 +91,7 @@ class Board:
         """Experiments in the order in which decisions saw them."""
         self.fresh: list[str] = []
         """Those that the current decision is the first to see."""
-        self.tally: dict[str, int] = {}
-        """How many outcomes of each kind have arrived."""
+        self.tally: dict[str, int] = {}  # how many outcomes of each kind have arrived
         self.lost = 0
         self.curves: dict[str, Curves] = {}
         """By kind of hardware, the latest intermediate values that decisions have seen."""

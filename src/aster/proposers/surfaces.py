@@ -8,6 +8,9 @@ from aster.problems.globs import Globs
 
 HEADING = "constants: "
 
+NEW_CODE = HEADING + "new code"
+"""The surface of constants where the solution as it is has none: in files and definitions that candidates add."""
+
 
 class SurfaceMap:
     """Names the surface of each constant.

@@ -25,7 +25,7 @@ from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal, Proposed
 from aster.proposers.sampling import Point, Told, asks, uniform
 from aster.proposers.settings import Files, Settings, describe_settings, with_settings
-from aster.proposers.surfaces import SurfaceMap
+from aster.proposers.surfaces import NEW_CODE, SurfaceMap
 from aster.proposers.tunables import Tunable, scan
 
 TOP, RECENT = 80, 80
@@ -92,7 +92,7 @@ class Tuner:
         """Args:
         files_of: returns the editable files of a root.
         surfaces: says which surface a constant is on.
-        known: the surfaces to work on; constants on others count to the nearest of these.
+        known: the surfaces to work on; constants on others are on NEW_CODE, or else on the first.
         knobs_of: returns the constants of a root for which its authors list values.
         """
         self._files_of, self._map, self._knobs_of = files_of, surfaces, knobs_of
@@ -135,8 +135,7 @@ class Tuner:
         surface = self._map.of(path, qualified)
         if surface in self._known:
             return surface
-        near = (known for known in self._known if known.startswith(surface.partition("::")[0]))
-        return next(near, next(iter(self._known), surface))
+        return NEW_CODE if NEW_CODE in self._known else next(iter(self._known), surface)
 
     def _tuned(self, board: Board, name: str, root: Root, surface: str, rng: random.Random) -> Proposal | None:
         constants = root.constants[surface]
@@ -228,6 +227,11 @@ def _planned(board: Board, candidate: str) -> int:
 
 
 def _told(board: Board, member: str, point: Point) -> Told | None:
+    """Return what became of a member on this kind of hardware, or None if that is nothing to learn from.
+
+    Whatever kept it from being ranked by its own doing counts as a failure: it broke, broke a rule or a constraint, or
+    was stopped because it was hopeless.
+    """
     score = board.score(member)
     if member in board.ranking and score is not None:
         return Told(point, "measured", score.mean)

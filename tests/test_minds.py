@@ -1,0 +1,85 @@
+"""Which researcher a campaign has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aster.domain.records import Candidate
+from aster.domain.trees import pack_tree
+from aster.errors import ProblemError, UserError
+from aster.minds import Trees, choose_researcher, make_minds, tuned_surfaces
+from aster.problems.problem import Problem, load_problem
+from aster.proposers.ideas import load_ideas
+from aster.proposers.library import IdeaLibrary
+from aster.proposers.surfaces import NEW_CODE
+
+from .campaign.folders import write_problem
+
+BOTH = "ideas+tuner"
+
+
+def problem(folder: Path, *, ideas: bool = True, code: str = "") -> Problem:
+    """Return the toy, whose own constants are 0 and so not tuned, but for those that its ideas list."""
+    write_problem(folder)
+    if not ideas:
+        for idea in (folder / "ideas").iterdir():
+            idea.unlink()
+    (folder / "solution" / "d.py").write_text(code)
+    return load_problem(folder)
+
+
+@pytest.mark.parametrize(
+    ("ideas", "code", "chosen"),
+    [(True, "", "ideas"), (True, "D = 3", "ideas"), (False, "D = 3", "tuner")],
+)
+def test_by_default_ideas_go_before_constants(ideas: bool, code: str, chosen: str, tmp_path: Path) -> None:
+    found = problem(tmp_path, ideas=ideas, code=code)
+    assert choose_researcher(found, None) == chosen
+    minds = make_minds(found, chosen, lambda blob: b"")
+    assert dict(minds.proposer.surfaces())
+
+
+def test_constants_and_ideas_work_side_by_side_if_asked(tmp_path: Path) -> None:
+    found = problem(tmp_path, code="D = 3")
+    assert choose_researcher(found, BOTH) == BOTH
+    surfaces = make_minds(found, BOTH, lambda blob: b"").proposer.surfaces()
+    assert set(surfaces) == {"a", "b", "c", "constants: d.py", NEW_CODE}
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (None, "it has no ideas.*; and no editable"),
+        ("ideas", "no ideas"),
+        ("tuner", "no editable"),
+        (BOTH, "; and"),
+    ],
+)
+def test_nothing_to_vary_says_what_to_write(asked: str | None, why: str, tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match=f"nothing to vary: .*{why}"):
+        choose_researcher(problem(tmp_path, ideas=False, code="D = 0\n"), asked)
+
+
+def test_who_is_unknown_and_what_is_badly_marked_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no researcher 'oracle'"):
+        choose_researcher(problem(tmp_path), "oracle")
+    marked = problem(tmp_path, code="\nD = 3  # tune: 9..1\n")
+    with pytest.raises(ProblemError, match=r"d\.py: line 2: .*tune: 9\.\.1"):
+        choose_researcher(marked, BOTH)
+    assert choose_researcher(marked, "ideas") == "ideas"
+
+
+def test_surfaces_are_those_of_the_solution_and_of_its_ideas(tmp_path: Path) -> None:
+    found = problem(tmp_path, code="D = 3\n")
+    library = load_ideas(found.idea_files, found.solution_files, found.editable)
+    assert list(tuned_surfaces(found, library)) == ["constants: d.py", NEW_CODE]
+    assert list(tuned_surfaces(found, IdeaLibrary(found.solution_files, []))) == ["constants: d.py"]
+
+
+def test_a_tree_that_cannot_be_made_again_is_read() -> None:
+    files = {"solution/a.py": b"A = 5\n"}
+    tree, blobs = pack_tree(files)
+    trees = Trees({"solution/a.py": b"A = 1\n"}, IdeaLibrary({}, []), frozenset(), blobs.__getitem__)
+    assert trees.of(Candidate("c-model", tree, (), "model", None)) == files
