@@ -32,23 +32,20 @@ def problem(folder: Path, *, ideas: bool = True, code: str = "") -> Problem:
 
 @pytest.mark.parametrize(
     ("ideas", "code", "chosen"),
-    [(True, "", "ideas+tuner"), (True, "D = 3", "ideas+tuner"), (False, "D = 3", "tuner")],
+    [(True, "", "ideas"), (True, "D = 3", "ideas"), (False, "D = 3", "tuner")],
 )
-def test_by_default_whoever_has_something_to_vary_is_chosen(
-    ideas: bool, code: str, chosen: str, tmp_path: Path
-) -> None:
+def test_by_default_ideas_go_before_constants(ideas: bool, code: str, chosen: str, tmp_path: Path) -> None:
     found = problem(tmp_path, ideas=ideas, code=code)
     assert choose_researcher(found, None) == chosen
     minds = make_minds(found, chosen, lambda blob: b"")
     assert dict(minds.proposer.surfaces())
 
 
-def test_ideas_without_knobs_or_constants_are_alone(tmp_path: Path) -> None:
-    found = problem(tmp_path)
-    for path, text in found.idea_files.items():
-        front, _, rest = text.partition("[[knob]]")
-        (tmp_path / path).write_text(front + "+++\n" + rest.partition("+++\n")[2])
-    assert choose_researcher(load_problem(tmp_path), None) == "ideas"
+def test_constants_and_ideas_work_side_by_side_if_asked(tmp_path: Path) -> None:
+    found = problem(tmp_path, code="D = 3")
+    assert choose_researcher(found, BOTH) == BOTH
+    surfaces = make_minds(found, BOTH, lambda blob: b"").proposer.surfaces()
+    assert set(surfaces) == {"a", "b", "c", "constants: d.py", NEW_CODE}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +67,7 @@ def test_who_is_unknown_and_what_is_badly_marked_is_named(tmp_path: Path) -> Non
         choose_researcher(problem(tmp_path), "oracle")
     marked = problem(tmp_path, code="\nD = 3  # tune: 9..1\n")
     with pytest.raises(ProblemError, match=r"d\.py: line 2: .*tune: 9\.\.1"):
-        choose_researcher(marked, None)
+        choose_researcher(marked, BOTH)
     assert choose_researcher(marked, "ideas") == "ideas"
 
 

@@ -56,7 +56,8 @@ def test_what_each_researcher_has_to_work_on(tmp_path: Path) -> None:
         return list(rehearse(problem, Budget(experiments=40), researcher=researcher, campaigns=tmp_path).grounds)
 
     ideas = [Ground("a", ideas=1, knobs=1), Ground("b", ideas=1, knobs=1)]
-    constants = [Ground("constants: a.py", constants=3), Ground("constants: b.py", constants=1)]  # the ideas' knobs too
+    constants = [Ground("constants: a.py", constants=3), Ground("constants: new code", constants=1)]  # an idea's knob
     assert grounds("ideas") == ideas
     assert grounds("tuner") == constants
-    assert grounds(None) == [*ideas, *constants]
+    assert grounds("ideas+tuner") == [*ideas, *constants]
+    assert grounds(None) == ideas

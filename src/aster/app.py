@@ -66,7 +66,7 @@ def create(
     """Write a new campaign's folder and first events, and return the folder. Nothing runs yet.
 
     Args:
-        researcher: who writes candidates; None: ideas and the tuner, as far as the problem has something for them.
+        researcher: who writes candidates; None: ideas if the problem has some, else the tuner.
         mode: None: ordered if experiments are all that is budgeted, else arrival.
         campaigns: the folder that holds campaigns, made if it is missing.
         tell: is told in a sentence what takes long: building an environment.
@@ -337,8 +337,8 @@ def research(
     Args:
         problem: a problem, or what `load_problem` takes.
         budget: the ceiling over wall time and experiments.
-        researcher: who writes candidates: "ideas", "tuner" or "ideas+tuner"; None: as many of them as have something
-            to vary in this problem.
+        researcher: who writes candidates: "ideas", "tuner" or "ideas+tuner"; None: ideas if the problem
+            has some, else the tuner.
         slots: attempts side by side; None: as many as the machine has cores or devices for.
         seed: with the same seed and slots, an ordered campaign makes the same experiments.
         mode: None: ordered if only experiments are budgeted, else arrival.

@@ -29,7 +29,7 @@ GetBlob = Callable[[str], bytes]
 
 
 def choose_researcher(problem: Problem, asked: str | None) -> str:
-    """Return who writes a campaign's candidates: whoever is asked for, else all that have something to vary.
+    """Return who writes a campaign's candidates: whoever is asked for, else ideas if there are any, else the tuner.
 
     Raises:
         UserError: there is no such researcher, or it has nothing to vary in this problem.
@@ -38,7 +38,7 @@ def choose_researcher(problem: Problem, asked: str | None) -> str:
         raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
     library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     able = ["ideas"] if library else []
-    if asked != "ideas":
+    if asked != "ideas" and not (asked is None and library):
         raise_troubles(check_marks(problem.editable_files))
         able += ["tuner"] if tuned_surfaces(problem, library) else []
     wanted = asked.split("+") if asked is not None else able or ["ideas", "tuner"]

@@ -39,7 +39,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Who writes the candidates: `ideas`, `tuner` or `ideas+tuner`; by default all that have work here.",
+            help="Who writes the candidates: `ideas`, `tuner` or `ideas+tuner`; by default ideas if there are any.",
         ),
     ] = None,
     slots: Annotated[
