@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
 
@@ -69,12 +70,17 @@ def run_cell(kind: Kind) -> Cell:
     for world in range(kind.campaigns):
         better = random.Random(world).randint(1, kind.field)
         setup = field_setup(kind.budget, world, search_seeds=kind.seeds, racing=kind.racing)
-        board = search_field(setup, lambda n, b=better: kind.gain if n == b else 0.0, kind.field)
+        gains = {better: kind.gain}
+        board = search_field(setup, partial(_gain, gains), kind.field)
         champion = number_of(board, board.champion)
         found += champion == better
         wrong += champion not in (None, better)
         spent += board.spend.experiments
     return Cell(found, wrong, kind.campaigns, spent / kind.campaigns)
+
+
+def _gain(gains: Mapping[int, float], number: int) -> float:
+    return gains.get(number, 0.0)
 
 
 def crossing(budgets: Sequence[int], shares: Sequence[float], power: float) -> float | None:

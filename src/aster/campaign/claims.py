@@ -51,7 +51,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
     else:
         if affordable < MIN_PAIRS:
             return None
-        if setup.racing:
+        if setup.search_seeds > 1:
             expected = max(0.0, seen - luck(sd, found[1], len(board.ranking)))
         real = seen if expected is None else expected
         pairs, power = pairs_needed(real - objective.resolution, sd, alpha, setup.paired, affordable)
