@@ -10,12 +10,12 @@ from tests.boards import BASELINE, Book
 
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
-from aster.domain.records import COMBINATION, Candidate, Failed, Knob
+from aster.domain.records import COMBINATION, Cancelled, Candidate, Failed, Knob
 from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal
 from aster.proposers.settings import describe_settings, with_settings
 from aster.proposers.surfaces import SurfaceMap
-from aster.proposers.tuner import Tuner, first_moves
+from aster.proposers.tuner import Tuner, _history, first_moves
 from aster.testing.proposers import Field, ProposerContract
 
 FILES = {
@@ -100,6 +100,16 @@ def test_what_failed_is_told_as_failed() -> None:
     grown = book(*(({X: x}, None if x > 1.2 else 1.0) for x in at))
     asked = [float({X: 1.0, **ask(grown, seed).settings}[X]) for seed in range(15)]  # type: ignore[arg-type]
     assert sum(x <= 1.2 for x in asked) >= 9
+
+
+def test_what_was_stopped_as_hopeless_counts_as_failed() -> None:
+    grown = book(({X: 2.0}, 1.0))
+    add(grown, {X: 3.0}, BASELINE, "c-hopeless")
+    grown.run("c-hopeless", Cancelled("above its bar", early=True))
+    add(grown, {X: 4.0}, BASELINE, "c-cut")
+    grown.run("c-cut", Cancelled("the budget ended"))
+    history = _history(grown.board, BASELINE, tuner(SMOOTH)._root(grown.board, BASELINE).constants[A])
+    assert [told.status for told in history] == ["measured", "measured", "failed"]
 
 
 def test_scores_of_another_kind_of_hardware_are_not_used() -> None:
