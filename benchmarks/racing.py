@@ -1,10 +1,10 @@
 """How many experiments find and confirm the one better candidate of a field: fixed repeats against racing.
 
-    python benchmarks/racing.py [--campaigns 150] [--workers 2] [--field 32] [--power 0.7]
+    python benchmarks/racing.py [--campaigns 150] [--workers 2] [--field 32] [--power 0.5 0.7]
 
 Simulated campaigns with the real decisions: FIELD candidates of which one is better than the baseline by g standard
 deviations of one measurement and the others are as good as the baseline. For each way to spend seeds and each budget
-it counts the campaigns whose champion is the better one. The budget at which their share passes POWER is
+it counts the campaigns whose champion is the better one. The budget at which their share passes a POWER is
 interpolated between budgets; its interval comes from redrawing the shares. Writes racing.md and racing.png into
 benchmarks/results.
 """
@@ -133,7 +133,7 @@ def detail(cells: dict[Kind, Cell]) -> str:
     return "\n".join(rows)
 
 
-def draw(cells: dict[Kind, Cell], gains: Sequence[float], power: float) -> None:
+def draw(cells: dict[Kind, Cell], gains: Sequence[float], powers: Sequence[float]) -> None:
     """Draw the share found against the budget, a panel a gain."""
     import matplotlib
 
@@ -152,7 +152,8 @@ def draw(cells: dict[Kind, Cell], gains: Sequence[float], power: float) -> None:
                 BUDGETS, [c.found / c.of for c in own], style, color=next(colours), markersize=3.5, linewidth=1.4,
                 label=name_of(seeds, racing),
             )  # fmt: skip
-        axis.axhline(power, color="#cccccc", linewidth=1)
+        for power in powers:
+            axis.axhline(power, color="#cccccc", linewidth=1)
         axis.set_title(f"one candidate better by {gain:g} sd", fontsize=10)
         axis.set_xlabel("budget, experiments")
         axis.set_ylim(0, 1)
@@ -168,18 +169,20 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=150)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--field", type=int, default=32)
-    parser.add_argument("--power", type=float, default=0.7)
+    parser.add_argument("--power", type=float, nargs="+", default=[0.5, 0.7])
     args = parser.parse_args()
     kinds = [Kind(g, s, r, b, args.campaigns, args.field) for g in GAINS for s, r in WAYS for b in BUDGETS]
     with get_context("spawn").Pool(args.workers) as pool:
         cells = dict(zip(kinds, pool.map(run_cell, kinds, chunksize=1), strict=True))
-    table = summary(cells, GAINS, args.power)
-    print(table)
-    draw(cells, GAINS, args.power)
-    page = PAGE.format(
-        provenance=provenance(), table=table, power=args.power, field=args.field, campaigns=args.campaigns,
-        detail=detail(cells),
-    )  # fmt: skip
+    write_page(cells, args.power, args.campaigns, args.field)
+
+
+def write_page(cells: dict[Kind, Cell], powers: Sequence[float], campaigns: int, field: int) -> None:
+    """Print the tables and write the page and its picture."""
+    tables = "\n\n".join(f"**{power:.0%} of campaigns:**\n\n{summary(cells, GAINS, power)}" for power in powers)
+    print(tables)
+    draw(cells, GAINS, powers)
+    page = PAGE.format(provenance=provenance(), tables=tables, field=field, campaigns=campaigns, detail=detail(cells))
     (RESULTS / "racing.md").write_text(page)
 
 
@@ -188,11 +191,17 @@ PAGE = """# Seeds where they matter: racing against fixed repeats
 {provenance} Simulated: the real decisions, made-up measurements with normal noise of sd 1, nothing run.
 
 A field of {field} candidates; one is better than the baseline by the gain, the others are as good as the baseline.
-The table holds the budget, in experiments with everything in them (baselines, search, confirmation), at which
-{power:.0%} of campaigns end with the better candidate as their confirmed champion, with a 95% interval; {campaigns}
-campaigns a budget.
+The tables hold the budget, in experiments with everything in them (baselines, search, confirmation), at which so many
+campaigns end with the better candidate as their confirmed champion, with a 95% interval; {campaigns} campaigns a
+budget.
+Claims allow for the luck of the best of many in all columns but the first.
 
-{table}
+{tables}
+
+Racing to 4 needs fewer experiments than any number of fixed seeds for 50% at every gain, and for 70% where that is
+reached. Racing to 8 does not pay at a gain of 3 sd, where 2 seeds for everyone need no more. At 1.5 sd hardly any way
+reaches 70% within the budgets: a claim of 10 pairs has a power of 87% there if it is the first of its campaign, and 65%
+if one was spent on another candidate.
 
 ![Share found against the budget](racing.png)
 
