@@ -143,7 +143,7 @@ def _ended(outcome: Outcome | None, state: ExperimentState) -> Row:
 
 
 def _made(candidate: Candidate) -> Row:
-    return candidate.root, to_builtins(candidate.recipe), dict(candidate.settings)
+    return candidate.root, list(to_builtins(candidate.recipe)), dict(candidate.settings)
 
 
 # --- claims, candidates, findings --------------------------------------------------------------------------------
