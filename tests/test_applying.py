@@ -233,11 +233,11 @@ def test_home_is_where_the_campaign_came_from(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="--to DIR"):
         home("")
-    with pytest.raises(UserError, match="not in .*any more"):
+    with pytest.raises(UserError, match=r"not in .*any more"):
         home("../../p")
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "problem.toml").write_text(f'[problem]\nname = "{story.board.setup.problem}"\n')
     assert home("../../p") == tmp_path / "p"
     (tmp_path / "p" / "problem.toml").write_text('[problem]\nname = "another"\n')
-    with pytest.raises(UserError, match="not in .*any more"):
+    with pytest.raises(UserError, match=r"not in .*any more"):
         home("../../p")

@@ -85,7 +85,7 @@ def test_a_file_is_overwritten_only_by_force(form: str, tmp_path: Path) -> None:
         pytest.importorskip("pyarrow", reason="pip install 'aster-research[tables]'")
     path = tmp_path / f"x.{form}"
     path.write_text("mine")
-    with pytest.raises(UserError, match="exists.*--force"):
+    with pytest.raises(UserError, match=r"exists.*--force"):
         write_file(hostile(), form, path)
     assert path.read_text() == "mine"
     write_file(hostile(), form, path, force=True)

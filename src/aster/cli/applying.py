@@ -50,9 +50,9 @@ def apply(
     taken = [change.path for change in plan.conflicts]
     if taken and not force:
         raise UserError(
-            f"You and the candidate changed the same lines of {', '.join(taken)} in {plan.folder}, so nothing was written. Merge "
-            "by hand from best.patch in the campaign's folder, or take the candidate's version of these files with "
-            "--force, which keeps yours in FILE.orig."
+            f"You and the candidate changed the same lines of {', '.join(taken)} in {plan.folder}, so nothing was "
+            "written. Merge by hand from best.patch in the campaign's folder, or take the candidate's version of "
+            "these files with --force, which keeps yours in FILE.orig."
         )
     if taken:
         plan = forced(plan)
