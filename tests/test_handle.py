@@ -101,7 +101,8 @@ def test_resume_goes_on_and_tells(
 ) -> None:
     monkeypatch.setattr("aster.report.folder.write_report", lambda *args: [])
     folder = create(load_problem(toy_problem(tmp_path / "toy")), Budget(experiments=10), campaigns=tmp_path / "c")
-    campaign, seen = load_campaign(folder), []
+    campaign = load_campaign(folder)
+    seen: list[ev.Event] = []
 
     def note(_: Board, events: Sequence[ev.Event]) -> None:
         seen.extend(events)

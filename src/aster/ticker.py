@@ -54,7 +54,7 @@ def line_of(board: Board) -> str:
         parts.append(f"{duration(board.spend.wall_s)} of {duration(setup.limits.wall_s)}")
     if score is not None:
         places = places_for(score.mean, None if setup.objective.exact else score.sd)
-        parts.append(f"{clean(setup.objective.metric, 30)}: baseline {number(score.mean, places)}")
+        parts.append(f"{clean(setup.objective.shown, 40)}: baseline {number(score.mean, places)}")
         known = board.score(best) if best else None
         if known is not None:
             parts.append(f"best {number(known.mean, places)}")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.report.boards import Story, noisy_setup, noisy_story
 
-from aster.domain.records import Cancelled, Change, Failed, Measured
+from aster.domain.records import Cancelled, Change, Constraint, Failed, Measured
 from aster.errors import UserError
 from aster.report.tables import TABLES, Table, table_of
 
@@ -24,7 +24,7 @@ def test_every_table_has_as_many_rows_as_it_says_and_a_value_for_each_column(nam
     kinds = {"text": str, "int": int, "float": float, "bool": bool, "time": datetime, "json": list | dict}
     for row in made:
         for column, value in zip(table.columns, row, strict=True):
-            assert value is None or isinstance(value, kinds[column.kind]), column  # type: ignore[arg-type]
+            assert value is None or isinstance(value, kinds[column.kind]), column
     assert list(table.rows()) == made  # made anew
 
 
@@ -62,6 +62,17 @@ def test_an_experiment_row_tells_who_what_when_and_why_not() -> None:
     assert (cancelled["status"], cancelled["reason"]) == ("cancelled", "no time left")
     assert (running["status"], running["reason"], running["ended"]) == ("running", None, None)
     assert running["attempt"] == "x-3.1"
+
+
+def test_infeasible_experiments_keep_their_numbers_and_say_why() -> None:
+    story = Story(noisy_setup(constraints=(Constraint("memory", max=80.0),)))
+    metric = story.board.setup.objective.metric
+    story.end(story.plan(story.baseline), Measured({metric: 1.5, "memory": 70.0}), progress=((1, 3.0), (2, 2.0)))
+    story.end(story.plan(story.baseline, seed=4), Measured({metric: 1.0, "memory": 90.0}))
+    fine, broken = rows(table_of(story.board, "experiments"))
+    assert (fine["status"], fine["reason"], fine["progress"]) == ("measured", None, [[1, 3.0], [2, 2.0]])
+    assert (broken["status"], broken[f"metrics.{metric}"], broken["metrics.memory"]) == ("infeasible", 1.0, 90.0)
+    assert "memory" in str(broken["reason"])
 
 
 def test_claims_candidates_and_findings_agree_with_the_board() -> None:

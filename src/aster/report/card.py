@@ -41,7 +41,7 @@ def card(board: Board) -> str:
 
 
 def _levels(summary: Summary) -> Iterable[tuple[str, ...]]:
-    yield "", summary.objective.metric, "runs", "candidate"
+    yield "", summary.objective.shown, "runs", "candidate"
     if summary.baseline is not None:
         yield "baseline", number(summary.baseline.mean, summary.places), str(summary.baseline.n), ""
     if summary.champion is not None:

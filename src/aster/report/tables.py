@@ -60,7 +60,7 @@ def table_of(board: Board, name: str) -> Table:
     objective = board.setup.objective
     about = {
         "campaign": board.campaign, "problem": board.setup.problem, "table": name,
-        "metric": objective.metric, "goal": objective.goal,
+        "metric": objective.metric, "goal": objective.goal, "self_reported": str(objective.self_reported).lower(),
     }  # fmt: skip
     return _TABLES[name](board, about)
 
@@ -82,8 +82,8 @@ _BEFORE = _columns(
     "hardware status reason"
 )
 _AFTER = _columns(
-    "attempt attempts:int started:time ended:time wall:float:s cpu:float:s max_rss:float:MiB gpu:float:s root "
-    "recipe:json settings:json"
+    "attempt attempts:int started:time ended:time wall:float:s cpu:float:s max_rss:float:MiB gpu:float:s progress:json "
+    "root recipe:json settings:json"
 )
 
 
@@ -101,8 +101,8 @@ def _metrics(board: Board) -> list[str]:
     """Return the names of all that was measured, the objective first, the others sorted."""
     names: set[str] = set()
     for state in board.experiments.values():
-        if state.status == "measured":
-            names.update(state.metrics or ())
+        if state.status in ("measured", "infeasible"):
+            names.update(state.reported or ())
     objective = board.setup.objective.metric
     return [objective, *sorted(names - {objective})]
 
@@ -114,7 +114,7 @@ def _experiment(board: Board, state: ExperimentState, metrics: list[str]) -> Row
     return (
         board.campaign, record.id, record.decision, record.candidate, made.label, made.author, surface,
         record.hypothesis, change, record.purpose, record.seed, record.claim, record.artifact,
-        outcome.hardware if outcome else record.hardware, status_of(state), _reason(outcome),
+        outcome.hardware if outcome else record.hardware, status_of(state), _reason(board, outcome),
         *(measured.get(metric) for metric in metrics),
         *_ended(outcome, state), *_made(made),
     )  # fmt: skip
@@ -129,17 +129,18 @@ def _purpose(board: Board, hypothesis: str | None) -> tuple[str | None, str | No
     return direction.record.surface if direction else None, known.change
 
 
-def _reason(outcome: Outcome | None) -> str | None:
-    found = reason_of(outcome) if outcome else None
+def _reason(board: Board, outcome: Outcome | None) -> str | None:
+    found = reason_of(outcome, board.setup) if outcome else None
     return found[1] if found else None
 
 
 def _ended(outcome: Outcome | None, state: ExperimentState) -> Row:
     if outcome is None:
-        return (state.attempt, state.attempts, None, None, None, None, None, None)
+        return (state.attempt, state.attempts, None, None, None, None, None, None, None)
     used = outcome.usage
     times = _utc(outcome.started), _utc(outcome.ended)
-    return (outcome.attempt, state.attempts, *times, used.wall_s, used.cpu_s, used.max_rss_mb, used.gpu_s)
+    progress = [list(point) for point in outcome.progress]
+    return (outcome.attempt, state.attempts, *times, used.wall_s, used.cpu_s, used.max_rss_mb, used.gpu_s, progress)
 
 
 def _made(candidate: Candidate) -> Row:
