@@ -23,6 +23,7 @@ from aster.domain.events import CampaignOpened
 from aster.errors import StoreError, UserError
 from aster.handle import Campaign
 
+SPEC = b'[solution]\nroot = "solution"\neditable = ["**/*"]\n'
 LINES = "".join(f"line {n}\n" for n in range(1, 21))
 BASE = {"solution/a.py": LINES.encode(), "solution/b.py": b"B = 0\n", "solution/gone.py": b"old\n"}
 NEW = {
@@ -37,7 +38,7 @@ class Told(SimpleNamespace):
 
 
 def told(base: Mapping[str, bytes] = BASE, new: Mapping[str, bytes] = NEW) -> tuple[Story, str]:
-    story = Story(noisy_setup(), {"problem.toml": b'[solution]\nroot = "solution"\n', "evaluate.py": b"1\n", **base})
+    story = Story(noisy_setup(), {"problem.toml": SPEC, "evaluate.py": b"1\n", **base})
     story.board.baseline = None
     story.baseline = story.candidate(dict(base), author="baseline")
     return story, story.candidate(dict(new), parent=story.baseline, label="better")
@@ -47,7 +48,7 @@ def checkout(folder: Path, files: Mapping[str, bytes] = BASE) -> Path:
     for path, data in {"evaluate.py": b"1\n", **files}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    (folder / "problem.toml").write_bytes(b'[solution]\nroot = "solution"\n')
+    (folder / "problem.toml").write_bytes(SPEC)
     (folder / "solution" / "solve.py").write_bytes(b"print(1)\n")
     return folder
 
@@ -162,6 +163,13 @@ def test_nothing_is_written_through_a_symlink(tmp_path: Path, link: str) -> None
     (folder / link).symlink_to(tmp_path / "elsewhere" / "it")
     with pytest.raises(UserError, match="is a symlink"):
         plan(folder)
+
+
+@pytest.mark.parametrize("path", ["evaluate.py", "solution/.git/hooks/pre-commit", "solution/x/.GIT/config", ".bashrc"])
+def test_a_ledger_from_elsewhere_cannot_write_where_candidates_may_not(tmp_path: Path, path: str) -> None:
+    folder = checkout(tmp_path / "p")
+    with pytest.raises(UserError, match="candidates may not; nothing was written"):
+        plan(folder, {**NEW, path: b"evil\n"})
 
 
 def test_a_folder_of_another_shape_is_refused(tmp_path: Path) -> None:

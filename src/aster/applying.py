@@ -19,6 +19,7 @@ from aster.board import Board
 from aster.domain.events import CampaignOpened
 from aster.errors import StoreError, UserError
 from aster.handle import Campaign
+from aster.problems.globs import Globs
 from aster.proposers.merging import merge_text
 from aster.report.trees import Blobs, read_tree
 
@@ -148,7 +149,8 @@ def plan_application(campaign: Campaign, blobs: Blobs, candidate: str, folder: P
     """Return what applying the candidate to `folder`, laid out as the problem folder, would change. Writes nothing.
 
     Raises:
-        UserError: the folder does not hold the problem's files, or one of them is a symlink or no plain file.
+        UserError: the folder does not hold the problem's files, one of them is a symlink or no plain file, or the
+            candidate has a file that the problem does not let candidates change.
         StoreError: a blob is missing, or a file cannot be read.
     """
     board = campaign.board
@@ -156,6 +158,7 @@ def plan_application(campaign: Campaign, blobs: Blobs, candidate: str, folder: P
     base = read_tree(blobs, board.candidates[board.baseline].tree)
     theirs = read_tree(blobs, board.candidates[candidate].tree)
     touched = [path for path in sorted(base.keys() | theirs.keys()) if base.get(path) != theirs.get(path)]
+    _check_paths(read_tree(blobs, board.snapshot), touched)
     ours = {path: _read(folder, path) for path in touched}
     _check_layout(folder, base, ours)
     changes, conflicts = [], []
@@ -173,6 +176,15 @@ def forced(application: Application) -> Application:
     """Return the application that takes the candidate's version of every file in conflict."""
     changes = (*application.changes, *application.conflicts)
     return Application(application.candidate, application.folder, changes, (), application.drifted)
+
+
+def _check_paths(snapshot: Mapping[str, bytes], touched: list[str]) -> None:
+    """Refuse what no honest campaign holds: a ledger may come from somebody else."""
+    solution = tomllib.loads(snapshot["problem.toml"].decode())["solution"]
+    editable = Globs(solution["root"], tuple(solution["editable"]))
+    for path in touched:
+        if path not in editable or ".git" in path.lower().split("/"):
+            raise UserError(f"The candidate would write {path!r}, which candidates may not; nothing was written.")
 
 
 def _check_layout(folder: Path, base: Mapping[str, bytes], ours: Mapping[str, bytes | None]) -> None:
