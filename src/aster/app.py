@@ -43,6 +43,7 @@ from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.layers import SandboxName, check_no_weaker, choose_walls
 from aster.setup import check_kind, make_setup
 from aster.surroundings import Surroundings, Tell, check_same, look_around, silence
+from aster.ticker import observing
 
 LEDGER = "ledger.db"
 MACHINE_CLOCK = Clock()
@@ -171,7 +172,7 @@ def run(
 
         with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
             drive(make_loop, interrupted)
-        campaign = Campaign(folder, board, partial(_open_to_read, folder))
+        campaign = _held(folder, board)
         if board.ended is not None:
             campaign.write_report()
         if board.ended is not None and board.ended.startswith("baseline "):
@@ -251,7 +252,11 @@ def load_campaign(folder: Path) -> Campaign:
     """
     with closing(_open_to_read(folder)) as store:
         board, _ = _read_board(store, folder)
-    return Campaign(folder, board, partial(_open_to_read, folder))
+    return _held(folder, board)
+
+
+def _held(folder: Path, board: Board) -> Campaign:
+    return Campaign(folder, board, partial(_open_to_read, folder), partial(run, folder))
 
 
 def _open_to_read(folder: Path) -> SqliteStore:
@@ -331,6 +336,7 @@ def research(
     sandbox: SandboxName = "auto",
     require_sandbox: bool = False,
     on_event: Observer | None = None,
+    progress: bool = False,
 ) -> Campaign:
     """Run a whole campaign and return it. Synchronous, and safe in notebooks.
 
@@ -346,6 +352,7 @@ def research(
         sandbox: what candidate code runs in; "auto" takes the strongest that works here (`aster doctor`).
         require_sandbox: refuse to run where only plain processes would hold it.
         on_event: called with the board and the new events, in the campaign's thread; it must be quick.
+        progress: show one line on stderr, drawn again as the campaign goes on.
 
     Raises:
         UserError: what was asked for cannot be done; the message says what to change.
@@ -357,5 +364,5 @@ def research(
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
     check_sandbox(chosen, sandbox, require_sandbox)
     folder = create(chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=Path(campaigns))
-    observers = [on_event] if on_event is not None else []
-    return run(folder, observers=observers, sandbox=sandbox, require_sandbox=require_sandbox)
+    with observing(on_event, progress) as observers:
+        return run(folder, observers=observers, sandbox=sandbox, require_sandbox=require_sandbox)

@@ -57,6 +57,8 @@ def test_help_names_every_command_in_full() -> None:
         "campaigns",
         "show",
         "report",
+        "apply",
+        "export",
         "doctor",
         "problems",
     ):

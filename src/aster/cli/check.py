@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster.cli.options import JsonOption, RequireSandboxOption, SandboxName, SandboxOption
+from aster.cli.options import JsonOption, ProblemArgument, RequireSandboxOption, SandboxName, SandboxOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +22,7 @@ NAME_WIDTH, SAID_WIDTH = 72, 160
 
 
 def check(
-    problem: Annotated[
-        str, typer.Argument(metavar="PROBLEM", help="A problem folder, or a built-in problem (`aster problems`).")
-    ],
+    problem: ProblemArgument,
     seeds: Annotated[
         int | None,
         typer.Option(metavar="N", help="Seeds to run the baseline on: 5, or 1 for an exact metric, if not given."),

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import auditing, check, doctor, init, listing, preparing, running, show
+from aster.cli import applying, auditing, check, doctor, exporting, init, listing, preparing, running, show
 from aster.errors import AsterError, UserError
 
 
@@ -33,7 +33,6 @@ app = typer.Typer(
     cls=Guarded,
     help="Aster: an open autonomous research system. Give it a problem, a way to score it and a budget.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # typer's rich help takes twice the time of everything else to load
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,6 +46,8 @@ app.command()(running.stop)
 app.command()(listing.campaigns)
 app.command()(show.show)
 app.command()(listing.report)
+app.command()(applying.apply)
+app.command()(exporting.export)
 app.command()(listing.problems)
 app.command()(auditing.audit)
 app.command()(doctor.doctor)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from aster.cli.completing import campaign_ids, problem_names
+
 DEFAULT_CAMPAIGNS = Path("campaigns")
 CAMPAIGNS_VARIABLE = "ASTER_CAMPAIGNS"
 
@@ -38,6 +40,15 @@ CampaignArgument = Annotated[
         metavar="ID",
         help="A campaign: its id, an unambiguous beginning or end of it, its folder, or `last`.",
         show_default=False,
+        autocompletion=campaign_ids,
+    ),
+]
+ProblemArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROBLEM",
+        help="A problem folder, or a built-in problem (`aster problems`).",
+        autocompletion=problem_names,
     ),
 ]
 SandboxOption = Annotated[

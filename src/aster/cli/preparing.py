@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
+
+from aster.cli.options import ProblemArgument
 
 
 def prepare(
-    problem: Annotated[
-        str, typer.Argument(metavar="PROBLEM", help="A problem folder, or a built-in problem (`aster problems`).")
-    ],
+    problem: ProblemArgument,
 ) -> None:
     """Build a problem's environment and run its [prepare].
 

@@ -13,6 +13,7 @@ from aster.cli.options import (
     CampaignsOption,
     JsonOption,
     ModeName,
+    ProblemArgument,
     RequireSandboxOption,
     SandboxName,
     SandboxOption,
@@ -26,9 +27,7 @@ LEFT = 130
 
 
 def run(
-    problem: Annotated[
-        str, typer.Argument(metavar="PROBLEM", help="A problem folder, or a built-in problem (`aster problems`).")
-    ],
+    problem: ProblemArgument,
     wall: Annotated[
         str | None, typer.Option(metavar="TIME", help='Ceiling of active wall time, such as "2h", "90m" or "45s".')
     ] = None,

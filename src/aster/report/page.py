@@ -126,11 +126,10 @@ def gather(board: Board, blobs: Blobs) -> Page:
         StoreError: a blob that the board names is missing or damaged.
     """
     summary = summarize(board)
-    solution = _solution(board, blobs, summary)
+    solution = solution_of(board, blobs, summary)
     lines = _diff_lines(solution.patch) if solution else []
     rows = list(_rows(board))
     traces = {view.id: trace(board, view.id) for view in summary.claims}
-    named = {key for view in summary.claims for key in (view.candidate, view.against)}
     return Page(
         summary=summary,
         headline=headline(summary),
@@ -138,8 +137,8 @@ def gather(board: Board, blobs: Blobs) -> Page:
         records=progress_view(board).records,
         pictures=tuple(_pictures(board, blobs, solution)),
         traces=traces,
-        names={key: title_of(board, key) for key in named},
-        changes={key: clean(change_of(board, key), 60) for key in named},
+        names={key: title_of(board, key) for key in _claimed(summary)},
+        changes=claim_changes(board, summary),
         diff=tuple(lines[:MOST_DIFF_LINES]),
         hidden_diff=max(0, len(lines) - MOST_DIFF_LINES),
         rows=tuple(rows[-MOST_ROWS:]),
@@ -158,7 +157,22 @@ def title_of(board: Board, candidate: str) -> str:
     return clean(board.candidates[candidate].label or change_of(board, candidate), 120)
 
 
-def _solution(board: Board, blobs: Blobs, summary: Summary) -> Solution | None:
+def claim_changes(board: Board, summary: Summary) -> dict[str, str]:
+    """Return what made the candidates of claims, in a few words, by their ids."""
+    return {key: clean(change_of(board, key), 60) for key in _claimed(summary)}
+
+
+def _claimed(summary: Summary) -> set[str]:
+    return {key for view in summary.claims for key in (view.candidate, view.against)}
+
+
+def solution_of(board: Board, blobs: Blobs, summary: Summary | None = None) -> Solution | None:
+    """Return the champion, else the best that is unconfirmed; None where nothing looks better than the baseline.
+
+    Raises:
+        StoreError: a blob is missing or damaged.
+    """
+    summary = summary or summarize(board)
     shown = summary.subject
     if shown is None or board.baseline is None:
         return None
