@@ -39,12 +39,11 @@ def to_pandas(table: Table) -> pandas.DataFrame:
     Raises:
         UserError: pandas or pyarrow is not installed.
     """
-    arrow = to_arrow(table)
     try:
         import pandas  # noqa: F401 - pyarrow needs it, and says so less plainly
     except ImportError as error:
         raise _missing("pandas") from error
-    frame: pandas.DataFrame = arrow.to_pandas()
+    frame: pandas.DataFrame = to_arrow(table).to_pandas()
     return frame
 
 
