@@ -55,6 +55,12 @@ def aster(campaigns: Path, monkeypatch: pytest.MonkeyPatch) -> Aster:
     return run_here
 
 
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables be as wide as for a pipe, whatever runs the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def run_here(*words: object) -> Result:
     """Run a command in this process; a bug in it is raised."""
     result = CliRunner().invoke(app, [str(word) for word in words])

@@ -49,7 +49,7 @@ def audit(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which kept gains of a run are likely noise, and what its best is really worth.
+    """Say which gains of a finished run are likely noise.
 
     For runs of any tool. Without --sd or --repeats the noise is only bounded from above, and that is said. With --json
     files are written only if --out is given.
