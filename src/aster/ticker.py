@@ -53,9 +53,10 @@ def line_of(board: Board) -> str:
     if setup.limits.wall_s is not None:
         parts.append(f"{duration(board.spend.wall_s)} of {duration(setup.limits.wall_s)}")
     if score is not None:
-        places = places_for(score.mean, None if setup.objective.exact else score.sd)
-        parts.append(f"{clean(setup.objective.shown, 40)}: baseline {number(score.mean, places)}")
         known = board.score(best) if best else None
+        size = known.mean if known is not None else score.mean
+        places = places_for(size, None if setup.objective.exact else score.sd)
+        parts.append(f"{clean(setup.objective.shown, 40)}: baseline {number(score.mean, places)}")
         if known is not None:
             parts.append(f"best {number(known.mean, places)}")
     decided = [state.decided.verdict for state in board.claims.values() if state.decided is not None]

@@ -49,7 +49,9 @@ def places(board: Board) -> int:
     score = board.baseline_score
     if score is None:
         return 6
-    return wording.places_for(score.mean, None if board.setup.objective.exact else score.sd)
+    best = board.score(next(iter(board.ranking), ""))
+    size = score.mean if best is None else best.mean
+    return wording.places_for(size, None if board.setup.objective.exact else score.sd)
 
 
 def number(value: float, decimals: int) -> str:

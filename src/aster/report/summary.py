@@ -153,7 +153,8 @@ def summarize(board: Board) -> Summary:
     unconfirmed = _unconfirmed(board)
     subject = champion or unconfirmed
     noise = None if setup.objective.exact or baseline is None else baseline.sd
-    size = subject.level.mean if subject else baseline.mean if baseline else 0.0
+    shown = [each.level.mean for each in (champion, unconfirmed) if each] or ([baseline.mean] if baseline else [])
+    size = min((abs(mean) for mean in shown), default=0.0)
     statuses = [status_of(state) for state in board.experiments.values()]
     hardware = {s.outcome.hardware for s in board.experiments.values() if s.outcome is not None}
     return Summary(

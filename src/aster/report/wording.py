@@ -15,11 +15,15 @@ def places_for(size: float, noise: float | None) -> int:
         size: the magnitude of the values, in the metric's units.
         noise: the sd of one measurement; None or 0 where the metric is exact or the noise is unknown.
 
-    With noise: two digits of it. Without: seven significant digits. Never more than 12, never less than 0.
+    With noise: two digits of it, and of values that are smaller than it (noise shrinks with a loss), to 6 decimals.
+    Without: seven significant digits. Never more than 12, never less than 0.
     """
+    known = math.isfinite(size) and size != 0
     if noise is not None and math.isfinite(noise) and noise > 0:
-        return _bounded(1 - math.floor(math.log10(noise)))
-    if not math.isfinite(size) or size == 0:
+        digits = 1 - math.floor(math.log10(noise))
+        smaller = min(6, 1 - math.floor(math.log10(abs(size)))) if known else digits
+        return _bounded(max(digits, smaller))
+    if not known:
         return 6
     return _bounded(6 - math.floor(math.log10(abs(size))))
 
