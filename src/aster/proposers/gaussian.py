@@ -1,11 +1,14 @@
 """A Gaussian process over a box (Rasmussen and Williams 2006): where a noisy, smooth score is likely to be best. Pure.
 
 It fits the box's whole history at once and so averages noise away, which a sampler that only sorts good from bad does
-not; with a hundred noisy measurements of a few constants that is worth more than anything else.
+not; with a hundred noisy measurements of a few constants that is worth more than anything else. Each dimension has a
+length scale of its own, because a few constants matter and most hardly do. Losses are taken as they are: cutting off
+the bad ones makes what is left less normal, and cost half of what the fit is worth (`benchmarks/regret.py`).
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +17,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4)
-"""Length scales that are tried, in widths of the box times the root of its dimensions."""
+LENGTH, LENGTH_SD = 0.5, 0.75
+"""What length scales are like beforehand: their median, in widths of the box times the root of its dimensions, and the
+sd of their logarithm. Without that, constants that matter little are fitted to the noise."""
 
-NOISES = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
-"""Noise variances that are tried, as shares of the signal's."""
+NOISE, NOISE_SD = 0.05, 2.0
+"""The same for the variance of the noise as a share of the signal's, and the sd of its logarithm."""
 
-TAIL = 0.6
-"""Losses above this quantile count as its value: how bad the bad ones are says little about where the best are."""
+FITS = 25
+"""Steps of the climb to the likeliest scales, at most."""
 
 FAR, NEAR = 1000, 500
 """Points that are weighed: anywhere in the box, and around the best ones."""
@@ -29,36 +33,48 @@ FAR, NEAR = 1000, 500
 STEPS = (0.2, 0.05, 0.0125)
 """Spreads about the best points, in widths of the box."""
 
+JITTER = 1e-8
+
 
 class Process:
-    """The posterior after measurements; its length scale and noise are those that make them likeliest."""
+    """The posterior after measurements, under the length scales and noise that are likeliest after them."""
 
-    def __init__(self, points: Floats, losses: Floats) -> None:
+    def __init__(self, points: Floats, losses: Floats, indices: Mapping[int, int]) -> None:
         """Args:
-        points: a row a measurement.
+        points: a row a measurement, a column a dimension.
         losses: what was measured; lower is better.
+        indices: columns that hold the index of a choice, with the number of its values; all else is from 0 to 1.
         """
+        self._indices = indices
         self._mean, self._scale = float(losses.mean()), float(losses.std()) or 1.0
         y = (losses - self._mean) / self._scale
-        distances = _squared(points, points)
-        self._points, best = points, -np.inf
-        for length in np.asarray(LENGTHS) * np.sqrt(points.shape[1]):
-            values, vectors = np.linalg.eigh(_kernel(distances, length))
-            turned = (vectors.T @ y) ** 2
-            for noise in NOISES:
-                spread = np.maximum(values, 0.0) + noise
-                signal = max(float((turned / spread).mean()), 1e-12)  # nothing varies: any will do
-                likelihood = -0.5 * len(y) * np.log(signal) - 0.5 * float(np.log(spread).sum())
-                if likelihood > best:
-                    best, self._length, self._noise, self._signal = likelihood, float(length), noise, signal
-                    inverse = (vectors / spread) @ vectors.T
-        self._inverse, self._weights = inverse, inverse @ y
+        apart = _apart(points, points, indices)
+        scales = _likeliest(apart, y)
+        self._weights, self._noise = np.exp(-2.0 * scales[:-1]), math.exp(scales[-1]) + JITTER
+        self._settle(points, y)
+        self._signal = max(float(y @ self._answer) / len(y), 1e-12)
+
+    def suppose(self, points: Floats) -> None:
+        """Take points as measured, at what is expected there."""
+        expected = self.predict(points)[0]
+        known = np.concatenate([self._losses, (expected - self._mean) / self._scale])
+        self._settle(np.vstack([self._points, points]), known)
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Return the mean loss at points, and its standard deviation without the noise of a measurement."""
-        near = _kernel(_squared(points, self._points), self._length)
+        near = self._kernel(points)
         variance = self._signal * np.maximum(1.0 - ((near @ self._inverse) * near).sum(axis=1), 1e-12)
-        return near @ self._weights * self._scale + self._mean, np.sqrt(variance) * self._scale
+        return near @ self._answer * self._scale + self._mean, np.sqrt(variance) * self._scale
+
+    def _settle(self, points: Floats, y: Floats) -> None:
+        self._points, self._losses = points, y
+        self._inverse = np.linalg.inv(self._kernel(points) + self._noise * np.eye(len(y)))
+        self._answer = self._inverse @ y
+
+    def _kernel(self, points: Floats) -> Floats:
+        one, two = (_widened(each, self._indices, np.sqrt(self._weights)) for each in (points, self._points))
+        squared = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1)[None, :] - 2.0 * one @ two.T
+        return _matern(np.maximum(squared, 0.0))[0]
 
 
 def best_guess(
@@ -67,30 +83,94 @@ def best_guess(
     """Return the point whose measurement is expected to improve most on the best that is expected now.
 
     Args:
-        points, losses: what was measured.
+        points, losses, indices: as in `Process`.
         pending: points that are being measured: taken to come out as expected.
-        indices: columns that hold the index of a choice, with the number of its values; all else is from 0 to 1.
         rng: the points weighed.
     """
     draws = np.random.default_rng(rng.getrandbits(63))
-    losses = np.minimum(losses, np.quantile(losses, TAIL))
-    seen = _widened(points, indices)
-    process = Process(seen, losses)
+    process = Process(points, losses, indices)
     if len(pending):
-        expected, _ = process.predict(_widened(pending, indices))
-        points, seen = np.vstack([points, pending]), np.vstack([seen, _widened(pending, indices)])
-        losses = np.concatenate([losses, expected])
-        process = Process(seen, losses)
-    best = points[np.argsort(process.predict(seen)[0], kind="stable")[:5]]
+        process.suppose(pending)
+        points = np.vstack([points, pending])
+    means = process.predict(points)[0]
+    best, target = points[np.argsort(means, kind="stable")[:5]], float(means.min())
     weighed = np.vstack([_anywhere(draws, FAR, points.shape[1], indices), _around(draws, best, STEPS[0], indices)])
-    target = float(process.predict(seen)[0].min())
     for step in (*STEPS[1:], None):
-        mean, sd = process.predict(_widened(weighed, indices))
+        mean, sd = process.predict(weighed)
         order = np.argsort(-_improvement(target, mean, sd), kind="stable")
         if step is not None:
             weighed = np.vstack([weighed[order[:5]], _around(draws, weighed[order[:5]], step, indices)])
     found: Floats = weighed[order[0]]
     return found
+
+
+# --- the fit ---------------------------------------------------------------------------------------------------
+
+
+def _likeliest(apart: Floats, y: Floats) -> Floats:
+    """Return the logarithms of the length scales and of the noise that maximise the posterior density.
+
+    The signal's variance is the likeliest given the others. A fixed start and a bound on the steps: the same
+    measurements give the same scales.
+    """
+    from scipy.optimize import minimize  # imported late: most commands decide nothing
+
+    dimensions = len(apart)
+    usual = np.append(np.full(dimensions, math.log(LENGTH * math.sqrt(dimensions))), math.log(NOISE))
+    spread = np.append(np.full(dimensions, LENGTH_SD), NOISE_SD)
+
+    def unlikely(scales: Floats) -> tuple[float, Floats]:
+        value, slope = _likelihood(apart, y, scales)
+        off = (scales - usual) / spread
+        return 0.5 * float(off @ off) - value, off / spread - slope
+
+    bounds = [(math.log(0.03), math.log(30.0))] * dimensions + [(math.log(1e-5), math.log(10.0))]
+    found = minimize(unlikely, usual, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FITS})
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _likelihood(apart: Floats, y: Floats, scales: Floats) -> tuple[float, Floats]:
+    """Return the logarithm of the likelihood, but for a constant, and its slope in the scales."""
+    weights, noise, count = np.exp(-2.0 * scales[:-1]), math.exp(scales[-1]), len(y)
+    near, steep = _matern(np.tensordot(weights, apart, 1))
+    lower = np.linalg.cholesky(near + (noise + JITTER) * np.eye(count))
+    half = np.linalg.inv(lower)
+    inverse = half.T @ half
+    answer = inverse @ y
+    fit = max(float(y @ answer), 1e-12)  # nothing varies: any scales will do
+    value = -0.5 * count * math.log(fit / count) - float(np.log(np.diag(lower)).sum())
+    pull = 0.5 * count / fit * np.outer(answer, answer) - 0.5 * inverse
+    slopes = weights * np.tensordot(apart, pull * steep, 2)
+    return value, np.append(slopes, noise * float(np.trace(pull)))
+
+
+def _matern(squared: Floats) -> tuple[Floats, Floats]:
+    """Return the Matern kernel of smoothness 5/2 at squared distances, and -2 times its slope in them."""
+    x = np.sqrt(5.0 * squared)
+    fall = np.exp(-x)
+    return (1.0 + x + 5.0 / 3.0 * squared) * fall, 5.0 / 3.0 * (1.0 + x) * fall
+
+
+def _apart(one: Floats, two: Floats, indices: Mapping[int, int]) -> Floats:
+    """Return squared distances by dimension; any two values of a choice are equally far apart."""
+    found = (one.T[:, :, None] - two.T[:, None, :]) ** 2
+    for column in indices:
+        found[column] = (found[column] > 0) * 0.5
+    return found
+
+
+def _widened(points: Floats, indices: Mapping[int, int], weights: Floats) -> Floats:
+    """Return points, weighed by dimension, with a column for each value of a choice: distances as in `_apart`."""
+    columns = []
+    for column, weight in enumerate(weights):
+        if column in indices:
+            columns.append((points[:, [column]] == np.arange(indices[column])) * 0.5 * weight)
+        else:
+            columns.append(points[:, [column]] * weight)
+    return np.hstack(columns)
+
+
+# --- the points weighed ----------------------------------------------------------------------------------------
 
 
 def _improvement(target: float, mean: Floats, sd: Floats) -> Floats:
@@ -117,29 +197,6 @@ def _around(draws: np.random.Generator, best: Floats, step: float, indices: Mapp
         anew = draws.random(len(rows)) < 0.2
         moved[:, column] = np.where(anew, draws.integers(values, size=len(rows)), rows[:, column])
     return moved
-
-
-def _widened(points: Floats, indices: Mapping[int, int]) -> Floats:
-    """Return points with a column for each value of a choice, so that any two values are equally far apart."""
-    columns = []
-    for column in range(points.shape[1]):
-        if column in indices:
-            columns.append((points[:, [column]] == np.arange(indices[column])) * 0.5)
-        else:
-            columns.append(points[:, [column]])
-    return np.hstack(columns)
-
-
-def _squared(one: Floats, two: Floats) -> Floats:
-    found: Floats = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1)[None, :] - 2.0 * one @ two.T
-    return np.maximum(found, 0.0)
-
-
-def _kernel(squared: Floats, length: float) -> Floats:
-    """Return the Matern kernel of smoothness 5/2."""
-    x = np.sqrt(5.0 * squared) / length
-    found: Floats = (1.0 + x + x**2 / 3.0) * np.exp(-x)
-    return found
 
 
 def as_array(rows: Sequence[Sequence[float]], width: int) -> Floats:

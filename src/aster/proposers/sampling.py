@@ -32,8 +32,11 @@ CMA_STEP = 0.2
 CMA_WINDOW = 300
 """Measurements that CMA-ES is fed with, at most; it then begins at the best that is older."""
 
-GAUSSIAN = 0.5
+GAUSSIAN = 0.7
 """Share of the asks that go to a Gaussian process; TPE has the others, and those whose guess is known already."""
+
+FENCE = 3.0
+"""Losses count as at most this many quartile distances above the upper quartile: one that diverged tells no more."""
 
 Point = Mapping[str, float]
 """A coordinate for each dimension."""
@@ -82,18 +85,44 @@ def _continuous(axes: Mapping[str, Axis]) -> bool:
 
 
 def _guess(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal, rng: random.Random) -> Point:
-    """Return the best guess of a Gaussian process; a failure counts twice as far from the best as the worst."""
+    """Return the best guess of a Gaussian process."""
     from aster.proposers.gaussian import as_array, best_guess
 
-    names, ended = list(axes), [told for told in history if told.status != "running"]
     pending = [told for told in history if told.status == "running"]
-    measured = [_loss(told, goal) for told in ended if told.value is not None] or [0.0]
-    broken = max(measured) + (max(measured) - min(measured) or 1.0)
-    losses = as_array([[min(_loss(told, goal), broken)] for told in ended], 1)[:, 0]
-    rows, running = ([[told.point[name] for name in names] for told in of] for of in (ended, pending))
+    running = as_array([[told.point[name] for name in axes] for told in pending], len(axes))
+    points, losses, indices = _table(axes, history, goal)
+    return dict(zip(axes, map(float, best_guess(points, losses, running, indices, rng)), strict=True))
+
+
+def believed(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal) -> list[float]:
+    """Return what a Gaussian process expects at each point of a history, in the metric's units.
+
+    That is a measurement shrunk towards what its neighbours make of it, so that the luckiest of many noisy ones is not
+    taken for the best. At least one point has measured.
+    """
+    from aster.proposers.gaussian import Process, as_array
+
+    points, losses, indices = _table(axes, history, goal)
+    asked = as_array([[told.point[name] for name in axes] for told in history], len(axes))
+    means = Process(points, losses, indices).predict(asked)[0]
+    return [float(mean) if goal == "minimize" else -float(mean) for mean in means]
+
+
+def _table(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal) -> tuple[Any, Any, dict[int, int]]:
+    """Return points that have ended, their losses, and the columns that hold indices; a failure is as bad as any."""
+    import numpy as np
+
+    from aster.proposers.gaussian import as_array
+
+    ended = [told for told in history if told.status != "running"]
+    points = as_array([[told.point[name] for name in axes] for told in ended], len(axes))
+    measured = np.asarray([_loss(told, goal) for told in ended if told.value is not None] or [0.0])
+    low, high = np.quantile(measured, (0.25, 0.75))
+    worst = min(float(measured.max()), float(high + FENCE * (high - low)))
+    broken = worst + (worst - float(measured.min()) or 1.0)
+    losses = [min(_loss(told, goal), worst) if told.value is not None else broken for told in ended]
     indices = {at: axis.count for at, axis in enumerate(axes.values()) if isinstance(axis, Choice) and is_index(axis)}
-    found = best_guess(as_array(rows, len(names)), losses, as_array(running, len(names)), indices, rng)
-    return dict(zip(names, map(float, found), strict=True))
+    return points, np.asarray(losses, dtype=np.float64), indices
 
 
 # --- TPE ---------------------------------------------------------------------------------------------------
