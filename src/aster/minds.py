@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from aster.campaign.claims import Believes, no_model
 from aster.campaign.decide import Minds
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate
@@ -67,13 +68,16 @@ def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
     library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     frozen = frozenset(problem.frozen_solution_files)
     parts: list[Proposer] = []
+    believes: Believes = no_model
     if "ideas" in researcher.split("+"):
         parts.append(IdeaProposer(library, frozen))
     if "tuner" in researcher.split("+"):
         trees = Trees(problem.editable_files, library, frozen, get_blob)
-        parts.append(Tuner(trees.of, surface_map(problem), tuned_surfaces(problem, library), trees.knobs_of))
+        tuner = Tuner(trees.of, surface_map(problem), tuned_surfaces(problem, library), trees.knobs_of)
+        parts.append(tuner)
+        believes = tuner.believed
     proposer = parts[0] if len(parts) == 1 else Several(parts)
-    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files)
+    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files, believes)
 
 
 def surface_map(problem: Problem) -> SurfaceMap:

@@ -72,5 +72,5 @@ def test_the_script_that_is_wrapped_has_the_defaults(tmp_path: Path) -> None:
 
 
 def test_a_row_has_the_median_and_its_interval() -> None:
-    row = regret.row("x", [k / 100 for k in range(1, 21)])
-    assert row == "| x | 20 | 10.5% | 6.0% to 15.0% | 5.3% to 15.8% | 20.0% |"
+    row = regret.row(0.05, "x", [k / 100 for k in range(1, 21)])
+    assert row == "| 5% | x | 20 | 10.5% | 6.0% to 15.0% | 5.3% to 15.8% | 20.0% |"

@@ -296,7 +296,7 @@ def test_baselines_of_new_hardware_keep_within_the_budget(mode: Mode, left: int)
 @pytest.mark.parametrize("search_seeds", [1, 2])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_champion_is_ranked_afresh_on_new_hardware_and_claims_go_on(mode: Mode, search_seeds: int) -> None:
-    run = simulate(setup(60, mode=mode, search_seeds=search_seeds), minds(), partly)
+    run = simulate(setup(40, mode=mode, search_seeds=search_seeds), minds(), partly)
     champion, claims = run.board.champion, len(run.board.claims)
     assert champion is not None
     run.board.setup = setup(240, mode=mode, search_seeds=search_seeds)

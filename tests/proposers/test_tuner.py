@@ -15,7 +15,7 @@ from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal
 from aster.proposers.settings import describe_settings, with_settings
 from aster.proposers.surfaces import SurfaceMap
-from aster.proposers.tuner import Tuner, _history, first_moves
+from aster.proposers.tuner import Tuner, _members, first_moves
 from aster.testing.proposers import Field, ProposerContract
 
 FILES = {
@@ -108,8 +108,8 @@ def test_what_was_stopped_as_hopeless_counts_as_failed() -> None:
     grown.run("c-hopeless", Cancelled("above its bar", early=True))
     add(grown, {X: 4.0}, BASELINE, "c-cut")
     grown.run("c-cut", Cancelled("the budget ended"))
-    history = _history(grown.board, BASELINE, tuner(SMOOTH)._root(grown.board, BASELINE).constants[A])
-    assert [told.status for told in history] == ["measured", "measured", "failed"]
+    history = _members(grown.board, BASELINE, tuner(SMOOTH)._root(grown.board, BASELINE).constants[A])
+    assert [told.status for _, told in history] == ["measured", "measured", "failed"]
 
 
 def test_scores_of_another_kind_of_hardware_are_not_used() -> None:
@@ -163,9 +163,27 @@ def test_an_ask_costs_the_same_in_a_long_campaign() -> None:
     grown = book(*(({X: round(0.3 + 0.001 * n, 4)}, float(n)) for n in range(900)))
     from aster.proposers import tuner as module
 
-    history = list(module._history(grown.board, BASELINE, tuner(SMOOTH)._root(grown.board, BASELINE).constants[A]))
+    history = list(module._members(grown.board, BASELINE, tuner(SMOOTH)._root(grown.board, BASELINE).constants[A]))
     assert len(history) <= module.TOP + module.RECENT + 1
-    assert max(told.value or 0.0 for told in history) == 899.0
+    assert max(told.value or 0.0 for _, told in history) == 899.0
+
+
+def test_luck_is_smoothed_away_before_anybody_is_believed_best() -> None:
+    """The score is highest at X = 3; one at 1.15 was lucky, and leads the ranking."""
+    at = [0.4 + 0.15 * n for n in range(24)]
+    grown = book(*(({X: round(x, 3)}, 5.0 if 1.14 < x < 1.16 else -((x - 3.0) ** 2)) for x in at))
+    lucky = next(iter(grown.board.ranking))
+    assert grown.board.candidates[lucky].settings == {X: 1.15}
+    beliefs = tuner(SMOOTH).believed(grown.board, lucky)
+    best = max(beliefs, key=lambda name: beliefs[name])
+    assert abs(float(grown.board.candidates[best].settings[X]) - 3.0) < 1.0  # type: ignore[arg-type]
+    assert beliefs[lucky] < 5.0
+    assert BASELINE in beliefs
+
+
+def test_a_few_measurements_are_no_model() -> None:
+    grown = book(({X: 2.0}, 3.0), ({X: 3.0}, 4.0))
+    assert tuner(SMOOTH).believed(grown.board, next(iter(grown.board.ranking))) == {}
 
 
 def test_words_are_bounded() -> None:

@@ -138,6 +138,17 @@ def may_search(board: Board) -> bool:
     return limits.wall_s is None or spend.wall_s + held_back_s(board) + attempt_seconds(board) <= limits.wall_s
 
 
+def search_left(board: Board) -> float:
+    """Return about how many experiments search may still make, by whichever limit is nearer."""
+    limits, spend, left = board.setup.limits, board.spend, math.inf
+    if limits.experiments is not None:
+        left = float(limits.experiments - spend.experiments - held_back(board))
+    seconds = attempt_seconds(board)
+    if limits.wall_s is not None and seconds > 0:
+        left = min(left, (limits.wall_s - spend.wall_s - held_back_s(board)) / seconds * board.setup.slots)
+    return max(0.0, left)
+
+
 def pairs_affordable(board: Board) -> int:
     """Return how many pairs of experiments the budget still has room for, at most the problem's `confirm`."""
     limits, spend = board.setup.limits, board.spend

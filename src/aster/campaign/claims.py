@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from itertools import islice
 
 from aster.board import Board
-from aster.campaign.budget import may_search, pairs_affordable
+from aster.campaign.budget import may_search, pairs_affordable, search_left
 from aster.campaign.contender import contender
 from aster.domain.ids import search_seed, seed_number, short_id
 from aster.domain.records import Claim, Experiment
@@ -15,25 +17,70 @@ from aster.evidence.findings import noise
 PATIENCE = 0.1
 """A best candidate is claimed before the end of the search once it has stood for this share of what was seen."""
 
+CHEAP = 0.05
+"""Before the end of the search a claim may take this share of the experiments that search has left."""
 
-def next_claim(board: Board, last_chance: bool) -> Claim | None:
+SHORTLIST = 40
+"""Places of the ranking among which a model of the candidates chooses whom to claim."""
+
+Believes = Callable[[Board, str], Mapping[str, float]]
+"""What a model expects of a candidate and of those like it, in the metric's units; empty where there is no model."""
+
+
+def no_model(board: Board, candidate: str) -> Mapping[str, float]:  # noqa: ARG001 - as `Believes`
+    """Expect nothing of any candidate."""
+    return {}
+
+
+def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -> Claim | None:
     """Return the claim to open now, or None.
 
     Args:
         last_chance: nothing more will be searched and all search outcomes were seen, so the best is claimed whatever
-            its chances. Before that, only a candidate that has stood for a while and is likely to be confirmed is.
+            its chances. Before that, only a candidate that has stood for a while and is likely to be confirmed is, and
+            only if that is cheap against what is left.
+        believes: asked about the best candidate before a claim on a noisy metric, unless candidates race for seeds.
     """
     candidate = contender(board, last_chance)
-    if candidate is None or board.open_claim() is not None:
+    if candidate is None or board.open_claim() is not None or not (last_chance or _has_stood(board, candidate)):
         return None
-    claim = _design(board, candidate)
+    beliefs: Mapping[str, float] = {}
+    if not (board.setup.objective.exact or board.setup.racing):
+        beliefs = believes(board, candidate)
+    claim = _design(board, _likeliest(board, candidate, beliefs), beliefs)
     if claim is None or last_chance:
         return claim
     likely = claim.power is None or claim.power >= POWER
-    return claim if likely and _has_stood(board, candidate) and _leaves_one(board, claim) else None
+    cheap = claim.exact or 2 * len(claim.seeds) <= CHEAP * search_left(board)
+    return claim if likely and cheap and _leaves_one(board, claim) else None
 
 
-def _design(board: Board, candidate: str) -> Claim | None:
+def _likeliest(board: Board, best: str, beliefs: Mapping[str, float]) -> str:
+    """Return who is believed best among those that may be claimed: the best of many measured once is mostly lucky."""
+    standing, objective = board.standing, board.setup.objective
+    if best not in beliefs or standing is None:
+        return best
+    claimed = {c.record.candidate for c in board.claims.values() if c.record.against == standing}
+
+    def may_be(candidate: str) -> bool:
+        found = board.gain(candidate, standing)
+        return candidate not in claimed and found is not None and found[0] > objective.resolution
+
+    listed = [c for c in islice(board.ranking, SHORTLIST) if c in beliefs and c != standing and may_be(c)]
+    return max(listed, key=lambda c: objective.gain(beliefs[c], 0.0), default=best)
+
+
+def _expected(board: Board, candidate: str, seen: tuple[float, int], beliefs: Mapping[str, float]) -> float | None:
+    """Return the gain to design for: what a model believes, else the one seen less luck; None: the one seen."""
+    setup, standing = board.setup, board.standing
+    if candidate in beliefs and standing in beliefs:
+        return max(0.0, setup.objective.gain(beliefs[candidate], beliefs[standing]))
+    if setup.search_seeds > 1:
+        return max(0.0, seen[0] - luck(noise(board), seen[1], len(board.ranking)))
+    return None
+
+
+def _design(board: Board, candidate: str, beliefs: Mapping[str, float]) -> Claim | None:
     standing = board.standing
     assert standing is not None
     found = board.gain(candidate, standing)
@@ -51,8 +98,7 @@ def _design(board: Board, candidate: str) -> Claim | None:
     else:
         if affordable < MIN_PAIRS:
             return None
-        if setup.search_seeds > 1:
-            expected = max(0.0, seen - luck(sd, found[1], len(board.ranking)))
+        expected = _expected(board, candidate, found, beliefs)
         real = seen if expected is None else expected
         pairs, power = pairs_needed(real - objective.resolution, sd, alpha, setup.paired, affordable)
         seeds = tuple(seed_number(setup.seed, "confirm", number, pair) for pair in range(pairs))

@@ -16,7 +16,7 @@ from msgspec import Struct
 from aster.archive import place, recluster, traits
 from aster.board import Board, ExperimentState
 from aster.campaign.budget import has_room, may_search
-from aster.campaign.claims import artifact_of, next_claim, next_experiment
+from aster.campaign.claims import Believes, artifact_of, next_claim, next_experiment, no_model
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
 from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
@@ -34,11 +34,15 @@ RIVALS = 4
 
 
 class Minds(Struct, frozen=True):
-    """The policies that decisions consult, all pure. `baseline`: the unchanged editable files, for diffs."""
+    """The policies that decisions consult, all pure.
+
+    `baseline`: the unchanged editable files, for diffs; `believes`: a model of the candidates, if there is one.
+    """
 
     planner: Planner
     proposer: Proposer
     baseline: Mapping[str, bytes]
+    believes: Believes = no_model
 
 
 class Step(Struct):
@@ -255,7 +259,7 @@ def _plan_race(step: Step) -> bool:
 
 def _search_or_confirm(step: Step, minds: Minds) -> None:
     board = step.board
-    claim = next_claim(board, last_chance=False)
+    claim = next_claim(board, last_chance=False, believes=minds.believes)
     if claim is not None:
         step.take(ev.ClaimOpened(claim))
         _plan_claim(step)
@@ -263,7 +267,7 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
     if may_search(board) and _search(step, minds):
         return
     if _quiet(board):
-        claim = next_claim(board, last_chance=True)
+        claim = next_claim(board, last_chance=True, believes=minds.believes)
         if claim is not None:
             step.take(ev.ClaimOpened(claim))
             _plan_claim(step)

@@ -155,7 +155,7 @@ def _claim_lines(board: Board, claim: ClaimView) -> Iterable[str]:
         yield "Design: exact metric; both artifacts are scored again, and must give what they gave."
     else:
         how = "paired seed by seed (Student's t)" if claim.paired else "unpaired (Welch's t)"
-        real = "seen" if claim.expected is None else "expected, the one seen less the luck of the best of many"
+        real = "seen" if claim.expected is None else "expected, the one seen less what luck is likely to have added"
         power = f", power {claim.power:.0%} for the gain {real}" if claim.power is not None else ""
         yield f"Design: {claim.planned} pairs on fresh seeds, fixed before any ran{power}; {how}."
         yield f"One-sided alpha {claim.alpha:.4f}, for the campaign's claim {claim.number}."

@@ -296,7 +296,8 @@ class Claim(Struct, frozen=True):
         sd: the noise of one measurement that the design used.
         seeds: one fresh seed a pair; their number was fixed before any was run. One dummy seed if exact.
         power: the chance to confirm if the gain expected is real; None for exact metrics.
-        expected: what the design expects of the gain seen, less the luck of the best of many; None: all of it.
+        expected: what the design expects of the gain seen, less the luck of the best of many; None: all of it. Where a
+            model of the candidates chose whom to claim, what that expects.
     """
 
     id: str

@@ -23,7 +23,7 @@ from aster.proposers.axes import Axis, Choice
 from aster.proposers.knobs import read_knob, same_value
 from aster.proposers.library import KnobSpec
 from aster.proposers.protocol import Proposal, Proposed
-from aster.proposers.sampling import Point, Told, asks, uniform
+from aster.proposers.sampling import Point, Told, asks, believed, uniform
 from aster.proposers.settings import Files, Settings, describe_settings, with_settings
 from aster.proposers.surfaces import NEW_CODE, SurfaceMap
 from aster.proposers.tunables import Tunable, scan
@@ -114,6 +114,22 @@ class Tuner:
                 return Proposed(found)
         return Proposed(None)
 
+    def believed(self, board: Board, candidate: str) -> dict[str, float]:
+        """Return what is expected of a candidate and its family once their measurements are smoothed by one another.
+
+        In the metric's units, for those that measured. Empty while a family has fewer than twice as many measurements
+        as it has dimensions.
+        """
+        name = board.candidates[candidate].root or candidate
+        constants = tuple(c for found in self._root(board, name).constants.values() for c in found)
+        axes = {dimension: axis for constant in constants for dimension, axis in constant.axes.items()}
+        known = dict(_members(board, name, constants))
+        ranked = [member for member, told in known.items() if told.value is not None]
+        if candidate not in ranked or len(ranked) < max(first_moves(len(axes)), 2 * len(axes)):
+            return {}
+        means = believed(axes, list(known.values()), board.setup.objective.goal)
+        return {member: mean for member, mean in zip(known, means, strict=True) if member in ranked}
+
     # --- one root ---------------------------------------------------------------------------------------------
 
     def _root(self, board: Board, name: str) -> Root:
@@ -142,7 +158,7 @@ class Tuner:
         best = _best(board, name)
         settings = _settings(board, name, best)
         axes = {dimension: axis for constant in constants for dimension, axis in constant.axes.items()}
-        history = list(_history(board, name, constants))
+        history = [told for _, told in _members(board, name, constants)]
         points = _points(axes, history, _point(constants, settings), board, rng)
         for point in points:
             chosen = {c.name: c.at(point) for c in constants}
@@ -210,8 +226,8 @@ def _settings(board: Board, root: str, member: str) -> dict[str, Knob]:
     return {} if member == root else dict(board.candidates[member].settings)
 
 
-def _history(board: Board, root: str, constants: tuple[Constant, ...]) -> Iterator[Told]:
-    """Yield what is known of a root and its family as points of the box, oldest first."""
+def _members(board: Board, root: str, constants: tuple[Constant, ...]) -> Iterator[tuple[str, Told]]:
+    """Yield (member, what is known of it) of a root and its family as points of the box, oldest first."""
     family = board.tuned.get(root, {})
     top = [c for c in islice(board.ranking, LOOKED_AT) if c in family][:TOP]
     chosen = {root, *top, *islice(reversed(family), RECENT)}
@@ -219,7 +235,7 @@ def _history(board: Board, root: str, constants: tuple[Constant, ...]) -> Iterat
         point = _place(constants, _settings(board, root, member))
         told = point and _told(board, member, point)
         if told:
-            yield told
+            yield member, told
 
 
 def _planned(board: Board, candidate: str) -> int:

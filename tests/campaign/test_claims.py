@@ -1,0 +1,91 @@
+"""When a claim is made, and on whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from aster.board import Board
+from aster.campaign.budget import search_left
+from aster.campaign.claims import CHEAP, next_claim
+from aster.campaign.decide import Minds
+from aster.domain.records import Candidate, Experiment, Measured, Result
+from aster.testing.simulation import simulate
+
+from .simulated import bowl, flat, minds, setup, values
+
+
+def searched() -> Board:
+    """Return the board of a campaign that was stopped in its search, before any claim."""
+    return simulate(setup(60), minds(), bowl(3.0), stop_after=25).board
+
+
+def without_claims(board: Board) -> Board:
+    assert not board.claims
+    return board
+
+
+def test_the_last_claim_is_on_whom_a_model_believes_best() -> None:
+    board = without_claims(searched())
+    first, second = islice((c for c in board.ranking if c != board.baseline), 2)
+    assert board.baseline is not None
+    beliefs = {first: 20.0, second: 15.0, board.baseline: 30.0}
+    claim = next_claim(board, True, lambda *_: beliefs)
+    assert claim is not None
+    assert (claim.candidate, claim.expected) == (second, 15.0)
+    alone = next_claim(board, True)
+    assert alone is not None
+    assert (alone.candidate, alone.expected) == (first, None)
+
+
+def test_a_model_that_does_not_know_the_best_changes_nothing() -> None:
+    board = without_claims(searched())
+    first, second = islice((c for c in board.ranking if c != board.baseline), 2)
+    claim = next_claim(board, True, lambda *_: {second: 0.0})
+    assert claim is not None
+    assert claim.candidate == first
+
+
+def test_nobody_is_claimed_who_measured_no_gain_whatever_a_model_believes() -> None:
+    board = without_claims(simulate(setup(60), minds(), flat(1.0, 2), stop_after=25).board)
+    assert board.baseline is not None
+    best = next(iter(board.ranking))
+    worse = [c for c in board.ranking if (g := board.gain(c, board.baseline)) is not None and g[0] < 0]
+    assert worse
+    claim = next_claim(board, True, lambda *_: dict.fromkeys(worse, -99.0) | {best: 20.0})
+    assert claim is not None
+    assert claim.candidate == best
+
+
+def never(board: Board, candidate: str) -> Mapping[str, float]:
+    raise AssertionError(f"{candidate} on {board.campaign}: exact metrics have no luck to allow for")
+
+
+def test_exact_metrics_ask_no_model() -> None:
+    without = minds()
+    asked = Minds(without.planner, without.proposer, without.baseline, never)
+    run = simulate(setup(40, exact=True), asked, bowl(0.0))
+    assert run.board.champion is not None
+
+
+def switch(candidate: Candidate, experiment: Experiment) -> Result:  # noqa: ARG001 - as `Measure`
+    """Measure 5 less wherever A is set, and no noise: the first such candidate stands as the best."""
+    return Measured({"loss": 10.0 - 5.0 * (values(candidate)["a"] > 0)})
+
+
+def test_in_the_search_claims_are_cheap_against_what_it_has_left() -> None:
+    """The smallest claim takes six experiments: a twentieth of 120."""
+    board = without_claims(simulate(setup(100), minds(), switch, stop_after=40).board)
+    assert board.best_unconfirmed() is not None
+    assert next_claim(board, False) is None
+    board.setup = setup(300)
+    claim = next_claim(board, False)
+    assert claim is not None
+    assert 2 * len(claim.seeds) == 6 <= CHEAP * search_left(board)
+
+
+def test_what_search_has_left_is_what_is_not_held_back() -> None:
+    run = simulate(setup(60), minds(), bowl(0.1), stop_after=9)
+    assert search_left(run.board) == 60 - run.board.spend.experiments - 20
+    timed = simulate(setup(None, wall_s=100.0, mode="arrival"), minds(), bowl(0.1), stop_after=9)
+    assert 0 < search_left(timed.board) < 300
