@@ -310,8 +310,8 @@ Optuna's best trial is not tested: its own value for it is too good by the luck 
 reports as its champion was confirmed on fresh seeds, out of the same budget.
 
 Which noise is like a real script's? Ten seeds of a published NanoChat result span 0.9076 to 0.9138 bits per byte, an sd
-of about 0.002, and it stands 0.055 below what autoresearch had reached: 4%. Where all that can be gained is only ten
-times the noise (10%), ask for more experiments.
+of about 0.002, and it stands 0.055 below what autoresearch had reached: 4%. The problem is smooth, as a fit over all
+measurements needs it to be; on one with many separate optima, more of the regret is where the search never went.
 
 ## Through `aster run`, at a noise of {headline}
 

@@ -68,7 +68,7 @@ def test_exact_metrics_ask_no_model() -> None:
     assert run.board.champion is not None
 
 
-def switch(candidate: Candidate, experiment: Experiment) -> Result:  # noqa: ARG001 - as `Measure`
+def switch(candidate: Candidate, experiment: Experiment) -> Result:
     """Measure 5 less wherever A is set, and no noise: the first such candidate stands as the best."""
     return Measured({"loss": 10.0 - 5.0 * (values(candidate)["a"] > 0)})
 
