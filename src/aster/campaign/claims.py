@@ -73,7 +73,7 @@ def _likeliest(board: Board, best: str, beliefs: Mapping[str, float]) -> str:
 def _expected(board: Board, candidate: str, seen: tuple[float, int], beliefs: Mapping[str, float]) -> float | None:
     """Return the gain to design for: what a model believes, else the one seen less luck; None: the one seen."""
     setup, standing = board.setup, board.standing
-    if candidate in beliefs and standing in beliefs:
+    if candidate in beliefs and standing is not None and standing in beliefs:
         return max(0.0, setup.objective.gain(beliefs[candidate], beliefs[standing]))
     if setup.search_seeds > 1:
         return max(0.0, seen[0] - luck(noise(board), seen[1], len(board.ranking)))
