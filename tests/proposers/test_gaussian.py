@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from aster.proposers.gaussian import Process, _apart, _likelihood, _matern, best_guess
@@ -29,7 +30,7 @@ def test_the_slope_of_the_likelihood_is_that_of_the_likelihood() -> None:
     at = np.asarray([-0.4, 0.3, 0.1, -2.0])
     steps = 1e-5 * np.eye(4)
     slope = [(_likelihood(apart, y, at + e)[0] - _likelihood(apart, y, at - e)[0]) / 2e-5 for e in steps]
-    np.testing.assert_allclose(_likelihood(apart, y, at)[1], slope, rtol=1e-5, atol=1e-6)
+    assert _likelihood(apart, y, at)[1] == pytest.approx(np.asarray(slope), rel=1e-5, abs=1e-6)
 
 
 def test_what_does_not_matter_gets_a_longer_scale() -> None:
@@ -49,7 +50,7 @@ def test_both_ways_to_measure_distances_agree() -> None:
     points, losses = measured(12)
     process = Process(points, losses, WAYS)
     kernel = _matern(np.tensordot(process._weights, _apart(points, points, WAYS), 1))[0]
-    np.testing.assert_allclose(process._kernel(points), kernel, atol=1e-12)
+    assert process._kernel(points) == pytest.approx(kernel, abs=1e-12)
 
 
 def test_what_is_supposed_is_known_as_well_as_what_was_measured() -> None:

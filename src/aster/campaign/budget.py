@@ -149,6 +149,13 @@ def search_left(board: Board) -> float:
     return max(0.0, left)
 
 
+def spent(board: Board) -> str:
+    """Return why a campaign ends that may not search, and has nothing to claim."""
+    total = board.setup.limits.experiments
+    left = 0 if total is None else total - board.spend.experiments
+    return "budget: spent" + (f", but for {left} held back for a claim: nothing stands for one" if left > 0 else "")
+
+
 def pairs_affordable(board: Board) -> int:
     """Return how many pairs of experiments the budget still has room for, at most the problem's `confirm`."""
     limits, spend = board.setup.limits, board.spend

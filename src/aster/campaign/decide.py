@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from aster.archive import place, recluster, traits
 from aster.board import Board, ExperimentState
-from aster.campaign.budget import has_room, may_search
+from aster.campaign.budget import has_room, may_search, spent
 from aster.campaign.claims import Believes, artifact_of, next_claim, next_experiment, no_model
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
@@ -272,7 +272,7 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
             step.take(ev.ClaimOpened(claim))
             _plan_claim(step)
             return
-    _end_when_quiet(step, "budget: spent" if not may_search(board) else EXHAUSTED)
+    _end_when_quiet(step, EXHAUSTED if may_search(board) else spent(board))
 
 
 def _search(step: Step, minds: Minds) -> bool:

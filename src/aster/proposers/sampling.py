@@ -130,7 +130,8 @@ def _table(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal) -> tup
 
 def _tpe(axes: Mapping[str, Axis], history: Sequence[Told], goal: Goal, rng: random.Random) -> Iterator[Point]:
     """Yield what Optuna's tree-structured Parzen estimator asks for; what is running counts as a bad place."""
-    import optuna
+    with _quietly():  # tqdm, which comes with it, misses its widgets in a notebook
+        import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     dimensions = {name: _dimension(axis) for name, axis in axes.items()}
