@@ -5,8 +5,18 @@ from aster.report.wording import clean, clean_block, count, duration, number, pe
 
 @pytest.mark.parametrize(
     ("size", "noise", "places"),
-    [(2.6358, None, 6), (0.9597, 0.0, 7), (1.2185, 0.0012, 4), (1500.0, 12.0, 0), (0.0, None, 6), (1e-9, None, 12)]
-    + [(0.0076, 0.34, 4), (0.5, 0.34, 2), (1e-9, 0.3, 6), (0.0, 0.3, 2)],
+    [
+        (2.6358, None, 6),
+        (0.9597, 0.0, 7),
+        (1.2185, 0.0012, 4),
+        (1500.0, 12.0, 0),
+        (0.0, None, 6),
+        (1e-9, None, 12),
+        (0.0076, 0.34, 4),
+        (0.5, 0.34, 2),
+        (1e-9, 0.3, 6),
+        (0.0, 0.3, 2),
+    ],
 )
 def test_decimals_follow_the_noise_or_seven_digits(size: float, noise: float | None, places: int) -> None:
     assert places_for(size, noise) == places
