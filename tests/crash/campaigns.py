@@ -33,6 +33,31 @@ Lower is worse, and no two of these merge.
 ```
 """
 
+TUNED = """
+[[metric]]
+name = "size"
+goal = "minimize"
+pattern = '^size (\\S+)'
+
+[[constraint]]
+metric = "size"
+max = 9
+
+[progress]
+
+[seeds]
+search = 4
+confirm = 3
+"""
+
+SPEAKING = """
+print("size", A + B + C)
+for step in range(1, 5):
+    print("aster.progress", step, (A - 3) ** 2 + (B - 2) ** 2 + (C - 4) ** 2 + 1 + noise / step)
+"""
+
+MARKED = "# tune: 0..8\n{} = 0.5\n"
+
 Content = tuple[str, int, str, str]
 
 
@@ -53,6 +78,19 @@ def open_determined_campaign(folder: Path) -> Path:
     return create(problem, Budget(experiments=40), slots=3, seed=5, mode="arrival", campaigns=folder)
 
 
+def open_tuned_campaign(folder: Path) -> Path:
+    """Open an ordered campaign of the tuner: candidates race, and bad ones are infeasible or stopped early."""
+    written = write_problem(folder / "problem", sleep=0.05)
+    for path in (written / "ideas").iterdir():
+        path.unlink()
+    for name in "abc":
+        (written / f"solution/{name}.py").write_text(MARKED.format(name.upper()))
+    toml, solve = written / "problem.toml", written / "solution/solve.py"
+    toml.write_text(toml.read_text() + TUNED)
+    solve.write_text(solve.read_text() + SPEAKING)
+    return create(load_problem(written), Budget(experiments=60), slots=3, seed=5, mode="ordered", campaigns=folder)
+
+
 def undisturbed(folder: Path) -> Board:
     """Run a campaign without killing anything."""
     process = start(folder)
@@ -71,6 +109,8 @@ def contents(board: Board) -> list[Content]:
 
 def check_same(board: Board, calm: Board) -> None:
     assert list(board.experiments) == list(calm.experiments)
+    records = [[state.record for state in each.experiments.values()] for each in (board, calm)]
+    assert records[0] == records[1]
     assert contents(board) == contents(calm)
     claims = [[(claim.record, claim.decided) for claim in each.claims.values()] for each in (board, calm)]
     assert claims[0] == claims[1]

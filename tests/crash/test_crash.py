@@ -14,7 +14,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.crash.campaigns import Content, check_same, contents, open_campaign, open_determined_campaign, undisturbed
+from tests.crash.campaigns import (
+    Content,
+    check_same,
+    contents,
+    open_campaign,
+    open_determined_campaign,
+    open_tuned_campaign,
+    undisturbed,
+)
 from tests.crash.chaos import POINTS, Chaos, environment, read_books, start
 
 from aster.app import load_campaign
@@ -57,6 +65,23 @@ def torment(folder: Path, seed: int) -> Board:
 @pytest.mark.parametrize("seed", CAMPAIGNS)
 def test_an_ordered_campaign_makes_the_same_experiments_and_claims(tmp_path: Path, calm: Board, seed: int) -> None:
     check_same(torment(open_campaign(tmp_path, "ordered", EXPERIMENTS), seed), calm)
+
+
+@pytest.fixture(scope="module")
+def calm_and_tuned(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    """The tuner's campaign, undisturbed: it knows every end that the rules of search make of an experiment."""
+    board = undisturbed(open_tuned_campaign(tmp_path_factory.mktemp("tuned")))
+    assert board.setup.racing
+    assert board.claims
+    assert set(board.tally) == {"measured", "infeasible", "stopped_early"}
+    return board
+
+
+@pytest.mark.parametrize("seed", CAMPAIGNS)
+def test_a_campaign_of_the_tuner_makes_the_same_experiments_and_claims(
+    tmp_path: Path, calm_and_tuned: Board, seed: int
+) -> None:
+    check_same(torment(open_tuned_campaign(tmp_path), 3000 + seed), calm_and_tuned)
 
 
 @pytest.mark.parametrize("seed", CAMPAIGNS)
