@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from aster.campaign.budget import Budget, check_limits, held_back, may_search
-from aster.domain.records import Limits
+from aster.campaign.budget import Budget, attempt_seconds, check_limits, held_back, may_search
+from aster.domain import events as ev
+from aster.domain.records import Cancelled, Experiment, Failed, Limits, Measured, Outcome, Usage
 from aster.errors import BudgetError
 from aster.testing.simulation import begin, simulate
 
@@ -54,3 +55,18 @@ def test_a_fifth_or_one_claim_is_held_back_once_something_does() -> None:
         assert run.board.best_unconfirmed() is not None
         assert not run.board.claims
         assert held_back(run.board) == held
+
+
+def test_an_attempt_takes_as_long_as_those_that_were_not_cut_short() -> None:
+    run = begin(setup(100), minds())
+    assert attempt_seconds(run.board) == 0.0
+    ends = (Measured({"loss": 1.0}), 10.0), (Cancelled("a bar", early=True), 2.0), (Failed("at once"), 0.1)
+    for number, (result, seconds) in enumerate(ends):
+        name, baseline = f"x{number}", run.board.baseline or ""
+        run.take(
+            ev.ExperimentPlanned(Experiment(name, number, baseline, number, "search", "simulated")),
+            ev.AttemptStarted(f"{name}.1", name),
+            ev.OutcomeRecorded(Outcome(f"{name}.1", name, result, "simulated", Usage(seconds), 0.0, seconds)),
+        )
+    assert attempt_seconds(run.board) == 10.0
+    assert run.board.spend.attempt_s == pytest.approx(12.1)

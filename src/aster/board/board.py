@@ -310,6 +310,8 @@ class Board:
         self.waiting.pop(outcome.experiment, None)
         self.unseen[outcome.experiment] = None
         assert state.status is not None
+        if state.status in ("measured", "infeasible"):
+            self.spend.whole_s += outcome.usage.wall_s
         self.tally[state.status] = self.tally.get(state.status, 0) + 1
 
     def _finding(self, event: ev.FindingRecorded) -> None:

@@ -269,14 +269,18 @@ class ArchiveState:
 
 
 class Spend:
-    """What was spent: experiments planned (for search, for confirmation), attempt seconds, active wall seconds."""
+    """What was spent: experiments planned (for search, for confirmation), attempt seconds, active wall seconds.
 
-    __slots__ = ("attempt_s", "confirm", "experiments", "gpu_s", "wall_s")
+    `whole_s`: attempt seconds of those that ran to their end, feasible or not.
+    """
+
+    __slots__ = ("attempt_s", "confirm", "experiments", "gpu_s", "wall_s", "whole_s")
 
     def __init__(self) -> None:
         self.experiments = 0
         self.confirm = 0
         self.attempt_s = 0.0
+        self.whole_s = 0.0
         self.gpu_s = 0.0
         self.wall_s = 0.0
 

@@ -102,9 +102,12 @@ def set_aside(setup: Setup) -> int:
 
 
 def attempt_seconds(board: Board) -> float:
-    """Return the mean wall seconds of an attempt so far, or 0 before the first."""
-    done = sum(board.tally.values())
-    return board.spend.attempt_s / done if done else 0.0
+    """Return the mean wall seconds of an attempt that ran to its end, or 0 before the first.
+
+    What broke or was stopped on its way says nothing of how long a claim's experiments take.
+    """
+    whole = board.tally.get("measured", 0) + board.tally.get("infeasible", 0)
+    return board.spend.whole_s / whole if whole else 0.0
 
 
 def claim_seconds(board: Board, pairs: int) -> float:
