@@ -204,7 +204,7 @@ class Campaign:
         if summary.claims:
             objective = summary.objective
             names = claim_changes(self.board, summary)
-            figures["claims"] = claims(summary.claims, names, objective.metric, objective.goal, summary.places)
+            figures["claims"] = claims(summary.claims, names, objective.shown, objective.goal, summary.places)
         return figures
 
     def refresh(self) -> Self:

@@ -10,7 +10,7 @@ from tests.toys import toy_problem
 
 from aster.app import load_campaign
 
-SUMMARY = ["campaign", "baseline", "champion", "best_unconfirmed", "claim", "experiments", "seconds"]
+SUMMARY = ["campaign", "metric", "baseline", "champion", "best_unconfirmed", "claim", "experiments", "seconds"]
 
 
 def test_json_is_every_event_and_last_the_summary(aster: Aster, toy: Path, campaigns: Path) -> None:
@@ -24,6 +24,7 @@ def test_json_is_every_event_and_last_the_summary(aster: Aster, toy: Path, campa
     assert kinds.count("ExperimentPlanned") == kinds.count("OutcomeRecorded") == board.spend.experiments
     assert list(summary) == SUMMARY
     assert summary["campaign"] == board.campaign
+    assert summary["metric"] == {"name": "loss", "goal": "minimize", "self_reported": False}
     assert summary["baseline"]["n"] == 3
     assert summary["baseline"]["value"] == pytest.approx(14, abs=0.3)
     assert summary["champion"] == {

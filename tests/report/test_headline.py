@@ -1,3 +1,4 @@
+from msgspec.structs import replace
 from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 from aster.domain.events import CampaignEnded
@@ -44,6 +45,9 @@ def test_undecided_says_what_would_decide_it() -> None:
     assert told.kind == "undecided"
     assert "+0.0100 (94% interval −0.0020 to +0.0220)" in told.sentence
     assert told.more[0] == "About 14 pairs would decide it if the gain is as measured."
+    setup = story.board.setup
+    story.board.setup = replace(setup, objective=replace(setup.objective, self_reported=True))
+    assert "better than the baseline on val_bpb (self-reported); over" in words(story).sentence
 
 
 def test_only_references_under_the_same_conditions_are_said_to_be_beaten() -> None:

@@ -44,17 +44,19 @@ def closing(campaign: Campaign) -> list[str]:
 def summary_line(campaign: Campaign) -> dict[str, Any]:
     """Return the summary that programs read.
 
-    Keys: campaign (id); baseline {value, sd, n}; champion and best_unconfirmed {candidate, label, value}; claim {id,
-    verdict, gain, low, high, alpha, pairs, experiments}, the champion's or, without one, the latest; experiments
-    (planned so far); seconds (of the campaign's active wall time). What does not exist (yet) is None; gains are in
-    the metric's units, positive is better; the verdict of a claim under test is "testing".
+    Keys: campaign (id); metric {name, goal, self_reported}; baseline {value, sd, n}; champion and best_unconfirmed
+    {candidate, label, value}; claim {id, verdict, gain, low, high, alpha, pairs, experiments}, the champion's or,
+    without one, the latest; experiments (planned so far); seconds (of the campaign's active wall time). What does not
+    exist (yet) is None; gains are in the metric's units, positive is better; the verdict of a claim under test is
+    "testing".
     """
     board = campaign.board
-    score = board.baseline_score
+    score, objective = board.baseline_score, board.setup.objective
     best = board.best_unconfirmed()
     best_score = board.score(best) if best else None
     return {
         "campaign": campaign.id,
+        "metric": {"name": objective.metric, "goal": objective.goal, "self_reported": objective.self_reported},
         "baseline": {"value": score.mean, "sd": score.sd, "n": score.n} if score else None,
         "champion": _candidate(board, board.champion, campaign.champion_value),
         "best_unconfirmed": _candidate(board, best, best_score.mean if best_score else None),

@@ -43,7 +43,6 @@ _RESERVED_ROOTS = ("ideas", "campaigns")
 _TABLES = frozenset({"problem", "solution", "stage", "metric", "archive", "resources", "seeds", "reference"}) | {
     "constraint", "progress", *_OUTSIDE
 }  # fmt: skip
-_LATER = frozenset[str]()
 _NEEDED = {
     "problem": "[problem]: its name, title and statement",
     "solution": "[solution]: its root and what is editable",
@@ -135,7 +134,7 @@ def _parse(data: bytes, where: str) -> dict[str, object]:
 def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft:
     for name in raw:
         if name not in _TABLES:
-            troubles.append(Trouble(where, name, refusal(name, _TABLES, _LATER)))
+            troubles.append(Trouble(where, name, refusal(name, _TABLES, ())))
     missing = {name for name in _NEEDED if raw.get(name, []) == []}
     for name in sorted(missing):
         troubles.append(Trouble(where, name, f"missing; add {_NEEDED[name]}"))

@@ -25,7 +25,7 @@ def claims(views: Sequence[ClaimView], names: dict[str, str], metric: str, goal:
     Args:
         views: all claims, oldest first, at least one.
         names: what to call a candidate in a few words, by its id.
-        metric: the objective's name.
+        metric: the objective's name, as people are to read it.
         goal: its goal.
         places: decimals worth printing.
     """
@@ -38,7 +38,7 @@ def claims(views: Sequence[ClaimView], names: dict[str, str], metric: str, goal:
         left = figure.add_axes((0.235, foot, 0.40 if seeded else 0.52, top - foot))
         _draw_intervals(left, shown, names, places)
         better = "higher" if goal == "maximize" else "lower"
-        left.set_xlabel(f"gain in {drawable(metric, 30)} (right of 0: better; {better} values are better)", fontsize=8)
+        left.set_xlabel(f"gain in {drawable(metric, 46)} (right of 0: better; {better} values are better)", fontsize=8)
         figure.text(0.02, 1 - 0.2 / height, "Claims", fontsize=11, weight="bold", va="center")
         if seeded is not None:
             right = figure.add_axes((0.84, foot, 0.14, top - foot))

@@ -31,7 +31,7 @@ def render(page: Page, figure: bytes) -> str:
     summary = page.summary
     objective = summary.objective
     intervals = (
-        claims(summary.claims, page.changes, objective.metric, objective.goal, summary.places)
+        claims(summary.claims, page.changes, objective.shown, objective.goal, summary.places)
         if summary.claims
         else None
     )

@@ -84,6 +84,8 @@ def _references(summary: Summary) -> Iterator[str]:
 
 def _undecided(summary: Summary, claim: ClaimView) -> Headline:
     places, words = summary.places, "Undecided: the best candidate may or may not be better than the baseline"
+    if summary.objective.self_reported:
+        words += f" on {clean(summary.objective.shown, 80)}"
     if claim.gain is not None and claim.low is not None and claim.high is not None:
         ends = f"{signed(claim.low, places)} to {signed(claim.high, places)}"
         gain, seeds = signed(claim.gain, places), count(len(claim.pairs), "fresh seed")
