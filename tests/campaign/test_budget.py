@@ -4,7 +4,7 @@ import pytest
 
 from aster.campaign.budget import Budget, attempt_seconds, check_limits, held_back, may_search
 from aster.domain import events as ev
-from aster.domain.records import Cancelled, Experiment, Failed, Limits, Measured, Outcome, Usage
+from aster.domain.records import Cancelled, Experiment, Failed, Limits, Measured, Outcome, Result, Usage
 from aster.errors import BudgetError
 from aster.testing.simulation import begin, simulate
 
@@ -60,7 +60,9 @@ def test_a_fifth_or_one_claim_is_held_back_once_something_does() -> None:
 def test_an_attempt_takes_as_long_as_those_that_were_not_cut_short() -> None:
     run = begin(setup(100), minds())
     assert attempt_seconds(run.board) == 0.0
-    ends = (Measured({"loss": 1.0}), 10.0), (Cancelled("a bar", early=True), 2.0), (Failed("at once"), 0.1)
+    ends: list[tuple[Result, float]] = [
+        (Measured({"loss": 1.0}), 10.0), (Cancelled("a bar", early=True), 2.0), (Failed("at once"), 0.1)
+    ]  # fmt: skip
     for number, (result, seconds) in enumerate(ends):
         name, baseline = f"x{number}", run.board.baseline or ""
         run.take(
