@@ -44,14 +44,18 @@ def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -
     candidate = contender(board, last_chance)
     if candidate is None or board.open_claim() is not None or not (last_chance or _has_stood(board, candidate)):
         return None
+    most = CHEAP * search_left(board)
+    exact = board.setup.objective.exact
+    if not (last_chance or exact) and 2 * MIN_PAIRS > most:
+        return None  # no claim would be cheap: a model need not be asked
     beliefs: Mapping[str, float] = {}
-    if not (board.setup.objective.exact or board.setup.racing):
+    if not (exact or board.setup.racing):
         beliefs = believes(board, candidate)
     claim = _design(board, _likeliest(board, candidate, beliefs), beliefs)
     if claim is None or last_chance:
         return claim
     likely = claim.power is None or claim.power >= POWER
-    cheap = claim.exact or 2 * len(claim.seeds) <= CHEAP * search_left(board)
+    cheap = exact or 2 * len(claim.seeds) <= most
     return claim if likely and cheap and _leaves_one(board, claim) else None
 
 

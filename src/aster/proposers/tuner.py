@@ -239,7 +239,8 @@ def _members(board: Board, root: str, constants: tuple[Constant, ...]) -> Iterat
 
 
 def _planned(board: Board, candidate: str) -> int:
-    return min((board.experiments[x].record.decision for x in board.experiments_of.get(candidate, ())), default=0)
+    first = board.experiments_of.get(candidate)  # in the order of planning
+    return board.experiments[first[0]].record.decision if first else 0
 
 
 def _told(board: Board, member: str, point: Point) -> Told | None:
