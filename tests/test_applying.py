@@ -87,6 +87,13 @@ def test_what_the_user_changed_elsewhere_in_a_file_stays(tmp_path: Path) -> None
     assert (folder / "solution/a.py").read_text() == mine.replace("line 3\n", "line three\n")
 
 
+def test_a_checkout_with_windows_line_ends_keeps_them(tmp_path: Path) -> None:
+    mine = LINES.replace("line 18\n", "my line 18\n").replace("\n", "\r\n")
+    folder = checkout(tmp_path / "p", {**BASE, "solution/a.py": mine.encode()})
+    write_application(plan(folder))
+    assert (folder / "solution/a.py").read_bytes() == mine.replace("line 3\r", "line three\r").encode()
+
+
 @pytest.mark.parametrize(
     ("path", "mine"),
     [

@@ -201,8 +201,25 @@ def _merge(base: bytes | None, ours: bytes | None, theirs: bytes | None) -> tupl
     if any(b"\0" in data for data in (base, ours, theirs) if data is not None):  # lines mean nothing in it
         return (False, theirs) if ours in (base, theirs) else (True, ours)
     texts = [None if data is None else data.decode("utf-8", "surrogateescape") for data in (base, ours, theirs)]
-    clash, merged = merge_text(*texts)
+    clash, merged = merge_text(*_in_your_endings(*texts))
     return clash, None if merged is None else merged.encode("utf-8", "surrogateescape")
+
+
+def _in_your_endings(base: str | None, ours: str | None, theirs: str | None) -> tuple[str | None, ...]:
+    """Return the three with the line endings of `ours`, where that and `base` keep to one kind each."""
+    here, there = _ending(ours), _ending(base)
+    if here is None or there is None or here == there:
+        return base, ours, theirs
+    base, theirs = (None if t is None else t.replace("\r\n", "\n").replace("\n", here) for t in (base, theirs))
+    return base, ours, theirs
+
+
+def _ending(text: str | None) -> str | None:
+    """Return how the lines of a text end; None if it has none, or several kinds."""
+    if not text or "\n" not in text:
+        return None
+    windows = text.count("\r\n")
+    return "\n" if not windows else "\r\n" if windows == text.count("\n") else None
 
 
 def _drifted(

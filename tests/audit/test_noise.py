@@ -61,8 +61,15 @@ def test_the_bound_is_near_the_noise_where_nothing_helps_and_above_it_elsewhere(
         assert low < fmean(bounds) < high, world
 
 
+@pytest.mark.parametrize("sd", [1e-300, 1e300])
+def test_a_noise_in_another_unit(sd: float) -> None:
+    run = run_of(Tried(1, 1.0, True), Tried(2, 1.5, False))
+    with pytest.raises(UserError, match="is it in their unit"):
+        noise_of(run, sd, "")
+
+
 def test_too_little_for_a_bound() -> None:
     with pytest.raises(UserError, match=r"2 measured changes are too few.*--repeats"):
         upper_bound([Tried(n, float(n), n == 0) for n in range(3)])
-    with pytest.raises(UserError, match="looks exact"):
+    with pytest.raises(UserError, match="Most changes measured the same, so the metric looks exact"):
         upper_bound([Tried(n, 1.0, n == 0) for n in range(9)])

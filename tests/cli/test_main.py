@@ -121,6 +121,20 @@ def test_a_reader_that_leaves_or_was_never_there_is_no_error(finished: Campaign,
     assert (finished.folder / "ledger.db").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["problems"], ["show"], ["export", "--out", "-"]])
+def test_output_to_a_full_disk_is_told(finished: Campaign, words: list[str]) -> None:
+    name, *rest = words
+    folder = [] if name == "problems" else [str(finished.folder)]
+    command = [sys.executable, "-c", "from aster.cli.main import main; main()", name, *folder, *rest]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: The output cannot be written: the disk that it goes to is full.\n",
+    )
+
+
 def test_damage_is_not_said_to_be_mended_by_a_resume(aster: Aster, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **more: object) -> None:
         raise LedgerDamaged("ledger.db is damaged after position 7; restore the file from a copy.")

@@ -14,6 +14,11 @@ def test_one_measurement_tells_no_noise() -> None:
     assert (found.n, found.mean, found.sd, found.low, found.high) == (1, 3.5, None, None, None)
 
 
+def test_equal_measurements_have_no_noise_at_all() -> None:
+    found = noise_of([0.987] * 5)  # their floating-point mean is not 0.987
+    assert (found.sd, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
 def test_the_interval_of_five() -> None:
     values = [1.0, 2.0, 3.0, 4.0, 5.0]
     found = noise_of(values)

@@ -123,8 +123,11 @@ def test_wrong_formats_and_places_are_the_users_errors(tmp_path: Path) -> None:
         write_text(hostile(), "parquet", io.StringIO())
     with pytest.raises(UserError, match="is a folder"):
         write_file(hostile(), "csv", tmp_path)
-    with pytest.raises(StoreError, match="cannot be written: No such file"):
+    with pytest.raises(UserError, match="no is not a folder: make it first"):
         write_file(hostile(), "csv", tmp_path / "no" / "x.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is a file, and --what all needs a folder"):
+        export_all([hostile()], "csv", tmp_path / "file")
 
 
 @pytest.mark.parametrize(

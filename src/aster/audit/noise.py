@@ -20,6 +20,11 @@ MARKED = "marked"
 FEWEST_SIBLINGS, FEWEST_CHANGES = 5, 6
 """Changes of one version, and of all, below which nothing is said of their spread."""
 
+BOUND = "Most changes measured the same"
+
+FARTHEST = 1e9
+"""The noise and the spread of all values are less than this factor apart, or one of them is a mistake."""
+
 NORMAL_HALF = 0.6745
 """Half of a normal distribution lies within so many sds."""
 
@@ -35,6 +40,17 @@ def noise_of(run: Run, sd: float | None, repeats: str) -> tuple[Noise, tuple[Tri
     Raises:
         UserError: both were given, they are no use, or nothing was given and there is too little to bound the noise.
     """
+    noise, tried = _noise_of(run, sd, repeats)
+    values = [each.value for each in tried if each.value is not None]
+    spread = max(values, default=0.0) - min(values, default=0.0)
+    if spread and not spread / FARTHEST <= noise.sd <= spread * FARTHEST:
+        raise UserError(
+            f"A noise of sd {noise.sd:.3g} does not go with values that spread over {spread:.3g}: is it in their unit?"
+        )
+    return noise, tried
+
+
+def _noise_of(run: Run, sd: float | None, repeats: str) -> tuple[Noise, tuple[Tried, ...]]:
     if sd is not None and repeats:
         raise UserError("Give --sd or --repeats, not both.")
     if sd is not None:
@@ -126,14 +142,14 @@ def upper_bound(tried: Sequence[Tried]) -> float:
         for spread, n in large:
             seen += n
             if seen >= half:
-                return _positive(spread)
+                return _positive(spread, BOUND)
     moves = [value - family[0] for family in families for value in family[1:]]
     if len(moves) < FEWEST_CHANGES:
         raise UserError(
             f"The file says nothing of its noise, and {len(moves)} measured changes are too few to bound it. Run the "
             "same code five times and give what it measures: --repeats 0.991,0.993,0.990,0.994,0.992, or --sd."
         )
-    return _positive(_half_spread(moves) / math.sqrt(2.0))
+    return _positive(_half_spread(moves) / math.sqrt(2.0), BOUND)
 
 
 def _families(tried: Sequence[Tried]) -> list[list[float]]:
@@ -157,10 +173,10 @@ def _half_spread(values: Sequence[float]) -> float:
     return shortest / 2 / NORMAL_HALF * (1 + 5 / (len(ordered) - 1))
 
 
-def _positive(sd: float) -> float:
+def _positive(sd: float, equal: str = "The repeats are all equal") -> float:
     if sd > 0:
         return sd
     raise UserError(
-        "The repeats are all equal, so the metric looks exact: every kept gain is then real, as far as noise goes, and "
+        f"{equal}, so the metric looks exact: every kept gain is then real, as far as noise goes, and "
         "there is nothing to audit. If it is rounded, give the noise yourself: --sd."
     )

@@ -191,9 +191,14 @@ def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
     objective, spread = problem.objective, len(set(baseline.values))
     if not objective.exact and len(baseline.values) > 1 and spread == 1:
         why = "the solution ignores its seed" if problem.spec.takes_seed else "the solution is deterministic"
+        mend = (
+            ""
+            if self_reported(problem)
+            else "; if scoring the same outputs always gives the same score, say `exact = true`"
+        )
         yield (
             f"All {len(baseline.values)} runs gave the same score: {why}. Noise that is not seen cannot be allowed "
-            "for; if scoring the same outputs always gives the same score, say `exact = true`."
+            f"for{mend}."
         )
     if self_reported(problem):
         yield (

@@ -9,8 +9,8 @@ from aster.cli.find import command_for
 from aster.cli.words import clean, labelled, shown_path
 from aster.handle import Campaign
 from aster.report.headline import headline
-from aster.report.summary import summarize
-from aster.report.wording import count, duration
+from aster.report.summary import Summary, summarize
+from aster.report.wording import count, duration, signed
 
 REPORT = "report.html"
 
@@ -25,7 +25,9 @@ def closing(campaign: Campaign) -> list[str]:
     elif not said.sentence.startswith("Nothing"):
         lines.append("Nothing was proven to beat the baseline.")
     if view.unconfirmed is not None:
-        lines.append(f"Best, unconfirmed: {labelled(view.unconfirmed.label, view.unconfirmed.candidate)}.")
+        lines.append(
+            f"Best, unconfirmed: {labelled(view.unconfirmed.label, view.unconfirmed.candidate)}{_tested(view)}."
+        )
     lines += [clean(line, 400) for line in said.more]
     spent = f"{count(view.costs.experiments, 'experiment')} in {duration(view.costs.wall_s)}"
     lines.append(f"It took {spent}; {duration(view.costs.attempt_s)} of experiment time.")
@@ -39,6 +41,17 @@ def closing(campaign: Campaign) -> list[str]:
     else:
         lines.append(f"Look closer: {command_for('show', campaign.folder)} --findings")
     return lines
+
+
+def _tested(view: Summary) -> str:
+    """Say what fresh seeds told of the best unconfirmed candidate, if they were asked: its mean is the search's."""
+    assert view.unconfirmed is not None
+    tested = [c for c in view.claims if c.candidate == view.unconfirmed.candidate and c.gain is not None]
+    if not tested or tested[-1].verdict not in ("undecided", "refuted"):
+        return ""
+    claim = tested[-1]
+    assert claim.gain is not None
+    return f", by the search; over fresh seeds its gain was {signed(claim.gain, view.places)} (claim {claim.number})"
 
 
 def summary_line(campaign: Campaign) -> dict[str, Any]:

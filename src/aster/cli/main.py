@@ -6,6 +6,7 @@ that the user can mend; 130 a campaign left by two interrupts.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from aster.cli import applying, auditing, check, doctor, exporting, init, listing, preparing, running, show
-from aster.errors import AsterError, UserError
+from aster.errors import AsterError, SystemTrouble, UserError
 
 
 class Guarded(TyperGroup):
@@ -27,6 +28,12 @@ class Guarded(TyperGroup):
         except AsterError as error:
             _complain(error)
             raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what it still holds cannot be written at the exit
+            _complain(SystemTrouble("The output cannot be written: the disk that it goes to is full."))
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(

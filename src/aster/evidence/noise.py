@@ -49,7 +49,7 @@ def noise_of(values: Sequence[float]) -> Noise:
     mean = fmean(values)
     if len(values) < 2:
         return Noise(len(values), mean)
-    df, sd, tail = len(values) - 1, stdev(values, mean), (1.0 - LEVEL) / 2.0
+    df, sd, tail = len(values) - 1, stdev(values), (1.0 - LEVEL) / 2.0
     low, high = (sd * math.sqrt(df / float(special.chdtri(df, share))) for share in (tail, 1.0 - tail))
     return Noise(len(values), mean, sd, low, high)
 

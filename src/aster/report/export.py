@@ -58,6 +58,8 @@ def write_file(table: Table, form: str, path: Path, force: bool = False) -> None
         raise UserError(f"{path} is a folder; name a file, or export everything into it with --what all.")
     if path.exists() and not force:
         raise UserError(f"{path} exists. Choose another name with --out, or overwrite it with --force.")
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent} is not a folder: make it first, or name another place with --out.")
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         if form == "parquet":
@@ -147,6 +149,8 @@ def export_all(tables: Iterable[Table], form: str, folder: Path, force: bool = F
     there = [str(path) for path in paths if path.exists()]
     if there and not force:
         raise UserError(f"{', '.join(there)} exist. Choose another folder with --out, or overwrite with --force.")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, and --what all needs a folder: name another with --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -55,6 +55,19 @@ def test_a_seed_variable_replaces_the_seed_in_the_copy(wrap: Wrap) -> None:
     assert any("in pairs" in note and "train.py:6" in note for note in made.notes)
 
 
+def test_a_byte_order_mark_and_windows_line_ends_stay(wrap: Wrap) -> None:
+    code = b"\xef\xbb\xbfSEED = 3  # first\r\nprint('val_loss:', SEED)\r\n"
+    _, problem = wrap({"train.py": code}, seed_env="S")
+    changed = b'int(__import__("os").environ.get("S", "3"))'
+    assert problem.solution_files["solution/train.py"] == code.replace(b"= 3", b"= " + changed)
+
+
+@pytest.mark.parametrize(("name", "first"), [("run.sh", ""), ("run", "#!/bin/bash\n")])
+def test_only_python_is_wrapped(wrap: Wrap, tmp_path: Path, name: str, first: str) -> None:
+    with pytest.raises(InitError, match="is not a Python script"):
+        wrap({"train.py": SCRIPT, name: first + "echo val_loss: 3\n"}, script=tmp_path / "code" / name)
+
+
 @pytest.mark.parametrize(
     ("line", "env", "words"),
     [
@@ -151,6 +164,7 @@ def test_a_framework_gets_memory_and_a_word_about_devices(wrap: Wrap) -> None:
         ({"pattern": "val_loss"}, "would be refused, so nothing was written.*exactly one group"),
         ({"timeout": "soon"}, "would be refused.*must be a time"),
         ({"python": Path("/no/python")}, "is not a program"),
+        ({"arguments": "--name 'open"}, "cannot be split into words"),
         ({"script": Path("no.py")}, "There is no script no.py"),
         ({"openevolve": Path()}, "two sources"),
         ({"seed_env": "S", "metrics": ("nothing",)}, "never name nothing"),

@@ -46,7 +46,7 @@ def parsed(files: Files) -> Iterator[tuple[str, str, ast.Module]]:
     for path, data in files.items():
         if path.endswith(".py"):
             try:
-                text = data.decode("utf-8")
+                text = data.decode("utf-8").removeprefix("\ufeff")
                 yield path, text, ast.parse(text)
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue

@@ -48,6 +48,7 @@ def wrap_script(script: Path, asked: Asked) -> Made:
         )
     if not script.is_file():
         raise InitError(f"There is no script {script}.")
+    _check_python(script)
     gathered = gather(script.resolve().parent, [script.name])
     _check(gathered.files, script.name, asked)
     files, seeding, arguments = _seeded(gathered.files, script.name, asked)
@@ -58,7 +59,7 @@ def wrap_script(script: Path, asked: Asked) -> Made:
         name=asked.called(script.stem),
         title=f"{asked.goal.capitalize()} {metric_slug(asked.metrics[0])} of {script.name}",
         editable=asked.editable or [script.name],
-        command=[*_launched(files, script.name), *shlex.split(arguments)],
+        command=[*_launched(files, script.name), *_words(arguments)],
         timeout=asked.timeout or "10m",
         metrics=_metrics(files, asked),
         environment=environment,
@@ -76,6 +77,24 @@ def wrap_script(script: Path, asked: Asked) -> Made:
     pages = {"README.md": _statement(outline, script.name, notes).encode()}
     parts = Parts(outline, code, pages, {line.path: place for line, place in data})
     return assemble(asked.folder or Path(outline.name), parts, notes)
+
+
+def _check_python(script: Path) -> None:
+    """Refuse a script that Python would not run: commands of a shell, a program."""
+    with script.open("rb") as file:
+        first = file.readline(300)
+    if script.suffix not in ("", ".py", ".pyw") or (first.startswith(b"#!") and b"python" not in first):
+        raise InitError(
+            f"{script} is not a Python script. Write a short one that runs it (subprocess.run) and prints its score, "
+            "and wrap that, or write problem.toml by hand: `aster init NAME` makes one to begin with."
+        )
+
+
+def _words(arguments: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise InitError(f"--args {arguments!r} cannot be split into words as a shell would: {error}.") from None
 
 
 def _check(files: Files, script: str, asked: Asked) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 
 from aster.errors import InitError
@@ -38,13 +39,14 @@ def take_seed(files: Files, variable: str) -> tuple[dict[str, bytes], list[Pinne
 
 def _replaced(data: bytes, pinned: Sequence[Pinned], variable: str) -> bytes:
     """Return the file with each literal replaced by a look at the environment."""
-    lines = data.split(b"\n")
+    mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b""  # columns count from behind it
+    lines = data.removeprefix(mark).split(b"\n")
     module = "os" if re.search(rb"(?m)^import os\b", data) else '__import__("os")'
     for each in sorted(pinned, key=lambda each: (each.line, each.start), reverse=True):
         line = lines[each.line - 1]
         look = f'int({module}.environ.get("{variable}", "{each.value}"))'
         lines[each.line - 1] = line[: each.start] + look.encode() + line[each.end :]
-    return b"\n".join(lines)
+    return mark + b"\n".join(lines)
 
 
 def seed_notes(files: Files, how: str | None) -> list[str]:
