@@ -46,7 +46,7 @@ def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -
         return None
     most = CHEAP * search_left(board)
     exact = board.setup.objective.exact
-    if not (last_chance or exact) and 2 * MIN_PAIRS > most:
+    if not (last_chance or exact) and most < 2 * MIN_PAIRS:
         return None  # no claim would be cheap: a model need not be asked
     beliefs: Mapping[str, float] = {}
     if not (exact or board.setup.racing):
