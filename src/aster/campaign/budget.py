@@ -156,7 +156,7 @@ def spent(board: Board) -> str:
     """Return why a campaign ends that may not search, and has nothing to claim."""
     total = board.setup.limits.experiments
     left = 0 if total is None else total - board.spend.experiments
-    return "budget: spent" + (f", but for {left} held back for a claim: nothing stands for one" if left > 0 else "")
+    return "budget: spent" + (f", but for {left} held back for claims" if left > 0 else "")
 
 
 def pairs_affordable(board: Board) -> int:

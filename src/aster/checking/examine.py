@@ -216,7 +216,8 @@ def _cheat(
     problem: Problem, bench: Bench, baseline: Baseline, hidden: Hidden, token: str, told: Callable[[str], None]
 ) -> Iterator[Trial]:
     outputs = baseline.runs[0].outputs
-    score = _better_score(problem, baseline.values[0])
+    honest = _honest(problem, baseline)
+    score = _better_score(problem, honest)
     yield from _spoil(problem, bench, baseline, score, told)
     entry = entry_of(problem)
     if entry is None:
@@ -237,7 +238,6 @@ def _cheat(
         tricks += [shown] if shown is not None else []
     files = problem.solution_files
     control, *ran = bench.run(Work(each.seed, {**files, **each.files}) for each in [replay(entry, recording), *tricks])
-    honest = _honest(problem, baseline)
     for trick, result in zip(tricks, ran, strict=True):
         yield judge_impostor(trick, result, honest, token)
     if not isinstance(control.result, Measured):
@@ -282,10 +282,10 @@ def _luckiest(problem: Problem, baseline: Baseline) -> int | None:
     return best if gains[best] > 0 else None
 
 
-def _better_score(problem: Problem, value: float) -> str:
+def _better_score(problem: Problem, honest: Honest) -> str:
     """Return what an evaluator would write for a score that is better, and within the valid range if that is open."""
-    metric = problem.spec.metrics[0]
-    step = max(0.5, 0.5 * abs(value))
+    metric, value = problem.spec.metrics[0], honest.value
+    step = max(0.5, 0.5 * abs(value), 2 * honest.margin)
     wanted = value + step if metric.goal == "maximize" else value - step
     if metric.valid is not None:
         low, high = metric.valid
