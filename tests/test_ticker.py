@@ -33,8 +33,9 @@ def test_nobody_reading_is_no_error() -> None:
     out = io.StringIO()
     ticker = Ticker(out)
     out.close()
-    ticker.note(noisy_story().board, [])
+    assert ticker.note(noisy_story().board, []) is None  # type: ignore[func-returns-value]
     ticker.close()
+    assert ticker._last is not None, "it drew, and nobody read"
 
 
 def test_a_ticker_that_saw_nothing_says_nothing() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from aster.domain.records import Change
 from aster.problems.problem import Problem, load_problem
@@ -15,6 +19,21 @@ from aster.proposers.ideas import load_ideas
 from aster.proposers.library import IdeaLibrary
 
 PACKS = Path(__file__).parents[2] / "packs"
+
+
+def evaluate(folder: str, path: Path, score: Path, *extra: str) -> dict[str, Any]:
+    """What a pack's evaluator reports in `score` about a file; it must exit with 0 and say nothing on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-S", str(PACKS / folder / "evaluate.py"), str(path), *extra],
+        env={"PATH": os.environ.get("PATH", ""), "ASTER_SCORE": str(score)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    report: dict[str, Any] = json.loads(score.read_text())
+    return report
 
 
 @cache

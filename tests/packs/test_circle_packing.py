@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import pytest
 import whatthepatch
 from merge3 import Merge3
+from tests.packs.pack import evaluate as evaluate_in
 
 PACK = Path(__file__).parents[2] / "packs" / "circle_packing"
 EVALUATOR = PACK / "evaluate.py"
@@ -35,19 +36,7 @@ def spread_rows() -> Rows:
 
 
 def evaluate(path: Path, folder: Path, *extra: str) -> dict[str, Any]:
-    """What the evaluator reports about a file; it must exit with 0 and say nothing on stderr."""
-    score = folder / "score.json"
-    done = subprocess.run(
-        [sys.executable, "-B", "-S", str(EVALUATOR), str(path), *extra],
-        env={"PATH": os.environ.get("PATH", ""), "ASTER_SCORE": str(score)},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    report: dict[str, Any] = json.loads(score.read_text())
-    return report
+    return evaluate_in("circle_packing", path, folder / "score.json", *extra)
 
 
 def judge_text(text: str | bytes, folder: Path) -> dict[str, Any]:

@@ -14,25 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.packs.pack import PACKS, evaluator, library, problem, tree, write
+from tests.packs.pack import evaluate as evaluate_in
 
 PACK = PACKS / "erdos_overlap"
 Heights = list[float]
 
 
 def evaluate(path: Path, *extra: str) -> dict[str, Any]:
-    """What the evaluator reports about a file; it must exit with 0 and say nothing on stderr."""
-    score = path.with_name("score.json")
-    done = subprocess.run(
-        [sys.executable, "-B", "-S", str(PACK / "evaluate.py"), str(path), *extra],
-        env={"PATH": os.environ.get("PATH", ""), "ASTER_SCORE": str(score)},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    report: dict[str, Any] = json.loads(score.read_text())
-    return report
+    return evaluate_in("erdos_overlap", path, path.with_name("score.json"), *extra)
 
 
 def judged(text: str | bytes, folder: Path) -> dict[str, Any]:
