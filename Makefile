@@ -10,12 +10,19 @@ DEMO_SEED ?= 1
 demo: $(VENV)/.installed
 	$(BIN)/aster run circle-packing --experiments $(DEMO_EXPERIMENTS) --slots 2 --seed $(DEMO_SEED)
 
+# Most tests wait more than they compute. What is about seconds runs last, with nothing beside it.
+PYTEST := $(BIN)/python -m pytest -q
+TOGETHER := -n 3 --dist loadgroup -m "not alone"
+SANDBOX_TESTS := tests/sandbox tests/execution tests/exploits tests/crash
+
 test: check
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(PYTEST) $(TOGETHER)
+	$(PYTEST) -m alone
 
 # What differs between root and an ordinary user: run it as both.
 test-sandbox: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/sandbox tests/execution tests/exploits tests/crash
+	$(PYTEST) $(TOGETHER) $(SANDBOX_TESTS)
+	$(PYTEST) -m alone $(SANDBOX_TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -26,7 +26,8 @@ from aster.testing.executors import BLOCKED, HONEST, collect, job, judge, plan, 
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a subreaper and /proc"),
-    pytest.mark.xdist_group("harm"),  # two bombs at once are more than two cores can end in time
+    pytest.mark.alone,  # bombs, and limits of seconds
+    pytest.mark.xdist_group("harm"),
 ]
 
 WITHIN_S = 2.0

@@ -22,6 +22,7 @@ from .spec import RawOutcome, Spec, Stage, encode_outcome
 from .walls import Plain, Sandbox, Walls
 
 _TICK_S = 1.0
+_REST = 10  # times as long as it looked, before it looks again
 _LEASE_S = 0.5
 _LAST_CHUNKS = 64
 """More than a pipe can hold: what is left in it is read, but not for ever, should a writer have escaped us."""
@@ -293,8 +294,9 @@ class Keeper:
                     return Ended("failed", f"{current.name}: {reason}", current.name)
                 if reason := self.disk.squeezed():
                     return Ended("lost", f"{current.name}: {reason}", current.name)
-                self.tree.sample()
-                tick, sampled = min(2 * tick, _TICK_S), now
+                self.tree.sample(deadline)
+                sampled = time.monotonic()
+                tick, now = max(min(2 * tick, _TICK_S), _REST * (sampled - now)), sampled
             pipes = [pipe.reader for pipe in streams.pipes if pipe.open]
             self.bell.wait(pipes, min(deadline - now, sampled + tick - now))
             try:

@@ -8,12 +8,14 @@ until there are none needs neither names nor process groups. Elsewhere only the 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import resource
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,12 +72,17 @@ def children() -> list[int]:
         return [pid for pid, parent in _parents() if parent == me]
 
 
-def descendants() -> list[int]:
-    """Return the ids of all processes below this one, parents before their children (Linux; elsewhere none)."""
+def descendants(until: float = math.inf) -> list[int]:
+    """Return the ids of all processes below this one, parents before their children (Linux; elsewhere none).
+
+    Once the monotonic clock says `until` it looks no further.
+    """
     found = ahead = children()
     while ahead:
         below: list[int] = []
         for pid in ahead:
+            if time.monotonic() >= until:
+                return found
             with suppress(OSError, ValueError):
                 below += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_bytes().split()]
         found, ahead = found + below, below
@@ -224,10 +231,15 @@ class Tree:
         self._mains, self._groups = {}, []
         return len(left)
 
-    def sample(self) -> None:
-        """Measure the resident size of all processes together (Linux)."""
+    def sample(self, until: float = math.inf) -> None:
+        """Measure the resident size of all processes together (Linux), in the time that is left before `until`.
+
+        Many busy processes leave the keeper little of the processor, and a limit must not wait for a measurement.
+        """
         total = 0.0
-        for pid in descendants():
+        for pid in descendants(until):
+            if time.monotonic() >= until:
+                break
             with suppress(OSError, ValueError, IndexError):
                 total += int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_MB
         self.max_rss_mb = max(self.max_rss_mb, total)
