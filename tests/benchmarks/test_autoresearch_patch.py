@@ -43,6 +43,43 @@ def test_attention_and_budgets_change_and_nothing_else(checkout: Path) -> None:
     assert prepare == "MAX_SEQ_LEN = 2048 # context\nTIME_BUDGET = 60 # seconds\nEVAL_TOKENS = 8 * 524288 # tokens\n"
 
 
+COMPILED = """\
+@torch.compile(dynamic=False, fullgraph=True)
+def adamw_step_fused():
+    exp_avg.lerp_(grad, 1 - beta1_t)
+    exp_avg_sq.lerp_(grad.square(), 1 - beta2_t)
+
+@torch.compile(dynamic=False, fullgraph=True)
+def muon_step_fused():
+    second_momentum_buffer.lerp_(v_mean.to(dtype=second_momentum_buffer.dtype), 1 - beta2)
+
+DEVICE_BATCH_SIZE = 128  # rows
+model = torch.compile(model, dynamic=False)
+"""
+SCALAR = '_step = torch.tensor(0.0, dtype=torch.float32, device="cpu")\n'
+
+
+def test_eager_compiles_nothing(checkout: Path) -> None:
+    (checkout / "train.py").write_text(TRAIN + COMPILED + 10 * SCALAR)
+    assert main([str(checkout), "--eager"]) == 0
+    train = (checkout / "train.py").read_text()
+    ast.parse(train)
+    assert "compile" not in train
+    assert "flex_attention" not in train
+    assert '"cpu"' not in train
+    assert "DEVICE_BATCH_SIZE = 32  # rows\n" in train
+
+
+@pytest.mark.parametrize("more", [COMPILED, COMPILED + 9 * SCALAR, 10 * SCALAR])
+def test_eager_refuses_a_training_that_it_does_not_know(
+    more: str, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (checkout / "train.py").write_text(TRAIN + more)
+    assert main([str(checkout), "--eager"]) == 2
+    assert "by hand" in capsys.readouterr().err
+    assert (checkout / "train.py").read_text() == TRAIN + more
+
+
 @pytest.mark.parametrize("name", ["train.py", "prepare.py"])
 def test_another_checkout_stays_as_it_is(checkout: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / name).write_text("X = 1\n")

@@ -13,7 +13,7 @@ from aster.sandbox.keeper.tree import descendants
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 
-NESTED = "import os, time\nprint(os.fork(), flush=True)\ntime.sleep(600)"
+NESTED = "import os, time\nif child := os.fork():\n print(child, flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture
@@ -21,8 +21,7 @@ def family() -> Iterator[tuple[int, int]]:
     """A child of this process and that child's child."""
     with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE, start_new_session=True) as child:
         assert child.stdout is not None
-        grandchild = next(pid for pid in (int(child.stdout.readline()) for _ in range(2)) if pid)
-        yield child.pid, grandchild
+        yield child.pid, int(child.stdout.readline())
         os.killpg(child.pid, 9)
 
 

@@ -87,6 +87,13 @@ def test_a_checkout_becomes_a_problem(write: Write) -> None:
     assert any("train.py:6 `torch.manual_seed(42)`" in note and "unpaired" in note for note in made.notes)
 
 
+def test_a_short_budget_leaves_room_for_the_step_that_passes_it(write: Write) -> None:
+    assert FILES["prepare.py"].count("TIME_BUDGET = 300") == 1
+    short = FILES["prepare.py"].replace("TIME_BUDGET = 300", "TIME_BUDGET = 4")
+    _, problem = wrap(write({**FILES, "prepare.py": short}))
+    assert [(each.metric, each.max) for each in problem.spec.constraints] == [("training_seconds", 14)]
+
+
 def test_its_patterns_find_what_it_prints(write: Write) -> None:
     _, problem = wrap(write(FILES))
     printed = (
