@@ -88,8 +88,10 @@ def test_a_checkout_becomes_a_problem(write: Write) -> None:
 
 
 def test_a_short_budget_leaves_room_for_the_step_that_passes_it(write: Write) -> None:
-    short = FILES["prepare.py"].replace(b"TIME_BUDGET = 300", b"TIME_BUDGET = 4")
-    assert short != FILES["prepare.py"]
+    long = FILES["prepare.py"]
+    assert isinstance(long, str)
+    short = long.replace("TIME_BUDGET = 300", "TIME_BUDGET = 4")
+    assert short != long
     _, problem = wrap(write({**FILES, "prepare.py": short}))
     assert [(each.metric, each.max) for each in problem.spec.constraints] == [("training_seconds", 14)]
 
