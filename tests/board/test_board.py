@@ -7,6 +7,7 @@ from tests.boards import BASELINE, CPU, Book, recipe, setup
 
 from aster.board import Board
 from aster.board.board import _FOLDS
+from aster.board.research import RESEARCH_FOLDS
 from aster.domain import events as ev
 from aster.domain.ids import recipe_key, search_seed
 from aster.domain.records import Decided, Goal, Measured, Verdict
@@ -20,7 +21,7 @@ def ranked(book: Book) -> list[str]:
 
 
 def test_every_kind_of_event_is_folded() -> None:
-    assert set(_FOLDS) == set(ev.Event.__args__)
+    assert set(_FOLDS) | set(RESEARCH_FOLDS) == set(ev.Event.__args__)
 
 
 def test_folding_entries_is_applying_their_events() -> None:

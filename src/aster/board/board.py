@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from aster.board.curves import Curves
 from aster.board.race import Race
+from aster.board.research import RESEARCH_FOLDS, Research
 from aster.board.scores import Scores
 from aster.board.shelf import Shelf, Words, candidates, hypotheses, shared
 from aster.board.states import (
@@ -93,6 +94,7 @@ class Board:
         """Those that the current decision is the first to see."""
         self.tally: dict[str, int] = {}  # how many outcomes of each kind have arrived
         self.lost = 0
+        self.research = Research()
         self.curves: dict[str, Curves] = {}
         """By kind of hardware, the latest intermediate values that decisions have seen."""
         self._scores: dict[str, Scores] = {}
@@ -179,7 +181,11 @@ class Board:
 
     def apply(self, event: ev.Event) -> None:
         """Take in one event, in ledger order."""
-        _FOLDS[type(event)](self, event)
+        kind = type(event)
+        if kind in RESEARCH_FOLDS:
+            RESEARCH_FOLDS[kind](self.research, event)
+        else:
+            _FOLDS[kind](self, event)
 
     def fold(self, entries: Iterable[ev.Entry]) -> Board:
         """Take in entries of a ledger; returns the board itself."""
@@ -197,6 +203,7 @@ class Board:
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number
+        self.research.decision_taken()
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
         arrived = [self.experiments[x] for x in self.unseen]
         if event.sees is not None:
@@ -215,6 +222,8 @@ class Board:
         direction = self.direction_of(record)
         if direction is not None:
             direction.seconds += outcome.usage.wall_s
+        if record.purpose == "check":
+            return
         if state.metrics is not None:
             self._on(outcome.hardware).take(record, state.metrics[self.setup.objective.metric])
         else:
@@ -232,6 +241,9 @@ class Board:
     def _direction_opened(self, event: ev.DirectionOpened) -> None:
         state = DirectionState(event.direction)
         self.directions[event.direction.id] = state
+        self.research.direction_opened(event.direction)
+        if event.direction.by:
+            return
         here = self.directions_on.setdefault(event.direction.surface, [])
         if here:
             here[-1].elites_then = frozenset()  # only a surface's latest direction is asked what changed since
@@ -246,6 +258,7 @@ class Board:
 
     def _hypothesis(self, event: ev.HypothesisProposed) -> None:
         self.hypotheses.put(event.hypothesis.id, event.hypothesis)
+        self.research.hypothesis(event.hypothesis)
         parent = event.hypothesis.parent
         self.children[parent] = self.children.get(parent, 0) + 1
 
@@ -262,6 +275,9 @@ class Board:
     def _planned(self, event: ev.ExperimentPlanned) -> None:
         record = shared(event.experiment)
         self.experiments[record.id] = ExperimentState(record)
+        self.waiting[record.id] = None
+        if record.purpose == "check":
+            return
         if record.candidate in self.experiments_of:
             self.experiments_of[record.candidate].append(record.id)
         else:
@@ -271,7 +287,6 @@ class Board:
         if record.purpose == "baseline":
             self.baselines.append(record.id)
             self._on(record.hardware).race.exempt(record.candidate)
-        self.waiting[record.id] = None
         self.spend.experiments += 1
         if record.claim is not None:
             self.spend.confirm += 1
@@ -310,6 +325,8 @@ class Board:
         self.waiting.pop(outcome.experiment, None)
         self.unseen[outcome.experiment] = None
         assert state.status is not None
+        if state.record.purpose == "check":
+            return
         if state.status in ("measured", "infeasible"):
             self.spend.whole_s += outcome.usage.wall_s
         self.tally[state.status] = self.tally.get(state.status, 0) + 1
@@ -319,15 +336,13 @@ class Board:
         finding = replace(event.finding, experiment=state.record.id, hypothesis=intern(event.finding.hypothesis))
         self.findings.append(finding)
         self.concluded.add(finding.hypothesis)
+        self.research.finding(finding)
         direction = self.direction_of(state.record)
         if direction is not None and state.outcome is not None:
             direction.yields.append((finding.gain, state.outcome.usage.wall_s))
             direction.dry = 0 if finding.success else direction.dry + 1
             if finding.success:
                 self.winners.add(direction.record.surface)
-
-    def _elite(self, event: ev.EliteNamed) -> None:
-        self.archive.elites[event.cluster] = event.candidate
 
     def _reclustered(self, event: ev.ArchiveReclustered) -> None:
         self.archive.centroids = list(event.centroids)
@@ -347,9 +362,6 @@ class Board:
         claim.decided = event.decided
         if event.decided.verdict == "confirmed":
             self.champion = claim.record.candidate
-
-    def _conflict(self, event: ev.MergeConflicted) -> None:
-        self.conflicts.add(event.ideas)
 
     def _beat(self, event: ev.Heartbeat) -> None:
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
@@ -375,11 +387,11 @@ _FOLDS: dict[type, Callable[[Board, Any], None]] = {
     ev.AttemptLost: Board._attempt_lost,
     ev.OutcomeRecorded: Board._outcome,
     ev.FindingRecorded: Board._finding,
-    ev.EliteNamed: Board._elite,
+    ev.EliteNamed: lambda board, event: board.archive.elites.__setitem__(event.cluster, event.candidate),
     ev.ArchiveReclustered: Board._reclustered,
     ev.ClaimOpened: Board._claim,
     ev.ClaimDecided: Board._decided,
-    ev.MergeConflicted: Board._conflict,
+    ev.MergeConflicted: lambda board, event: board.conflicts.add(event.ideas),
     ev.Heartbeat: Board._beat,
     ev.StopRequested: Board._stop,
     ev.CampaignEnded: Board._ended,

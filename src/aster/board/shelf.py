@@ -149,11 +149,13 @@ def hypotheses(words: Words) -> Shelf[Hypothesis]:
     """Return an empty shelf of hypotheses."""
 
     def pack(h: Hypothesis) -> list[Any]:
-        return [words.text(h.direction), h.parent, words.text(h.change), words.text(h.text), h.predicts]
+        return [words.text(h.direction), h.parent, words.text(h.change), words.text(h.text), h.predicts, h.of]
 
     def unpack(name: str, of: list[Any]) -> Hypothesis:
-        direction, parent, change, text, predicts = of
-        return Hypothesis(name, words.thing(direction), parent, words.thing(change), words.thing(text), predicts)
+        direction, parent, change, text, predicts, version = of
+        return Hypothesis(
+            name, words.thing(direction), parent, words.thing(change), words.thing(text), predicts, version
+        )
 
     return Shelf(pack, unpack)
 

@@ -8,6 +8,8 @@ a change that a default cannot express gets a new kind.
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 from msgspec import Struct
 
@@ -22,6 +24,8 @@ from aster.domain.records import (
     Outcome,
     Setup,
 )
+from aster.domain.research import Ask, Assignment, Call, Ending, Settled
+from aster.domain.research import Result as Handed
 
 # --- decisions -------------------------------------------------------------------------------------------
 
@@ -126,6 +130,41 @@ class ClaimDecided(Struct, frozen=True, tag=True):
     decided: Decided
 
 
+class AssignmentGiven(Struct, frozen=True, tag=True):
+    """An agent may begin."""
+
+    assignment: Assignment
+
+
+class DirectionFunded(Struct, frozen=True, tag=True):
+    """The planner would have a direction get `weight` times what it would get by itself."""
+
+    direction: str
+    weight: float
+
+
+class AskAnswered(Struct, frozen=True, tag=True):
+    """An agent's request for an experiment is granted as `experiment`; None: it is refused, for `reason`.
+
+    `hypothesis`: what was recorded for it; None where the experiment was run before, for somebody else.
+    """
+
+    ask: str
+    experiment: str | None
+    hypothesis: str | None = None
+    reason: str = ""
+
+
+class ResultTaken(Struct, frozen=True, tag=True):
+    """What an assignment handed back has been acted upon, by the decisions before this one in the same step.
+
+    `refused`: what in it could not be, in words.
+    """
+
+    assignment: str
+    refused: tuple[str, ...] = ()
+
+
 class CampaignEnded(Struct, frozen=True, tag=True):
     """Nothing more will be done in this term; `elapsed` as in DecisionTaken."""
 
@@ -169,6 +208,53 @@ class StopRequested(Struct, frozen=True, tag=True):
     reason: str
 
 
+class CallReserved(Struct, frozen=True, tag=True):
+    """A model call is about to be made; its worst cost counts as spent until it is settled."""
+
+    call: Call
+
+
+class CallSettled(Struct, frozen=True, tag=True):
+    settled: Settled
+
+
+class StepRecorded(Struct, frozen=True, tag=True):
+    """What a step of an agent that reaches beyond its own head came to; `key` is "AGENT/TURN/CALL", `result` a blob.
+
+    An agent that is run again takes it from here.
+    """
+
+    key: str
+    result: str
+
+
+class ExperimentAsked(Struct, frozen=True, tag=True):
+    ask: Ask
+
+
+class AssignmentEnded(Struct, frozen=True, tag=True):
+    """An agent is through; `result` is there if it is done. `reason`: why not, in words."""
+
+    assignment: str
+    ending: Ending
+    result: Handed | None = None
+    reason: str = ""
+
+
+class ModelCutOff(Struct, frozen=True, tag=True):
+    """A model is asked no more in this campaign."""
+
+    model: str
+    reason: str
+
+
+class SteeringGiven(Struct, frozen=True, tag=True):
+    """A person tells the planner something; `request` tells one time from another."""
+
+    request: str
+    text: str
+
+
 Decision = (
     CampaignOpened
     | TermStarted
@@ -184,12 +270,29 @@ Decision = (
     | ArchiveReclustered
     | ClaimOpened
     | ClaimDecided
+    | AssignmentGiven
+    | DirectionFunded
+    | AskAnswered
+    | ResultTaken
     | CampaignEnded
 )
-Fact = OutcomeRecorded | AttemptLost | MergeConflicted | Heartbeat | StopRequested
+Fact = (
+    OutcomeRecorded
+    | AttemptLost
+    | MergeConflicted
+    | Heartbeat
+    | StopRequested
+    | CallReserved
+    | CallSettled
+    | StepRecorded
+    | ExperimentAsked
+    | AssignmentEnded
+    | ModelCutOff
+    | SteeringGiven
+)
 Event = Decision | Fact
 
-FACTS = (OutcomeRecorded, AttemptLost, MergeConflicted, Heartbeat, StopRequested)
+FACTS = get_args(Fact)
 FORMAT = 1
 """The version written beside every event; a ledger with a higher one was written by a newer Aster."""
 
@@ -233,5 +336,19 @@ def natural_key(event: Event) -> str | None:
             return f"beat:{term}:{elapsed:.1f}"
         case StopRequested(request=request):
             return f"stop:{request}"
+        case CallReserved(call=call):
+            return f"reserve:{call.id}"
+        case CallSettled(settled=settled):
+            return f"settle:{settled.call}"
+        case StepRecorded(key=key):
+            return f"step:{key}"
+        case ExperimentAsked(ask=ask):
+            return f"ask:{ask.id}"
+        case AssignmentEnded(assignment=assignment):
+            return f"assignment:{assignment}"
+        case ModelCutOff(model=model):
+            return f"cut-off:{model}"
+        case SteeringGiven(request=request):
+            return f"steer:{request}"
         case _:
             return None

@@ -11,8 +11,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from aster.domain.research import ModelChoice
+
 Goal = Literal["maximize", "minimize"]
-Purpose = Literal["baseline", "search", "confirm"]
+Purpose = Literal["baseline", "search", "confirm", "check"]
 Mode = Literal["ordered", "arrival"]
 Verdict = Literal["confirmed", "refuted", "undecided"]
 Knob = int | float | str | bool | list[int | float | str | bool]
@@ -72,10 +74,14 @@ class Constraint(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """The ceiling of a campaign: active wall seconds and experiments. None: no ceiling of that kind."""
+    """The ceiling of a campaign: active wall seconds, experiments, dollars and tokens for models, seconds that GPUs are
+    leased. None: no ceiling of that kind."""
 
     wall_s: float | None = None
     experiments: int | None = None
+    usd: float | None = None
+    tokens: int | None = None
+    gpu_s: float | None = None
 
 
 class Reference(Struct, frozen=True):
@@ -116,6 +122,12 @@ class Setup(Struct, frozen=True):
     constraints: tuple[Constraint, ...] = ()
     progress: Goal | None = None
     """Which way intermediate values improve, where hopeless search experiments are stopped by them; None: none are."""
+    models: tuple[ModelChoice, ...] = ()
+    """The language models that agents may use; none: no agents."""
+    agents: int = 0
+    """How many agents think side by side, at most."""
+    one_shot: bool = False
+    """Whether subagents answer once with edits, instead of working with tools."""
 
     def infeasible(self, metrics: Mapping[str, float]) -> str | None:
         """Return in words which constraints a measurement breaks and by how much, or None if it keeps them all."""
@@ -142,15 +154,29 @@ class Change(Struct, frozen=True):
 
 
 class Direction(Struct, frozen=True):
-    """A research direction on one surface."""
+    """A research direction on one surface.
+
+    Attributes:
+        by: who opened it and works in it: "" for proposers, else "agents".
+        paths, success, novelty, expected, experiments: as in `aster.domain.research.DirectionDraft`.
+    """
 
     id: str
     surface: str
     rationale: str
+    by: str = ""
+    paths: tuple[str, ...] = ()
+    success: str = ""
+    novelty: str = ""
+    expected: float | None = None
+    experiments: int | None = None
 
 
 class Hypothesis(Struct, frozen=True):
-    """One testable claim inside a direction: `change` applied to `parent` moves the objective by `predicts`."""
+    """One testable claim inside a direction: `change` applied to `parent` moves the objective by `predicts`.
+
+    `of`: the hypothesis that this one is a version of, where a subagent tries several; it has no candidate itself.
+    """
 
     id: str
     direction: str
@@ -158,6 +184,7 @@ class Hypothesis(Struct, frozen=True):
     change: str
     text: str
     predicts: float | None = None
+    of: str | None = None
 
 
 class Candidate(Struct, frozen=True):

@@ -1,0 +1,343 @@
+"""What the board keeps of research by language models: who does what, what was said, what it costs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from aster.domain import events as ev
+from aster.domain.records import Direction, Finding, Hypothesis
+from aster.domain.research import Ask, Assignment, Call, Ending, Handoff, Note, Plan, Result, Settled, Veto
+
+
+class AskState:
+    """A request for an experiment and its answer."""
+
+    __slots__ = ("answered", "experiment", "reason", "record")
+
+    def __init__(self, record: Ask) -> None:
+        self.record = record
+        self.answered = False
+        self.experiment: str | None = None
+        self.reason = ""
+
+
+class AssignmentState:
+    """An assignment, what it has used so far, and what it came to.
+
+    Attributes:
+        gain: the sum of its successes' gains, in the metric's units.
+        usd, tokens: settled, its critic's included. `requests`: tries.
+        taken: its result was acted upon.
+    """
+
+    __slots__ = (
+        "asks", "ending", "experiments", "gain", "reason", "record", "refused", "requests", "result", "taken", "tokens",
+        "usd",
+    )  # fmt: skip
+
+    def __init__(self, record: Assignment) -> None:
+        self.record = record
+        self.ending: Ending | None = None
+        self.result: Result | None = None
+        self.reason = ""
+        self.taken = False
+        self.refused: tuple[str, ...] = ()
+        self.asks: list[str] = []
+        self.experiments = 0
+        self.requests = 0
+        self.usd = 0.0
+        self.tokens = 0
+        self.gain = 0.0
+
+
+class ModelState:
+    """How a model has done.
+
+    Attributes:
+        yields: (gain, dollars) of each assignment to a subagent that it ended; gains in the metric's units, 0 or more.
+        troubles: refused and unknown calls since the last answer.
+    """
+
+    __slots__ = ("answered", "cut_off", "last_error", "refused", "tokens", "troubles", "unknown", "usd", "yields")
+
+    def __init__(self) -> None:
+        self.answered = self.refused = self.unknown = self.troubles = 0
+        self.tokens = 0
+        self.usd = 0.0
+        self.yields: list[tuple[float, float]] = []
+        self.cut_off = ""
+        self.last_error = ""
+
+
+class Line:
+    """A direction that agents work in, beyond what the board keeps of every direction.
+
+    Attributes:
+        drafts: hypotheses that no subagent has, oldest first.
+        weight: how much more or less than others the planner would give it.
+        busy: assignments under way. `worker`: the worker's, while it is under way.
+        back: how many subagents have come back since the worker last handed off.
+        barren: how many times in a row the worker had nothing to propose.
+    """
+
+    __slots__ = ("back", "barren", "busy", "drafts", "handoff", "record", "usd", "weight", "worker")
+
+    def __init__(self, record: Direction) -> None:
+        self.record = record
+        self.drafts: deque[str] = deque()
+        self.weight = 1.0
+        self.busy: set[str] = set()
+        self.worker: str | None = None
+        self.back = 0
+        self.barren = 0
+        self.handoff: Handoff | None = None
+        self.usd = 0.0
+
+
+class Bill:
+    """Money and tokens: settled, and reserved by calls that are under way."""
+
+    __slots__ = ("over_usd", "reserved_tokens", "reserved_usd", "tokens", "usd")
+
+    def __init__(self) -> None:
+        self.usd = self.reserved_usd = self.over_usd = 0.0
+        self.tokens = self.reserved_tokens = 0
+
+
+class Research:
+    """The fold of all events of agents. Reading and folding one costs O(1)."""
+
+    def __init__(self) -> None:
+        self.assignments: dict[str, AssignmentState] = {}
+        self.live: dict[str, None] = {}
+        """Assignments under way, oldest first."""
+        self.untaken: dict[str, None] = {}
+        """Assignments that have ended and were not acted upon, oldest first."""
+        self.asks: dict[str, AskState] = {}
+        self.open_asks: dict[str, None] = {}
+        """Requests without an answer, oldest first."""
+        self.calls: dict[str, Call] = {}
+        """Calls that are reserved and not settled."""
+        self.settled: dict[tuple[str, int], Settled] = {}
+        """The answered calls of live assignments and their critics, by (agent, turn)."""
+        self.tries: dict[tuple[str, int], int] = {}
+        """How many calls were reserved for a turn, over all terms; of live assignments."""
+        self.steps: dict[str, str] = {}
+        """The recorded steps of live assignments, key -> blob."""
+        self.bill = Bill()
+        self.models: dict[str, ModelState] = {}
+        self.lines: dict[str, Line] = {}
+        """By direction, those that agents work in."""
+        self.notes: list[tuple[str, Note]] = []
+        """(assignment, what its subagent handed back), oldest first."""
+        self.vetoes: list[tuple[str, Veto]] = []
+        """(direction, draft that was turned down), oldest first."""
+        self.plans: list[tuple[str, Plan]] = []
+        """(assignment, plan), oldest first."""
+        self.planner: str | None = None
+        """The planner's assignment, while it is under way."""
+        self.planned_at = 0
+        """How many notes there were when the planner last handed back."""
+        self.failures = 0
+        """Assignments in a row that failed, by the provider's or the model's doing."""
+        self.steering: list[str] = []
+        self.steered = 0
+        """How many of these the planner was told."""
+        self.hypothesis_of: dict[str, str] = {}
+        """Hypothesis of an asked experiment -> its assignment."""
+        self.news = False
+        """Whether anything has come since the last decision that could change what is decided."""
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def fits(self, limit_usd: float | None, limit_tokens: int | None, usd: float, tokens: int) -> bool:
+        """Whether a call that costs at most so much has room below the ceilings (None: no ceiling)."""
+        bill = self.bill
+        return (limit_usd is None or bill.usd + bill.reserved_usd + usd <= limit_usd) and (
+            limit_tokens is None or bill.tokens + bill.reserved_tokens + tokens <= limit_tokens
+        )
+
+    def model(self, name: str) -> ModelState:
+        """Return how a model has done."""
+        return self.models.setdefault(name, ModelState())
+
+    # --- folding -----------------------------------------------------------------------------------------
+
+    def decision_taken(self) -> None:
+        """A decision looks at everything that has come."""
+        self.news = False
+
+    def direction_opened(self, direction: Direction) -> None:
+        """Take in a direction, if agents work in it."""
+        if direction.by:
+            self.lines[direction.id] = Line(direction)
+
+    def hypothesis(self, hypothesis: Hypothesis) -> None:
+        """Take in a drafted hypothesis; versions of one (`of`) are a subagent's own."""
+        line = self.lines.get(hypothesis.direction)
+        if line is not None and hypothesis.of is None:
+            line.drafts.append(hypothesis.id)
+
+    def finding(self, finding: Finding) -> None:
+        """Credit whoever asked for the experiment."""
+        assignment = self.hypothesis_of.get(finding.hypothesis)
+        if assignment is not None and finding.success and finding.gain is not None:
+            self.assignments[assignment].gain += finding.gain
+
+    def _given(self, event: ev.AssignmentGiven) -> None:
+        record = event.assignment
+        self.assignments[record.id] = AssignmentState(record)
+        self.live[record.id] = None
+        if record.role == "planner":
+            self.planner = record.id
+            self.steered = len(self.steering)
+        line = self.lines.get(record.direction or "")
+        if line is None:
+            return
+        line.busy.add(record.id)
+        if record.role == "worker":
+            line.worker, line.back = record.id, 0
+        elif record.hypothesis is not None and record.hypothesis in line.drafts:
+            line.drafts.remove(record.hypothesis)
+
+    def _funded(self, event: ev.DirectionFunded) -> None:
+        self.lines[event.direction].weight = event.weight
+
+    def _asked(self, event: ev.ExperimentAsked) -> None:
+        self.asks[event.ask.id] = AskState(event.ask)
+        self.open_asks[event.ask.id] = None
+        self.assignments[event.ask.assignment].asks.append(event.ask.id)
+        self.news = True
+
+    def _answered(self, event: ev.AskAnswered) -> None:
+        state = self.asks[event.ask]
+        state.answered, state.experiment, state.reason = True, event.experiment, event.reason
+        self.open_asks.pop(event.ask, None)
+        if event.hypothesis is not None:
+            self.hypothesis_of[event.hypothesis] = state.record.assignment
+            self.assignments[state.record.assignment].experiments += 1
+
+    def _ended(self, event: ev.AssignmentEnded) -> None:
+        state = self.assignments[event.assignment]
+        if state.ending is not None:
+            return
+        state.ending, state.result, state.reason = event.ending, event.result, event.reason
+        self.live.pop(event.assignment, None)
+        self.untaken[event.assignment] = None
+        self.news = True
+        for ask in state.asks:
+            self.open_asks.pop(ask, None)
+        self._forget(event.assignment)
+        self.failures = self.failures + 1 if event.ending == "failed" else 0
+        record = state.record
+        if record.role == "subagent" and event.ending != "cancelled":
+            self.model(record.model).yields.append((state.gain, state.usd))
+        if record.role == "planner":
+            self.planner, self.planned_at = None, len(self.notes)
+        self._hand_back(state)
+
+    def _hand_back(self, state: AssignmentState) -> None:
+        record, result = state.record, state.result
+        line = self.lines.get(record.direction or "")
+        if line is not None:
+            line.busy.discard(record.id)
+            line.back += record.role == "subagent"
+            if line.worker == record.id:
+                line.worker = None
+        match result:
+            case Plan():
+                self.plans.append((record.id, result))
+            case Handoff() if line is not None:
+                line.handoff = result
+                line.barren = 0 if result.drafts else line.barren + 1
+                self.vetoes += [(line.record.id, veto) for veto in result.vetoed]
+            case Note():
+                self.notes.append((record.id, result))
+
+    def _forget(self, assignment: str) -> None:
+        """Drop what only a live agent needs, to be run again."""
+        agents = (assignment, f"{assignment}.critic")
+        self.settled = {key: value for key, value in self.settled.items() if key[0] not in agents}
+        self.tries = {key: value for key, value in self.tries.items() if key[0] not in agents}
+        self.steps = {key: value for key, value in self.steps.items() if key.partition("/")[0] not in agents}
+
+    def _taken(self, event: ev.ResultTaken) -> None:
+        state = self.assignments[event.assignment]
+        state.taken, state.refused = True, event.refused
+        self.untaken.pop(event.assignment, None)
+
+    def _reserved(self, event: ev.CallReserved) -> None:
+        call = event.call
+        self.calls[call.id] = call
+        self.bill.reserved_usd += call.usd
+        self.bill.reserved_tokens += call.tokens
+        agent, turn, _ = call.id.split("/")
+        self.tries[agent, int(turn)] = self.tries.get((agent, int(turn)), 0) + 1
+        self.assignments[agent.partition(".")[0]].requests += 1
+
+    def _settle(self, event: ev.CallSettled) -> None:
+        settled = event.settled
+        call = self.calls.pop(settled.call, None)
+        if call is None:
+            return
+        bill = self.bill
+        bill.reserved_usd = max(0.0, bill.reserved_usd - call.usd) if self.calls else 0.0
+        bill.reserved_tokens -= call.tokens
+        bill.usd += settled.usd
+        bill.over_usd += settled.over_usd
+        tokens = settled.tokens.total if settled.status != "unknown" else call.tokens
+        bill.tokens += tokens
+        agent, turn, _ = call.id.split("/")
+        state = self.assignments[agent.partition(".")[0]]
+        state.usd += settled.usd
+        state.tokens += tokens
+        line = self.lines.get(state.record.direction or "")
+        if line is not None:
+            line.usd += settled.usd
+        if settled.status == "answered" and state.ending is None:
+            self.settled[agent, int(turn)] = settled
+        self._judge(call.model, settled, tokens)
+
+    def _judge(self, name: str, settled: Settled, tokens: int) -> None:
+        model = self.model(name)
+        model.usd += settled.usd
+        model.tokens += tokens
+        if settled.status == "answered":
+            model.answered += 1
+            model.troubles = 0
+            return
+        model.refused += settled.status == "refused"
+        model.unknown += settled.status == "unknown"
+        model.troubles += 1
+        model.last_error = settled.error
+
+    def _step(self, event: ev.StepRecorded) -> None:
+        if event.key.partition("/")[0].partition(".")[0] in self.live:
+            self.steps[event.key] = event.result
+
+    def _cut_off(self, event: ev.ModelCutOff) -> None:
+        self.model(event.model).cut_off = event.reason
+        self.news = True
+
+    def _steer(self, event: ev.SteeringGiven) -> None:
+        self.steering.append(event.text)
+        self.news = True
+
+
+RESEARCH_FOLDS: dict[type, Callable[[Research, Any], None]] = {
+    ev.AskAnswered: Research._answered,
+    ev.AssignmentGiven: Research._given,
+    ev.DirectionFunded: Research._funded,
+    ev.ResultTaken: Research._taken,
+    ev.CallReserved: Research._reserved,
+    ev.CallSettled: Research._settle,
+    ev.StepRecorded: Research._step,
+    ev.ExperimentAsked: Research._asked,
+    ev.AssignmentEnded: Research._ended,
+    ev.ModelCutOff: Research._cut_off,
+    ev.SteeringGiven: Research._steer,
+}
+
+__all__ = ["RESEARCH_FOLDS", "AskState", "AssignmentState", "Bill", "Line", "ModelState", "Research"]

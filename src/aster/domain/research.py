@@ -1,0 +1,277 @@
+"""The nouns of research by language models, as frozen records.
+
+Money is US dollars; tokens are counted as the provider bills them. An *agent* is one conversation with a model: a
+planner, worker or subagent carries out an assignment, and a critic is asked by a worker. An agent's id is its
+assignment's, a critic's that with ".critic" behind it; its calls are numbered from 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Role = Literal["planner", "worker", "critic", "subagent"]
+ROLES: tuple[Role, ...] = ("planner", "worker", "critic", "subagent")
+
+Ending = Literal["done", "spent", "failed", "cancelled"]
+"""How an assignment ended: with a result; out of its allowance or the campaign's; by the provider's or the model's
+doing; because the campaign ended."""
+
+
+class Price(Struct, frozen=True):
+    """Dollars per million tokens. Cached input without a price of its own costs what other input does."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+    def of(self, tokens: Tokens) -> float:
+        """Return the dollars that tokens cost."""
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
+        total = fresh * self.input + tokens.cache_read * read + tokens.cache_write * write + tokens.output * self.output
+        return total / 1e6
+
+    def most(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the most that a call can cost: all of its input at the dearest rate for input, all output used."""
+        dearest = max(self.input, self.cache_read or 0.0, self.cache_write or 0.0)
+        return (input_tokens * dearest + output_tokens * self.output) / 1e6
+
+
+class Tokens(Struct, frozen=True):
+    """What a call used. `input` includes what was read from and written to the provider's cache."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        """Input and output together."""
+        return self.input + self.output
+
+
+class ModelChoice(Struct, frozen=True):
+    """A model that a campaign may ask.
+
+    Attributes:
+        name: "PROVIDER:NAME", such as "openai:gpt-5-mini".
+        price: what its calls are charged at; None: they have no price, and only tokens bound them.
+        roles: who may use it; empty: all.
+        weight: how likely it is drawn beside others, before anything is known of them.
+        base_url: of an OpenAI-compatible server; "": the provider's own.
+    """
+
+    name: str
+    price: Price | None = None
+    roles: tuple[Role, ...] = ()
+    weight: float = 1.0
+    base_url: str = ""
+
+
+class Allowance(Struct, frozen=True):
+    """What an assignment may spend: model calls, tokens, experiments, dollars (None: the campaign's ceiling alone)."""
+
+    requests: int
+    tokens: int
+    experiments: int = 0
+    usd: float | None = None
+
+
+class Assignment(Struct, frozen=True):
+    """What an agent is to do.
+
+    Attributes:
+        id: "a-" and a hash.
+        model: the name of the model that does it.
+        instructions: blob of the role's prompt, filled in: what is the same for all of the role's agents.
+        brief: blob of what this agent is told of the campaign, as text.
+        direction: the worker's, or the one that the subagent works in.
+        hypothesis: the subagent's.
+        parent: the candidate that a subagent starts from; `other`: one whose change it is to bring in too.
+    """
+
+    id: str
+    role: Role
+    model: str
+    allowance: Allowance
+    instructions: str
+    brief: str
+    direction: str | None = None
+    hypothesis: str | None = None
+    parent: str | None = None
+    other: str | None = None
+
+
+class Draft(Struct, frozen=True):
+    """A hypothesis as a model proposes it.
+
+    Attributes:
+        change: in a few words.
+        text: what is claimed and why, and how it would be carried out.
+        predicts: the gain that is expected, in the metric's units; None: not said.
+        parent: the candidate to start from; None: the best that is known.
+    """
+
+    change: str
+    text: str
+    predicts: float | None = None
+    parent: str | None = None
+
+
+class DirectionDraft(Struct, frozen=True):
+    """A direction as the planner proposes it.
+
+    Attributes:
+        surface: a name; one of the problem's surfaces where it has some.
+        paths: what belongs to the surface: "FILE" or "FILE::DEFINITION", editable; empty: as the problem says, or all.
+        success: what would count as success. `novelty`: what sets it apart from what was tried.
+        expected: the gain that is expected, in the metric's units; None: not said.
+        experiments: about how many it will take.
+        drafts: its first hypotheses.
+    """
+
+    surface: str
+    rationale: str
+    paths: tuple[str, ...] = ()
+    success: str = ""
+    novelty: str = ""
+    expected: float | None = None
+    experiments: int | None = None
+    drafts: tuple[Draft, ...] = ()
+
+
+class Combination(Struct, frozen=True):
+    """Two candidates of different directions whose changes may add up."""
+
+    first: str
+    second: str
+    why: str
+
+
+class Plan(Struct, frozen=True, tag=True):
+    """What the planner hands back. Directions are named by id.
+
+    Attributes:
+        fund: how much a direction is to get relative to 1, for those that are to get more or less.
+        retire: direction -> why. `merge`: (direction that ends, direction that takes over its hypotheses).
+    """
+
+    open: tuple[DirectionDraft, ...] = ()
+    fund: dict[str, float] = {}
+    retire: dict[str, str] = {}
+    merge: tuple[tuple[str, str], ...] = ()
+    combine: tuple[Combination, ...] = ()
+    note: str = ""
+
+
+class Veto(Struct, frozen=True):
+    """A draft that does not get an experiment. `by`: "critic", or "history" where it was tried before."""
+
+    draft: Draft
+    by: str
+    reason: str
+
+
+class Handoff(Struct, frozen=True, tag=True):
+    """What a worker hands back: what its direction did and learnt, what is doubtful, and what to try next.
+
+    `retire`: why the direction should end; "" where it should go on.
+    """
+
+    done: str
+    learnt: str
+    concerns: str
+    drafts: tuple[Draft, ...] = ()
+    vetoed: tuple[Veto, ...] = ()
+    retire: str = ""
+
+
+class Note(Struct, frozen=True, tag=True):
+    """What a subagent hands back, and what its siblings are told.
+
+    Attributes:
+        text: what was learnt, in words and numbers.
+        evidence: the experiments that it rests on.
+        dead_end: whether it says that something does not work, and should not be tried again as it was.
+        unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: with any,
+            the note is marked and kept out of briefs.
+        concerns: what the next one should look at.
+    """
+
+    text: str
+    evidence: tuple[str, ...] = ()
+    dead_end: bool = False
+    unbacked: tuple[str, ...] = ()
+    concerns: str = ""
+
+
+Result = Plan | Handoff | Note
+
+
+class Ask(Struct, frozen=True):
+    """An agent asks for an experiment on a tree that it made.
+
+    Attributes:
+        id: "ASSIGNMENT.NUMBER".
+        candidate: the tree's id; `tree`: its blob, as in a candidate's record; `traits`: as there.
+        parent: the candidate that it was made from, and is compared with.
+        change: in a few words. `text`: what it is to show.
+        quick: only the problem's cheap stages are to run, as a check without a score.
+    """
+
+    id: str
+    assignment: str
+    candidate: str
+    tree: str
+    parent: str
+    change: str
+    text: str = ""
+    traits: tuple[float, ...] = ()
+    quick: bool = False
+
+
+class Call(Struct, frozen=True):
+    """One try at a model call, before it is made.
+
+    Attributes:
+        id: "AGENT/TURN/TRY", both numbers from 1.
+        usd, tokens: the most that it can cost, by the model's price.
+        request: head of the chain of messages that it sends: a blob (see `aster.llm.chain`).
+    """
+
+    id: str
+    agent: str
+    model: str
+    usd: float
+    tokens: int
+    request: str
+
+
+CallStatus = Literal["answered", "refused", "unknown"]
+"""Refused: the provider said no, and charges nothing. Unknown: it was cut off or timed out, and is charged in full."""
+
+
+class Settled(Struct, frozen=True):
+    """What a try at a model call came to.
+
+    Attributes:
+        usd: what is charged for it, never more than was reserved. `tokens`: as reported.
+        over_usd: what the provider's report comes to beyond what was reserved; above 0 it is cut off.
+        response: head of the chain with the answer; None unless it was answered.
+        error: what was wrong, in a sentence, without secrets.
+        seconds: from the request to the end of the answer.
+    """
+
+    call: str
+    status: CallStatus
+    usd: float
+    tokens: Tokens
+    over_usd: float = 0.0
+    response: str | None = None
+    error: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,89 @@
+"""Conversations as chains of hashed messages: what an agent was sent is stored once, however often it is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from aster.domain.ids import blob_id
+from aster.llm.protocol import Message, Prompt, ToolSpec
+
+
+class Head(Struct, frozen=True, tag="head"):
+    """Where a conversation begins: what is the same for every request in it."""
+
+    instructions: str
+    tools: tuple[ToolSpec, ...]
+
+
+class Link(Struct, frozen=True, tag="link"):
+    """One message, behind all that the blob `before` ends with."""
+
+    before: str
+    message: Message
+
+
+_decoder: msgspec.json.Decoder[Head | Link] = msgspec.json.Decoder(Head | Link)
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Chain:
+    """A conversation that grows, and the blobs that it is stored as.
+
+    Attributes:
+        head: id of the blob that ends it.
+    """
+
+    def __init__(self, instructions: str, tools: tuple[ToolSpec, ...]) -> None:
+        self.instructions, self.tools = instructions, tools
+        self.messages: list[Message] = []
+        self._fresh: dict[str, bytes] = {}
+        self.head = self._put(Head(instructions, tools))
+
+    def add(self, *messages: Message) -> None:
+        """Put messages at the end."""
+        for message in messages:
+            self.head = self._put(Link(self.head, message))
+            self.messages.append(message)
+
+    def take_blobs(self) -> dict[str, bytes]:
+        """Return the blobs made since the last call."""
+        fresh, self._fresh = self._fresh, {}
+        return fresh
+
+    def prompt(self, max_output: int, must_call: bool = False) -> Prompt:
+        """Return the request that sends all of it."""
+        return Prompt(self.instructions, tuple(self.messages), self.tools, max_output, must_call)
+
+    def _put(self, node: Head | Link) -> str:
+        data = _encode(node)
+        name = blob_id(data)
+        self._fresh[name] = data
+        return name
+
+
+def read_chain(head: str, get_blob: Callable[[str], bytes]) -> tuple[Head, list[Message]]:
+    """Return what the blob `head` ends: the beginning and its messages, oldest first.
+
+    Raises:
+        StoreError: as `get_blob` does.
+    """
+    messages: list[Message] = []
+    node = _decoder.decode(get_blob(head))
+    while isinstance(node, Link):
+        messages.append(node.message)
+        node = _decoder.decode(get_blob(node.before))
+    return node, messages[::-1]
+
+
+def last_message(head: str, get_blob: Callable[[str], bytes]) -> Message:
+    """Return the message that the blob `head` ends with.
+
+    Raises:
+        StoreError: as `get_blob` does.
+    """
+    node = _decoder.decode(get_blob(head))
+    assert isinstance(node, Link), "a conversation without a message"
+    return node.message
