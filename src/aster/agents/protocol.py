@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from aster.board import Board
 from aster.domain.records import Candidate, Outcome
-from aster.domain.research import Ask, Assignment, Result, Role
+from aster.domain.research import Ask, Assignment, DirectionDraft, Result, Role
 from aster.llm.chain import Chain
 from aster.llm.protocol import Said
 
@@ -95,6 +95,34 @@ class Desk(Protocol):
 
     def log_of(self, outcome: Outcome) -> str:
         """Return the tail of an outcome's log, as text."""
+        ...
+
+
+class Briefing(Protocol):
+    """What agents are told, and what of their results can be had. Pure: decisions consult it."""
+
+    def instructions(self, board: Board, role: Role) -> str:
+        """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role."""
+        ...
+
+    def brief(self, board: Board, assignment: Assignment) -> str:
+        """Return what an agent is told of the campaign as it is now, within a budget of tokens.
+
+        Args:
+            assignment: what it is to do, as it will be given; its `brief` is "".
+        """
+        ...
+
+    def refuse(self, board: Board, draft: DirectionDraft) -> str | None:
+        """Return why a direction cannot be opened (no such file, definition or surface; open already), or None."""
+        ...
+
+    def surface_paths(self, draft: DirectionDraft) -> tuple[str, ...]:
+        """Return what may be edited in a direction: the problem's own paths of its surface, else the draft's."""
+        ...
+
+    def combine(self, board: Board, first: str, second: str) -> dict[str, bytes] | None:
+        """Return the editable files of `first` with the change of `second` merged in; None if they conflict."""
         ...
 
 
