@@ -61,7 +61,7 @@ class ModelChoice(Struct, frozen=True):
     Attributes:
         name: "PROVIDER:NAME", such as "openai:gpt-5-mini".
         price: what its calls are charged at; None: they have no price, and only tokens bound them.
-        roles: who may use it; empty: all.
+        roles: who may use it; empty: every role that no other model names.
         weight: how likely it is drawn beside others, before anything is known of them.
         base_url: of an OpenAI-compatible server; "": the provider's own.
     """

@@ -58,24 +58,16 @@ class BanditPlanner:
         """Return the open directions by one draw of their gain per cost, highest first."""
         alive = list(_alive(board).values())
         unit_cost = board.setup.mode == "ordered"
-        yields = {s.record.id: _recent(s, unit_cost) for s in alive}
+        yields = {s.record.id: recent_yields(s, unit_cost) for s in alive}
         scale = max((y for rows in yields.values() for y in rows), default=0.0) or 1.0
-        worth = {s.record.id: self._draw(s.record.surface, yields[s.record.id], scale, rng) for s in alive}
-        return sorted(worth, key=lambda d: (-worth[d], d))
-
-    def _draw(self, surface: str, rows: list[float], scale: float, rng: random.Random) -> float:
-        """Draw a direction's mean yield, as a share of the largest yield seen.
-
-        The prior counts as one yield: optimistic, and more so where a large gain is predicted. The draw is normal
-        about the faded mean, with sd 0.5 / sqrt(faded count).
-        """
-        predicted = self._surfaces.get(surface)
         top = max((p for p in self._surfaces.values() if p is not None), default=None)
-        prior = 0.5 if predicted is None or not top or top <= 0 else 0.25 + 0.5 * max(0.0, predicted) / top
-        weights = [FADE**age for age in range(len(rows))]
-        count = 1.0 + sum(weights)
-        mean = (prior + sum(w * math.sqrt(row / scale) for w, row in zip(weights, rows, strict=True))) / count
-        return rng.gauss(mean, 0.5 / math.sqrt(count))
+        worth = {
+            s.record.id: draw_worth(
+                self._surfaces.get(s.record.surface), top, [row / scale for row in yields[s.record.id]], rng
+            )
+            for s in alive
+        }
+        return sorted(worth, key=lambda d: (-worth[d], d))
 
     def _why(self, board: Board, surface: str) -> str:
         if surface in board.directions_on:
@@ -116,7 +108,24 @@ def _direction(board: Board, surface: str, why: str) -> Direction:
     return Direction(short_id("d", board.setup.seed, surface, number), surface, why)
 
 
-def _recent(state: DirectionState, unit_cost: bool) -> list[float]:
+def recent_yields(state: DirectionState, unit_cost: bool) -> list[float]:
     """Return the latest yields, newest first: gain (never negative) per experiment, or per second in arrival mode."""
     rows = state.yields[-MEMORY:][::-1]
     return [max(0.0, gain or 0.0) / (1.0 if unit_cost else max(seconds, 0.1)) for gain, seconds in rows]
+
+
+def draw_worth(predicted: float | None, top: float | None, rows: list[float], rng: random.Random) -> float:
+    """Draw a direction's mean yield, as a share of the largest yield seen.
+
+    The prior counts as one yield: optimistic, and more so where a large gain is predicted. The draw is normal
+    about the faded mean, with sd 0.5 / sqrt(faded count).
+
+    Args:
+        predicted, top: the gain predicted here, and the largest predicted anywhere, in the metric's units.
+        rows: the direction's yields as shares of the largest, newest first.
+    """
+    prior = 0.5 if predicted is None or not top or top <= 0 else 0.25 + 0.5 * max(0.0, predicted) / top
+    weights = [FADE**age for age in range(len(rows))]
+    count = 1.0 + sum(weights)
+    mean = (prior + sum(w * math.sqrt(row) for w, row in zip(weights, rows, strict=True))) / count
+    return rng.gauss(mean, 0.5 / math.sqrt(count))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def deep(value: object) -> Any:
         return [[deep(key), deep(item)] for key, item in value.items()]
     if isinstance(value, set | frozenset):
         return sorted(map(deep, value))
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return [deep(item) for item in value]
     if value is None or isinstance(value, str | int | float | bytes):
         return value
