@@ -26,8 +26,9 @@ def fund_lines(board: Board, rng: random.Random) -> list[str]:
     yields = {s.record.id: recent_yields(s, board.setup.mode == "ordered") for s in states}
     scale = max((y for rows in yields.values() for y in rows), default=0.0) or 1.0
     drawn = {d: draw_worth(expected[d], top, [row / scale for row in rows], rng) for d, rows in yields.items()}
-    worth = {d: max(0.0, draw) * board.research.lines[d].weight for d, draw in drawn.items()}
-    return sorted(drawn, key=lambda d: (-worth[d], -drawn[d], d))
+    weights = {d: max(0.0, board.research.lines[d].weight) for d in drawn}
+    worth = {d: max(0.0, draw) * weights[d] for d, draw in drawn.items()}
+    return sorted(drawn, key=lambda d: (weights[d] == 0.0, -worth[d], -drawn[d], d))
 
 
 def _finite(expected: float | None) -> float | None:
