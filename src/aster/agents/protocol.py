@@ -101,6 +101,11 @@ class Desk(Protocol):
 class Briefing(Protocol):
     """What agents are told, and what of their results can be had. Pure: decisions consult it."""
 
+    @property
+    def baseline(self) -> Mapping[str, bytes]:
+        """The unchanged editable files."""
+        ...
+
     def instructions(self, board: Board, role: Role) -> str:
         """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role."""
         ...

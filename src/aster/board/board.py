@@ -264,6 +264,7 @@ class Board:
 
     def _candidate(self, event: ev.CandidateAdded) -> None:
         self.candidates.put(event.candidate.id, event.candidate)
+        self.research.candidate(event.candidate)
         if event.candidate.root is not None:
             self.tuned.setdefault(event.candidate.root, {})[event.candidate.id] = None
         elif event.candidate.recipe or event.candidate.settings or self.baseline is None:
@@ -282,6 +283,7 @@ class Board:
             self.experiments_of[record.candidate].append(record.id)
         else:
             self.experiments_of[record.candidate] = [record.id]  # a list of exactly one place: most stay so
+        self.research.planned(record)
         if self.setup.racing and record.purpose == "search":
             self._on(record.hardware).race.plan(record.candidate)
         if record.purpose == "baseline":
@@ -366,9 +368,6 @@ class Board:
     def _beat(self, event: ev.Heartbeat) -> None:
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
 
-    def _stop(self, event: ev.StopRequested) -> None:
-        self.stop = event.reason
-
     def _ended(self, event: ev.CampaignEnded) -> None:
         self.ended = event.reason
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
@@ -393,6 +392,6 @@ _FOLDS: dict[type, Callable[[Board, Any], None]] = {
     ev.ClaimDecided: Board._decided,
     ev.MergeConflicted: lambda board, event: board.conflicts.add(event.ideas),
     ev.Heartbeat: Board._beat,
-    ev.StopRequested: Board._stop,
+    ev.StopRequested: lambda board, event: setattr(board, "stop", event.reason),
     ev.CampaignEnded: Board._ended,
 }

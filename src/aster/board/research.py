@@ -7,8 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from aster.domain import events as ev
-from aster.domain.records import Direction, Finding, Hypothesis
+from aster.domain.records import Candidate, Direction, Experiment, Finding, Hypothesis
 from aster.domain.research import Ask, Assignment, Call, Ending, Handoff, Note, Plan, Result, Settled, Veto
+
+CEILING = "ceiling: "
+"""How the reason of an assignment begins that ended because the campaign's money or tokens for models did."""
+
+MOST_HANDED = 2
+"""Subagents that may have the same hypothesis, one after the other, where the first came to nothing."""
 
 
 class AskState:
@@ -140,8 +146,19 @@ class Research:
         """The planner's assignment, while it is under way."""
         self.planned_at = 0
         """How many notes there were when the planner last handed back."""
+        self.barren = 0
+        """Plans in a row that nothing came of."""
         self.failures = 0
         """Assignments in a row that failed, by the provider's or the model's doing."""
+        self.last_failure = ""
+        self.ceiling = ""
+        """Which ceiling on models has no room for another call; "" while none is known to be reached."""
+        self.granted = 0
+        """Search experiments that were planned for agents, or for combinations of what they made."""
+        self.merged: dict[str, None] = {}
+        """Combinations that merged by themselves and have no experiment yet, oldest first."""
+        self.handed: dict[str, int] = {}
+        """Drafted hypothesis -> how many subagents have had it."""
         self.steering: list[str] = []
         self.steered = 0
         """How many of these the planner was told."""
@@ -180,6 +197,17 @@ class Research:
         if line is not None and hypothesis.of is None:
             line.drafts.append(hypothesis.id)
 
+    def candidate(self, candidate: Candidate) -> None:
+        """Take in a candidate that waits for its first experiment."""
+        if candidate.author == "merge":
+            self.merged[candidate.id] = None
+
+    def planned(self, experiment: Experiment) -> None:
+        """Take in a search experiment."""
+        if experiment.candidate in self.merged:
+            del self.merged[experiment.candidate]
+            self.granted += 1
+
     def finding(self, finding: Finding) -> None:
         """Credit whoever asked for the experiment."""
         assignment = self.hypothesis_of.get(finding.hypothesis)
@@ -199,8 +227,10 @@ class Research:
         line.busy.add(record.id)
         if record.role == "worker":
             line.worker, line.back = record.id, 0
-        elif record.hypothesis is not None and record.hypothesis in line.drafts:
-            line.drafts.remove(record.hypothesis)
+        elif record.hypothesis is not None:
+            self.handed[record.hypothesis] = self.handed.get(record.hypothesis, 0) + 1
+            if record.hypothesis in line.drafts:
+                line.drafts.remove(record.hypothesis)
 
     def _funded(self, event: ev.DirectionFunded) -> None:
         self.lines[event.direction].weight = event.weight
@@ -216,8 +246,9 @@ class Research:
         state.answered, state.experiment, state.reason = True, event.experiment, event.reason
         self.open_asks.pop(event.ask, None)
         if event.hypothesis is not None:
-            self.hypothesis_of[event.hypothesis] = state.record.assignment
+            self.hypothesis_of.setdefault(event.hypothesis, state.record.assignment)
             self.assignments[state.record.assignment].experiments += 1
+            self.granted += 1
 
     def _ended(self, event: ev.AssignmentEnded) -> None:
         state = self.assignments[event.assignment]
@@ -231,6 +262,9 @@ class Research:
             self.open_asks.pop(ask, None)
         self._forget(event.assignment)
         self.failures = self.failures + 1 if event.ending == "failed" else 0
+        self.last_failure = event.reason
+        if event.ending == "spent" and event.reason.startswith(CEILING):
+            self.ceiling = event.reason
         record = state.record
         if record.role == "subagent" and event.ending != "cancelled":
             self.model(record.model).yields.append((state.gain, state.usd))
@@ -246,6 +280,10 @@ class Research:
             line.back += record.role == "subagent"
             if line.worker == record.id:
                 line.worker = None
+                line.barren += result is None
+            lacking = state.ending in ("failed", "cancelled") and not state.experiments
+            if record.hypothesis is not None and lacking and self.handed[record.hypothesis] < MOST_HANDED:
+                line.drafts.append(record.hypothesis)
         match result:
             case Plan():
                 self.plans.append((record.id, result))
@@ -266,6 +304,8 @@ class Research:
     def _taken(self, event: ev.ResultTaken) -> None:
         state = self.assignments[event.assignment]
         state.taken, state.refused = True, event.refused
+        if state.record.role == "planner":
+            self.barren = 0 if event.fruitful else self.barren + 1
         self.untaken.pop(event.assignment, None)
 
     def _reserved(self, event: ev.CallReserved) -> None:

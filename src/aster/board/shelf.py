@@ -149,13 +149,12 @@ def hypotheses(words: Words) -> Shelf[Hypothesis]:
     """Return an empty shelf of hypotheses."""
 
     def pack(h: Hypothesis) -> list[Any]:
-        return [words.text(h.direction), h.parent, words.text(h.change), words.text(h.text), h.predicts, h.of]
+        return [words.text(h.direction), h.parent, words.text(h.change), words.text(h.text), h.predicts, h.of, h.other]
 
     def unpack(name: str, of: list[Any]) -> Hypothesis:
-        direction, parent, change, text, predicts, version = of
-        return Hypothesis(
-            name, words.thing(direction), parent, words.thing(change), words.thing(text), predicts, version
-        )
+        direction, parent, change, text, predicts, version, other = of
+        known = words.thing
+        return Hypothesis(name, known(direction), parent, known(change), known(text), predicts, version, other)
 
     return Shelf(pack, unpack)
 

@@ -13,13 +13,16 @@ from itertools import count, takewhile
 
 from msgspec import Struct
 
+from aster.agents.protocol import Briefing
 from aster.archive import place, recluster, traits
 from aster.board import Board, ExperimentState
+from aster.campaign import assign
 from aster.campaign.budget import has_room, may_search, spent
 from aster.campaign.claims import Believes, artifact_of, next_claim, next_experiment, no_model
+from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, seeded, short_id, tree_id
-from aster.domain.records import EXHAUSTED, Candidate, Experiment, Hypothesis, Purpose
+from aster.domain.records import EXHAUSTED, Candidate, Hypothesis, Purpose
 from aster.domain.trees import pack_tree
 from aster.evidence import early
 from aster.evidence.design import baseline_runs
@@ -36,41 +39,28 @@ RIVALS = 4
 class Minds(Struct, frozen=True):
     """The policies that decisions consult, all pure.
 
-    `baseline`: the unchanged editable files, for diffs; `believes`: a model of the candidates, if there is one.
+    `baseline`: the unchanged editable files, for diffs; `believes`: a model of the candidates, if there is one;
+    `briefing`: what agents are told, if the campaign has any.
     """
 
     planner: Planner
     proposer: Proposer
     baseline: Mapping[str, bytes]
     believes: Believes = no_model
-
-
-class Step(Struct):
-    """One decision as it is made: its events, already folded, and the blobs that they name."""
-
-    board: Board
-    events: list[ev.Event]
-    blobs: dict[str, bytes]
-
-    def take(self, *events: ev.Event) -> None:
-        """Fold events and keep them for the ledger."""
-        for event in events:
-            self.board.apply(event)
-            self.events.append(event)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the decision came to nothing but its own number."""
-        return len(self.events) == 1
+    briefing: Briefing | None = None
 
 
 def ready(board: Board) -> bool:
-    """Whether the next decision may be made: in ordered mode, all that it must see has arrived; else a slot is free."""
-    outstanding = [*board.running.values(), *board.waiting]
+    """Whether the next decision may be made: in ordered mode, all that it must see has arrived; else a slot is free, or
+    there is news of agents."""
     if board.setup.mode == "arrival":
-        return len(outstanding) < board.setup.slots
+        return _slot_free(board) or (bool(board.setup.models) and (board.research.news or bool(board.unseen)))
     sees = board.decision + 1 - board.setup.slots
-    return all(board.experiments[x].record.decision > sees for x in outstanding)
+    return all(board.experiments[x].record.decision > sees for x in (*board.running.values(), *board.waiting))
+
+
+def _slot_free(board: Board) -> bool:
+    return len(board.running) + len(board.waiting) < board.setup.slots
 
 
 def must_end(board: Board, elapsed: float) -> str | None:
@@ -140,7 +130,13 @@ def _choose(step: Step, minds: Minds) -> None:
     trouble = _broken_baseline(board)
     if trouble is not None:
         _end_when_quiet(step, trouble)
-    elif not _plan_standing(step) and not _plan_claim(step) and not _plan_seed(step):
+        return
+    free = board.setup.mode == "ordered" or _slot_free(board)
+    if free and _plan_standing(step):
+        return
+    if minds.briefing is not None and board.baseline_score is not None:
+        assign.think(step, minds.briefing)
+    if free and not _plan_claim(step) and not _plan_seed(step):
         _search_or_confirm(step, minds)
 
 
@@ -199,7 +195,7 @@ def _plan_known(
     if len(runs) < wanted and has_room(board):
         taken = {state.record.seed for state in runs}
         seed = next(s for s in (search_seed(board.setup.seed, i) for i in count()) if s not in taken)
-        _plan(step, candidate, seed, purpose, hypothesis=board.candidates[candidate].hypothesis)
+        step.plan(candidate, seed, purpose, hypothesis=board.candidates[candidate].hypothesis)
         return True
     return not all(state.seen for state in runs)
 
@@ -211,7 +207,7 @@ def _plan_claim(step: Step) -> bool:
         return False
     candidate, seed = chosen
     kept = artifact_of(board, candidate) if claim.record.exact else None
-    _plan(step, candidate, seed, "confirm", claim=claim.record.id, artifact=kept.id if kept else None)
+    step.plan(candidate, seed, "confirm", claim=claim.record.id, artifact=kept.id if kept else None)
     return True
 
 
@@ -234,8 +230,7 @@ def _plan_seed(step: Step) -> bool:
         return False
     if any(s.seen and s.status != "measured" for s in searched):
         return False
-    _plan(
-        step,
+    step.plan(
         candidate,
         search_seed(board.setup.seed, len(searched)),
         "search",
@@ -253,7 +248,7 @@ def _plan_race(step: Step) -> bool:
     candidate, number = chosen
     seed = search_seed(board.setup.seed, number)
     bars = early.bars(board) if candidate != board.standing else ()  # which others are held against: it runs to its end
-    _plan(step, candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis, bars=bars)
+    step.plan(candidate, seed, "search", hypothesis=board.candidates[candidate].hypothesis, bars=bars)
     return True
 
 
@@ -272,7 +267,7 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
             step.take(ev.ClaimOpened(claim))
             _plan_claim(step)
             return
-    _end_when_quiet(step, EXHAUSTED if may_search(board) else spent(board))
+    _end_when_quiet(step, assign.stuck(board) or (EXHAUSTED if may_search(board) else spent(board)))
 
 
 def _search(step: Step, minds: Minds) -> bool:
@@ -281,6 +276,10 @@ def _search(step: Step, minds: Minds) -> bool:
     The best-funded directions compete with one proposal each; the one believed best is tested.
     """
     board = step.board
+    if assign.grant(step):
+        return True
+    if not assign.leaves_room(board):
+        return False
     rng = seeded(board.setup.seed, board.decision)
     rivals: list[tuple[str, Proposal]] = []
     while not rivals:
@@ -341,42 +340,12 @@ def _adopt(step: Step, minds: Minds, direction: str, proposal: Proposal) -> None
             )
         ),
     )
-    _plan(step, candidate, search_seed(board.setup.seed, 0), "search", hypothesis=hypothesis, bars=early.bars(board))
-
-
-def _plan(
-    step: Step,
-    candidate: str,
-    seed: int,
-    purpose: Purpose,
-    hypothesis: str | None = None,
-    claim: str | None = None,
-    artifact: str | None = None,
-    bars: tuple[tuple[int, float], ...] = (),
-) -> None:
-    board = step.board
-    experiment = short_id("x", candidate, seed, purpose, board.decision)
-    step.take(
-        ev.ExperimentPlanned(
-            Experiment(
-                id=experiment,
-                decision=board.decision,
-                candidate=candidate,
-                seed=seed,
-                purpose=purpose,
-                hardware=board.hardware,
-                hypothesis=hypothesis,
-                claim=claim,
-                artifact=artifact,
-                bars=bars,
-            )
-        )
-    )
+    step.plan(candidate, search_seed(board.setup.seed, 0), "search", hypothesis=hypothesis, bars=early.bars(board))
 
 
 def _quiet(board: Board) -> bool:
     """Whether nothing is under way and everything that has arrived was seen."""
-    return not board.running and not board.waiting and not board.unseen
+    return not board.running and not board.waiting and not board.unseen and not assign.busy(board)
 
 
 def _end_when_quiet(step: Step, reason: str) -> None:

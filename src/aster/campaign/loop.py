@@ -9,7 +9,9 @@ from typing import Protocol
 
 from aster.board import Board
 from aster.campaign.clock import Clock
-from aster.campaign.decide import Minds, Step, conclude, decide, must_end, ready
+from aster.campaign.crew import LAST_S, Crew
+from aster.campaign.decide import Minds, conclude, decide, must_end, ready
+from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.records import Cancelled, Experiment, Failed, Invalid, Outcome, Usage
 from aster.errors import ExecutorError
@@ -59,14 +61,17 @@ class Loop:
         clock: Clock,
         observers: Sequence[Observer] = (),
         shortage: Callable[[], str | None] = lambda: None,
+        crew: Crew | None = None,
     ) -> None:
         """Args:
         board: the fold of everything in `store` up to `position`, the beginning of the current term included.
         position: what other processes append behind it is watched for.
         shortage: tells what the machine is short of, or None. Nothing is started then, and what fails is run again.
+        crew: the campaign's agents, of this board; None: it has none.
         """
         self._board, self._store, self._executor, self._minds = board, store, executor, minds
-        self._make_job, self._clock, self._observers = make_job, clock, tuple(observers)
+        self._make_job, self._clock, self._crew = make_job, clock, crew
+        self._observers = (*([crew.note] if crew is not None else []), *observers)
         self._shortage = shortage
         self._writer = Writer(store, clock.now)
         self._position = position
@@ -81,6 +86,7 @@ class Loop:
         self._leaving = False
         self._cancelled_for_time = False
         self._wake = asyncio.Event()
+        self._halted_at: float | None = None
 
     @property
     def elapsed(self) -> float:
@@ -97,11 +103,16 @@ class Loop:
         """
         try:
             self._executor.adopt(list(self._adopted))
+            if self._crew is not None:
+                self._crew.wake = self._wake.set
+                self._crew.begin()
             while self._board.ended is None and not self._leaving:
                 await self._turn()
             if self._leaving:
                 await self._kill_all()
         finally:
+            if self._crew is not None:
+                await self._crew.close()
             self._writer.close()
 
     def stop(self, reason: str) -> None:
@@ -115,7 +126,7 @@ class Loop:
         self._wake.set()
 
     async def _turn(self) -> None:
-        arrived = await self._collect()
+        arrived = await self._collect() | await self._serve()
         await self._watch()
         reason = must_end(self._board, self.elapsed)
         if reason is None:
@@ -127,6 +138,21 @@ class Loop:
         if self._board.ended is None and not busy:
             await self._beat()
             await self._pause()
+
+    async def _serve(self) -> bool:
+        """Record what agents posted; whether there was any."""
+        posted = self._crew.take() if self._crew is not None else []
+        if not posted:
+            return False
+        blobs: dict[str, bytes] = {}
+        for each in posted:
+            blobs.update(each.blobs)
+        await self._record([each.fact for each in posted], blobs)
+        for each in posted:
+            if not each.done.done():
+                each.done.set_result(None)
+        await asyncio.sleep(0)  # whoever waited goes on before anything is decided
+        return True
 
     async def _pause(self) -> None:
         try:
@@ -248,7 +274,8 @@ class Loop:
         while self._board.ended is None and ready(self._board) and not self._leaving and not self._asked:
             if must_end(self._board, self.elapsed) is not None:
                 break
-            if self._idle and self._board.setup.mode == "arrival" and not self._board.unseen:
+            news = self._board.unseen or self._board.research.news
+            if self._idle and self._board.setup.mode == "arrival" and not news:
                 break  # nothing has come since the last decision, which could only wait
             step = decide(self._board, self._minds, self.elapsed)
             self._idle = step.idle
@@ -266,9 +293,27 @@ class Loop:
                 for attempt in self._board.running:
                     self._executor.cancel(attempt, "the campaign's wall time is spent")
             return
+        if not await self._rest_crew():
+            return
         await self._commit(conclude(self._board, self.elapsed, reason))
 
+    async def _rest_crew(self) -> bool:
+        """Let agents begin nothing more, and keep what calls under way bring; whether that is done."""
+        if self._crew is None:
+            return True
+        if self._halted_at is None:
+            self._crew.halt()
+            self._halted_at = self._clock.monotonic()
+        if self._crew.calling and self._clock.monotonic() - self._halted_at < LAST_S:
+            return False
+        await self._crew.stop()
+        await self._serve()
+        return True
+
     async def _kill_all(self) -> None:
+        if self._crew is not None:
+            await self._crew.stop()
+            await self._serve()
         for attempt in list(self._board.running):
             self._executor.cancel(attempt, "the campaign was left at once")
         await self._record([ev.Heartbeat(self._board.term, self.elapsed)])

@@ -158,11 +158,12 @@ class AskAnswered(Struct, frozen=True, tag=True):
 class ResultTaken(Struct, frozen=True, tag=True):
     """What an assignment handed back has been acted upon, by the decisions before this one in the same step.
 
-    `refused`: what in it could not be, in words.
+    `refused`: what in it could not be, in words. `fruitful`: whether anything came of it.
     """
 
     assignment: str
     refused: tuple[str, ...] = ()
+    fruitful: bool = False
 
 
 class CampaignEnded(Struct, frozen=True, tag=True):

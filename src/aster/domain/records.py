@@ -175,7 +175,8 @@ class Direction(Struct, frozen=True):
 class Hypothesis(Struct, frozen=True):
     """One testable claim inside a direction: `change` applied to `parent` moves the objective by `predicts`.
 
-    `of`: the hypothesis that this one is a version of, where a subagent tries several; it has no candidate itself.
+    `of`: the hypothesis that this one is a version of, where a subagent tries several; "": it was never a draft; None:
+    it is a draft, if agents work in its direction. `other`: a candidate whose change is to be brought in too.
     """
 
     id: str
@@ -185,6 +186,7 @@ class Hypothesis(Struct, frozen=True):
     text: str
     predicts: float | None = None
     of: str | None = None
+    other: str | None = None
 
 
 class Candidate(Struct, frozen=True):

@@ -34,11 +34,13 @@ class Chain:
 
     Attributes:
         head: id of the blob that ends it.
+        size: bytes of all that it is stored as.
     """
 
     def __init__(self, instructions: str, tools: tuple[ToolSpec, ...]) -> None:
         self.instructions, self.tools = instructions, tools
         self.messages: list[Message] = []
+        self.size = 0
         self._fresh: dict[str, bytes] = {}
         self.head = self._put(Head(instructions, tools))
 
@@ -47,6 +49,11 @@ class Chain:
         for message in messages:
             self.head = self._put(Link(self.head, message))
             self.messages.append(message)
+
+    def linked(self, message: Message) -> tuple[str, dict[str, bytes]]:
+        """Return the head that the chain would have with one message more, and the blob of it; nothing is added."""
+        data = _encode(Link(self.head, message))
+        return blob_id(data), {blob_id(data): data}
 
     def take_blobs(self) -> dict[str, bytes]:
         """Return the blobs made since the last call."""
@@ -61,6 +68,7 @@ class Chain:
         data = _encode(node)
         name = blob_id(data)
         self._fresh[name] = data
+        self.size += len(data)
         return name
 
 
@@ -78,12 +86,12 @@ def read_chain(head: str, get_blob: Callable[[str], bytes]) -> tuple[Head, list[
     return node, messages[::-1]
 
 
-def last_message(head: str, get_blob: Callable[[str], bytes]) -> Message:
-    """Return the message that the blob `head` ends with.
+def read_link(head: str, get_blob: Callable[[str], bytes]) -> Link:
+    """Return the last message of the chain that the blob `head` ends, and what is before it.
 
     Raises:
         StoreError: as `get_blob` does.
     """
     node = _decoder.decode(get_blob(head))
     assert isinstance(node, Link), "a conversation without a message"
-    return node.message
+    return node

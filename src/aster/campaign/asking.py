@@ -1,0 +1,180 @@
+"""Model calls of a campaign: reserved before they are made, settled after, tried again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from aster.agents.protocol import Spent, Unanswered
+from aster.board.research import CEILING
+from aster.campaign.clock import Clock
+from aster.domain import events as ev
+from aster.domain.ids import seeded
+from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
+from aster.llm.chain import Chain, read_link
+from aster.llm.protocol import Client, ModelError, Prompt, Refusal, Reply, Said
+from aster.planning.models import choose_model
+
+if TYPE_CHECKING:
+    from aster.campaign.crew import Crew
+
+TRIES = 6
+"""Calls that one turn may take, over all terms, before its agent gives up."""
+
+FREE = Price(0.0, 0.0)
+
+
+class Provider(Protocol):
+    """How models are asked: a client, with what is known of limits and waiting."""
+
+    @property
+    def client(self) -> Client:
+        """Asks; it may wait for a provider's limits first."""
+        ...
+
+    def worst_tokens(self, prompt: Prompt, last: Tokens | None, grown: int) -> int:
+        """Return the most tokens that a request's input can be.
+
+        Args:
+            last: what the conversation's last call used, if it had one.
+            grown: bytes that were added to the conversation since.
+        """
+        ...
+
+    def pause_s(self, model: ModelChoice, error: ModelError, number: int, chance: float) -> float:
+        """Return the seconds to wait before the try after try `number` (from 1); `chance` in [0, 1) spreads them."""
+        ...
+
+
+class Asking:
+    """The campaign's model calls. Used in one thread."""
+
+    def __init__(self, crew: Crew, provider: Provider, clock: Clock) -> None:
+        self._crew, self._provider, self._clock = crew, provider, clock
+        self._pending_usd, self._pending_tokens = 0.0, 0
+        self._last: dict[str, tuple[Tokens, int]] = {}
+        self.under_way = 0
+        """Calls that a provider works on now."""
+
+    def known(self, agent: str, turn: int, chain: Chain) -> Said | None:
+        """Return what the model answered to this very request before, or None."""
+        settled = self._crew.board.research.settled.get((agent, turn))
+        if settled is None or settled.response is None:
+            return None
+        link = read_link(settled.response, self._crew.get_blob)
+        if link.before != chain.head or not isinstance(link.message, Said):
+            return None  # this version of Aster asks otherwise than the one that was answered
+        self._last[agent] = (settled.tokens, chain.size)
+        return link.message
+
+    async def ask(
+        self, assignment: Assignment, agent: str, turn: int, chain: Chain, prompt: Prompt, role: Role
+    ) -> Said:
+        """Return the model's answer; the chain is left as it is.
+
+        Raises:
+            Spent, Unanswered: as `Desk.call`.
+        """
+        research = self._crew.board.research
+        while True:
+            number = research.tries.get((agent, turn), 0) + 1
+            model = self._model(assignment, agent, turn, role)
+            if number > TRIES:
+                trouble = research.model(model.name).last_error
+                raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
+            call = await self._reserve(assignment, f"{agent}/{turn}/{number}", chain, prompt, model)
+            began = self._clock.monotonic()
+            try:
+                reply = await self._make(model, prompt)
+            except ModelError as error:
+                await self._fail(call, model, error, self._clock.monotonic() - began)
+                await asyncio.sleep(self._provider.pause_s(model, error, number, seeded(call.id).random()))
+                continue
+            await self._settle(call, model, chain, reply, self._clock.monotonic() - began)
+            self._last[agent] = (reply.tokens, chain.size)
+            return reply.said
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._provider.client.close()
+
+    def _model(self, assignment: Assignment, agent: str, turn: int, role: Role) -> ModelChoice:
+        board = self._crew.board
+        by_name = {each.name: each for each in board.setup.models}
+        own = role == assignment.role and not board.research.model(assignment.model).cut_off
+        name = assignment.model if own else choose_model(board, role, seeded(board.setup.seed, agent, turn))
+        if name is None:
+            raise Unanswered("no model is left to ask: " + board.research.model(assignment.model).cut_off)
+        return by_name[name]
+
+    async def _reserve(
+        self, assignment: Assignment, name: str, chain: Chain, prompt: Prompt, model: ModelChoice
+    ) -> Call:
+        """Make the worst cost of a call durable before it is made.
+
+        Raises:
+            Spent: there is no room for it.
+        """
+        agent = name.partition("/")[0]
+        last, size = self._last.get(agent, (None, 0))
+        most_in = self._provider.worst_tokens(prompt, last, chain.size - size)
+        price = model.price or FREE
+        usd, tokens = price.most(most_in, prompt.max_output), most_in + prompt.max_output
+        self._check(assignment, usd, tokens)
+        if self._crew.halted:
+            await asyncio.Event().wait()  # until it is cancelled: the campaign is ending
+        call = Call(name, agent, model.name, usd, tokens, chain.head)
+        self._pending_usd += usd
+        self._pending_tokens += tokens
+        try:
+            await self._crew.post(ev.CallReserved(call), chain.take_blobs())
+        finally:
+            self._pending_usd -= usd
+            self._pending_tokens -= tokens
+        return call
+
+    def _check(self, assignment: Assignment, usd: float, tokens: int) -> None:
+        board = self._crew.board
+        limits, research = board.setup.limits, board.research
+        if not research.fits(limits.usd, limits.tokens, self._pending_usd + usd, self._pending_tokens + tokens):
+            most = f"a call of up to ${usd:.4f} and {tokens} tokens"
+            raise Spent(f"{CEILING}{_left(limits.usd, limits.tokens)} has no room for {most}")
+        state, allowed = research.assignments[assignment.id], assignment.allowance
+        if state.requests >= allowed.requests:
+            raise Spent(f"all {allowed.requests} model calls of this assignment are used")
+        if state.tokens >= allowed.tokens:
+            raise Spent(f"all {allowed.tokens} tokens of this assignment are used")
+        if allowed.usd is not None and state.usd + usd > allowed.usd:
+            raise Spent(f"the ${allowed.usd:.2f} of this assignment have no room for a call of up to ${usd:.4f}")
+
+    async def _make(self, model: ModelChoice, prompt: Prompt) -> Reply:
+        self.under_way += 1
+        try:
+            return await self._provider.client.ask(model, prompt)
+        finally:
+            self.under_way -= 1
+
+    async def _settle(self, call: Call, model: ModelChoice, chain: Chain, reply: Reply, seconds: float) -> None:
+        """Record an answer and what it cost: never more than was reserved, whatever the provider reports."""
+        price = model.price or FREE
+        cost = price.of(reply.tokens)
+        over = max(0.0, cost - call.usd)
+        link, blobs = chain.linked(reply.said)
+        settled = Settled(call.id, "answered", min(cost, call.usd), reply.tokens, over, link, "", seconds)
+        await self._crew.post(ev.CallSettled(settled), blobs)
+        if over > 1e-9 or reply.tokens.total > call.tokens:
+            why = f"it reported {reply.tokens.total} tokens for a call that could use {call.tokens} at most"
+            await self._crew.post(ev.ModelCutOff(model.name, why))
+
+    async def _fail(self, call: Call, model: ModelChoice, error: ModelError, seconds: float) -> None:
+        refused = isinstance(error, Refusal)
+        status: CallStatus = "refused" if refused else "unknown"
+        usd = 0.0 if refused else call.usd
+        await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
+        if isinstance(error, Refusal) and error.fatal:
+            await self._crew.post(ev.ModelCutOff(model.name, str(error)))
+
+
+def _left(usd: float | None, tokens: int | None) -> str:
+    parts = [f"${usd:g}" if usd is not None else "", f"{tokens} tokens" if tokens is not None else ""]
+    return "the campaign's " + " and ".join(filter(None, parts))

@@ -1,0 +1,261 @@
+"""Who of the agents is to do what, what they hand back, and the experiments that they ask for. Pure."""
+
+from __future__ import annotations
+
+import random
+
+from msgspec.structs import replace
+
+from aster.agents.protocol import Briefing
+from aster.board import Board, Line
+from aster.campaign.budget import may_search
+from aster.campaign.handing import take_results
+from aster.campaign.step import Step
+from aster.domain import events as ev
+from aster.domain.ids import blob_id, search_seed, seeded, short_id
+from aster.domain.records import Candidate, Hypothesis
+from aster.domain.research import Allowance, Ask, Assignment, Role
+from aster.evidence import early
+from aster.planning.lines import fund_lines
+from aster.planning.models import choose_model
+
+NOTES_A_PLAN = 8
+"""Subagents that have come back before the planner looks again."""
+
+BACK_A_HANDOFF = 3
+"""Subagents of a direction that have come back before its worker looks again; fewer if none is under way."""
+
+BARREN = 2
+"""Times in a row that a planner, or a worker, may have nothing to propose before it is not asked again."""
+
+FAILURES = 5
+"""Assignments in a row that may fail by the provider's or the model's doing, before no more are given."""
+
+ALLOWANCES: dict[Role, Allowance] = {
+    "planner": Allowance(requests=8, tokens=300_000),
+    "worker": Allowance(requests=12, tokens=300_000),
+    "subagent": Allowance(requests=48, tokens=1_000_000, experiments=8),
+}
+ONE_SHOT = Allowance(requests=8, tokens=300_000, experiments=4)
+
+
+def think(step: Step, briefing: Briefing) -> None:
+    """Act on what agents handed back, answer what costs nothing to answer, and give out assignments."""
+    take_results(step, briefing)
+    _answer(step)
+    if may_search(step.board) and stuck(step.board) is None:
+        _hand_out(step, briefing)
+
+
+# --- experiments that are asked for --------------------------------------------------------------------------
+
+
+def _answer(step: Step) -> None:
+    """Answer requests for what is known or cannot be; the others wait for a slot."""
+    board = step.board
+    for name in list(board.research.open_asks):
+        ask = board.research.asks[name].record
+        known = _known(board, ask)
+        why = _refusal(board, ask)
+        if known is not None:
+            step.take(ev.AskAnswered(name, known))
+        elif why is not None:
+            step.take(ev.AskAnswered(name, None, reason=why))
+
+
+def _known(board: Board, ask: Ask) -> str | None:
+    """Return an experiment that has told, or will tell, what is asked; None if there is none."""
+    if ask.quick:
+        return None
+    for name in board.experiments_of.get(ask.candidate, ()):
+        if board.experiments[name].record.purpose in ("baseline", "search"):
+            return name
+    return None
+
+
+def _refusal(board: Board, ask: Ask) -> str | None:
+    state = board.research.assignments[ask.assignment]
+    if ask.parent not in board.candidates:
+        return f"there is no candidate {ask.parent}"
+    if not ask.quick and state.experiments >= state.record.allowance.experiments:
+        return f"all {state.experiments} experiments of this assignment are used"
+    if not may_search(board):
+        return "the campaign's budget for search is spent"
+    return None
+
+
+def grant(step: Step) -> bool:
+    """Plan the experiment of the request that is next, or of a combination that merged; False if there is none."""
+    board = step.board
+    merged = next(iter(board.research.merged), None)
+    if merged is not None:
+        _run(step, merged)
+        return True
+    name = _next_ask(board)
+    if name is None:
+        return False
+    ask = board.research.asks[name].record
+    if ask.candidate not in board.candidates:
+        _adopt(step, ask)
+    if ask.quick:
+        seed = search_seed(board.setup.seed, 0)
+        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check")))
+        return True
+    hypothesis = board.candidates[ask.candidate].hypothesis
+    step.take(ev.AskAnswered(name, _run(step, ask.candidate), hypothesis))
+    return True
+
+
+def _run(step: Step, candidate: str) -> str:
+    board = step.board
+    hypothesis = board.candidates[candidate].hypothesis
+    seed = search_seed(board.setup.seed, 0)
+    return step.plan(candidate, seed, "search", hypothesis=hypothesis, bars=early.bars(board))
+
+
+def _next_ask(board: Board) -> str | None:
+    """Return the oldest check, else the oldest request of the direction that is to have the next experiment."""
+    asks = board.research.open_asks
+    first: dict[str | None, str] = {}
+    for name in asks:
+        record = board.research.asks[name].record
+        if record.quick:
+            return name
+        first.setdefault(board.research.assignments[record.assignment].record.direction, name)
+    order = fund_lines(board, _rng(board, "ask")) if len(first) > 1 else []
+    return next((first[direction] for direction in order if direction in first), next(iter(first.values()), None))
+
+
+def _adopt(step: Step, ask: Ask) -> None:
+    """Record the candidate of a request, and the hypothesis that it tests: a version of its subagent's."""
+    assignment = step.board.research.assignments[ask.assignment].record
+    assert assignment.direction is not None, "only subagents ask"
+    hypothesis = short_id("h", assignment.direction, ask.parent, ask.candidate)
+    step.take(
+        ev.HypothesisProposed(
+            Hypothesis(
+                hypothesis, assignment.direction, ask.parent, ask.change, ask.text, None, of=assignment.hypothesis or ""
+            )
+        ),
+        ev.CandidateAdded(
+            Candidate(
+                id=ask.candidate,
+                tree=ask.tree,
+                parents=(ask.parent,) if assignment.other is None else (ask.parent, assignment.other),
+                author="agents",
+                hypothesis=hypothesis,
+                label=ask.change,
+                traits=ask.traits,
+            )
+        ),
+    )
+
+
+# --- assignments ---------------------------------------------------------------------------------------------
+
+
+def _hand_out(step: Step, briefing: Briefing) -> None:
+    board, rng = step.board, _rng(step.board, "assign")
+    if _room(board) and _planner_due(board):
+        _give(step, briefing, rng, "planner")
+    for line in _open_lines(board):
+        if _room(board) and _worker_due(line):
+            _give(step, briefing, rng, "worker", line)
+    while _room(board):
+        ready = {line.record.id: line for line in _open_lines(board) if line.drafts}
+        chosen = next((ready[name] for name in fund_lines(board, rng) if name in ready), None)
+        if chosen is None or not _give(step, briefing, rng, "subagent", chosen):
+            return
+
+
+def _room(board: Board) -> bool:
+    return len(board.research.live) < board.setup.agents
+
+
+def _open_lines(board: Board) -> list[Line]:
+    return [line for name, line in board.research.lines.items() if board.directions[name].retired is None]
+
+
+def _planner_due(board: Board) -> bool:
+    research = board.research
+    if research.planner is not None:
+        return False
+    if len(research.steering) > research.steered or not research.plans:
+        return True
+    if research.barren >= BARREN:
+        return len(research.notes) >= research.planned_at + NOTES_A_PLAN
+    return len(research.notes) >= research.planned_at + NOTES_A_PLAN or not _at_work(board)
+
+
+def _at_work(board: Board) -> bool:
+    """Whether any direction has something under way, or may find something to do."""
+    return any(line.busy or line.drafts or _worker_due(line) for line in _open_lines(board))
+
+
+def _worker_due(line: Line) -> bool:
+    if line.drafts or line.worker is not None or line.barren >= BARREN:
+        return False
+    return line.back >= BACK_A_HANDOFF or not line.busy
+
+
+def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: Line | None = None) -> bool:
+    """Give an assignment; False if no model can be asked."""
+    board = step.board
+    model = choose_model(board, role, rng)
+    if model is None:
+        return False
+    hypothesis = board.hypotheses[line.drafts[0]] if line is not None and role == "subagent" else None
+    instructions = briefing.instructions(board, role)
+    assignment = Assignment(
+        id=short_id("a", board.setup.seed, board.decision, role, line and line.record.id, hypothesis and hypothesis.id),
+        role=role,
+        model=model,
+        allowance=ONE_SHOT if role == "subagent" and board.setup.one_shot else ALLOWANCES[role],
+        instructions=blob_id(instructions.encode()),
+        brief="",
+        direction=line.record.id if line is not None else None,
+        hypothesis=hypothesis.id if hypothesis is not None else None,
+        parent=hypothesis.parent if hypothesis is not None else None,
+        other=hypothesis.other if hypothesis is not None else None,
+    )
+    brief = briefing.brief(board, assignment)
+    for text in (instructions, brief):
+        step.blobs[blob_id(text.encode())] = text.encode()
+    step.take(ev.AssignmentGiven(replace(assignment, brief=blob_id(brief.encode()))))
+    return True
+
+
+# --- how far along -------------------------------------------------------------------------------------------
+
+
+def busy(board: Board) -> bool:
+    """Whether agents are at work, or what they handed back was not acted upon."""
+    research = board.research
+    return bool(research.live or research.untaken or research.merged)
+
+
+def stuck(board: Board) -> str | None:
+    """Return why no agent can be given anything any more, or None (there are none, or they can)."""
+    research = board.research
+    if not board.setup.models:
+        return None
+    if research.ceiling:
+        return research.ceiling
+    if research.failures >= FAILURES:
+        return f"models: {FAILURES} agents in a row came to nothing, the last because {research.last_failure}"
+    if all(research.model(each.name).cut_off for each in board.setup.models):
+        return "models: none is left to ask; " + research.model(board.setup.models[-1].name).cut_off
+    return None
+
+
+def leaves_room(board: Board) -> bool:
+    """Whether proposers may plan a search experiment: beside agents they get as many as these, and a slot's worth."""
+    if not board.setup.models or stuck(board) is not None:
+        return True
+    granted = board.research.granted
+    others = board.spend.experiments - board.spend.confirm - len(board.baselines) - granted
+    return others < granted + board.setup.slots or not busy(board)
+
+
+def _rng(board: Board, what: str) -> random.Random:
+    return seeded(board.setup.seed, board.decision, what)
