@@ -2,114 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from aster.board.agents import AskState, AssignmentState, Bill, Line, ModelState, Path
 from aster.domain import events as ev
 from aster.domain.records import Candidate, Direction, Experiment, Finding, Hypothesis
-from aster.domain.research import Ask, Assignment, Call, Ending, Handoff, Note, Plan, Result, Settled, Veto
+from aster.domain.research import Call, Handoff, Note, Plan, Settled, Veto
 
 CEILING = "ceiling: "
 """How the reason of an assignment begins that ended because the campaign's money or tokens for models did."""
 
+CRITIC = ".critic"
+"""Behind an assignment's id: the agent that is its critic."""
+
 MOST_HANDED = 2
 """Subagents that may have the same hypothesis, one after the other, where the first came to nothing."""
-
-
-class AskState:
-    """A request for an experiment and its answer."""
-
-    __slots__ = ("answered", "experiment", "reason", "record")
-
-    def __init__(self, record: Ask) -> None:
-        self.record = record
-        self.answered = False
-        self.experiment: str | None = None
-        self.reason = ""
-
-
-class AssignmentState:
-    """An assignment, what it has used so far, and what it came to.
-
-    Attributes:
-        gain: the sum of its successes' gains, in the metric's units.
-        usd, tokens: settled, its critic's included. `requests`: tries.
-        taken: its result was acted upon.
-    """
-
-    __slots__ = (
-        "asks", "ending", "experiments", "gain", "reason", "record", "refused", "requests", "result", "taken", "tokens",
-        "usd",
-    )  # fmt: skip
-
-    def __init__(self, record: Assignment) -> None:
-        self.record = record
-        self.ending: Ending | None = None
-        self.result: Result | None = None
-        self.reason = ""
-        self.taken = False
-        self.refused: tuple[str, ...] = ()
-        self.asks: list[str] = []
-        self.experiments = 0
-        self.requests = 0
-        self.usd = 0.0
-        self.tokens = 0
-        self.gain = 0.0
-
-
-class ModelState:
-    """How a model has done.
-
-    Attributes:
-        yields: (gain, dollars) of each assignment to a subagent that it ended; gains in the metric's units, 0 or more.
-        troubles: refused and unknown calls since the last answer.
-    """
-
-    __slots__ = ("answered", "cut_off", "last_error", "refused", "tokens", "troubles", "unknown", "usd", "yields")
-
-    def __init__(self) -> None:
-        self.answered = self.refused = self.unknown = self.troubles = 0
-        self.tokens = 0
-        self.usd = 0.0
-        self.yields: list[tuple[float, float]] = []
-        self.cut_off = ""
-        self.last_error = ""
-
-
-class Line:
-    """A direction that agents work in, beyond what the board keeps of every direction.
-
-    Attributes:
-        drafts: hypotheses that no subagent has, oldest first.
-        weight: how much more or less than others the planner would give it.
-        busy: assignments under way. `worker`: the worker's, while it is under way.
-        back: how many subagents have come back since the worker last handed off.
-        barren: how many times in a row the worker had nothing to propose.
-    """
-
-    __slots__ = ("back", "barren", "busy", "drafts", "handoff", "record", "usd", "weight", "worker")
-
-    def __init__(self, record: Direction) -> None:
-        self.record = record
-        self.drafts: deque[str] = deque()
-        self.weight = 1.0
-        self.busy: set[str] = set()
-        self.worker: str | None = None
-        self.back = 0
-        self.barren = 0
-        self.handoff: Handoff | None = None
-        self.usd = 0.0
-
-
-class Bill:
-    """Money and tokens: settled, and reserved by calls that are under way."""
-
-    __slots__ = ("over_usd", "reserved_tokens", "reserved_usd", "tokens", "usd")
-
-    def __init__(self) -> None:
-        self.usd = self.reserved_usd = self.over_usd = 0.0
-        self.tokens = self.reserved_tokens = 0
 
 
 class Research:
@@ -126,12 +34,8 @@ class Research:
         """Requests without an answer, oldest first."""
         self.calls: dict[str, Call] = {}
         """Calls that are reserved and not settled."""
-        self.settled: dict[tuple[str, int], Settled] = {}
-        """The answered calls of live assignments and their critics, by (agent, turn)."""
-        self.tries: dict[tuple[str, int], int] = {}
-        """How many calls were reserved for a turn, over all terms; of live assignments."""
-        self.steps: dict[str, str] = {}
-        """The recorded steps of live assignments, key -> blob."""
+        self.paths: dict[str, Path] = {}
+        """By agent, what it is to be run again with; of live assignments."""
         self.bill = Bill()
         self.models: dict[str, ModelState] = {}
         self.lines: dict[str, Line] = {}
@@ -179,6 +83,10 @@ class Research:
     def model(self, name: str) -> ModelState:
         """Return how a model has done."""
         return self.models.setdefault(name, ModelState())
+
+    def path(self, agent: str) -> Path:
+        """Return what an agent went through; empty for one that is through, or has not begun."""
+        return self.paths.get(agent) or Path()
 
     # --- folding -----------------------------------------------------------------------------------------
 
@@ -260,7 +168,8 @@ class Research:
         self.news = True
         for ask in state.asks:
             self.open_asks.pop(ask, None)
-        self._forget(event.assignment)
+        for agent in (event.assignment, f"{event.assignment}{CRITIC}"):
+            self.paths.pop(agent, None)
         self.failures = self.failures + 1 if event.ending == "failed" else 0
         self.last_failure = event.reason
         if event.ending == "spent" and event.reason.startswith(CEILING):
@@ -294,13 +203,6 @@ class Research:
             case Note():
                 self.notes.append((record.id, result))
 
-    def _forget(self, assignment: str) -> None:
-        """Drop what only a live agent needs, to be run again."""
-        agents = (assignment, f"{assignment}.critic")
-        self.settled = {key: value for key, value in self.settled.items() if key[0] not in agents}
-        self.tries = {key: value for key, value in self.tries.items() if key[0] not in agents}
-        self.steps = {key: value for key, value in self.steps.items() if key.partition("/")[0] not in agents}
-
     def _taken(self, event: ev.ResultTaken) -> None:
         state = self.assignments[event.assignment]
         state.taken, state.refused = True, event.refused
@@ -314,8 +216,11 @@ class Research:
         self.bill.reserved_usd += call.usd
         self.bill.reserved_tokens += call.tokens
         agent, turn, _ = call.id.split("/")
-        self.tries[agent, int(turn)] = self.tries.get((agent, int(turn)), 0) + 1
-        self.assignments[agent.partition(".")[0]].requests += 1
+        state = self.assignments[agent.partition(".")[0]]
+        state.requests += 1
+        if state.ending is None:
+            tries = self.paths.setdefault(agent, Path()).tries
+            tries[int(turn)] = tries.get(int(turn), 0) + 1
 
     def _settle(self, event: ev.CallSettled) -> None:
         settled = event.settled
@@ -337,7 +242,7 @@ class Research:
         if line is not None:
             line.usd += settled.usd
         if settled.status == "answered" and state.ending is None:
-            self.settled[agent, int(turn)] = settled
+            self.paths.setdefault(agent, Path()).answers[int(turn)] = settled
         self._judge(call.model, settled, tokens)
 
     def _judge(self, name: str, settled: Settled, tokens: int) -> None:
@@ -354,8 +259,9 @@ class Research:
         model.last_error = settled.error
 
     def _step(self, event: ev.StepRecorded) -> None:
-        if event.key.partition("/")[0].partition(".")[0] in self.live:
-            self.steps[event.key] = event.result
+        agent = event.key.partition("/")[0]
+        if agent.partition(".")[0] in self.live:
+            self.paths.setdefault(agent, Path()).steps[event.key] = event.result
 
     def _cut_off(self, event: ev.ModelCutOff) -> None:
         self.model(event.model).cut_off = event.reason
@@ -380,4 +286,4 @@ RESEARCH_FOLDS: dict[type, Callable[[Research, Any], None]] = {
     ev.SteeringGiven: Research._steer,
 }
 
-__all__ = ["RESEARCH_FOLDS", "AskState", "AssignmentState", "Bill", "Line", "ModelState", "Research"]
+__all__ = ["RESEARCH_FOLDS", "AskState", "AssignmentState", "Bill", "Line", "ModelState", "Path", "Research"]

@@ -58,7 +58,7 @@ class Asking:
 
     def known(self, agent: str, turn: int, chain: Chain) -> Said | None:
         """Return what the model answered to this very request before, or None."""
-        settled = self._crew.board.research.settled.get((agent, turn))
+        settled = self._crew.board.research.path(agent).answers.get(turn)
         if settled is None or settled.response is None:
             return None
         link = read_link(settled.response, self._crew.get_blob)
@@ -77,7 +77,7 @@ class Asking:
         """
         research = self._crew.board.research
         while True:
-            number = research.tries.get((agent, turn), 0) + 1
+            number = research.path(agent).tries.get(turn, 0) + 1
             model = self._model(assignment, agent, turn, role)
             if number > TRIES:
                 trouble = research.model(model.name).last_error

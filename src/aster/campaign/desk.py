@@ -51,7 +51,7 @@ class CampaignDesk:
     async def step(self, agent: str, turn: int, call: int, make: Callable[[], Awaitable[str]]) -> str:
         """Return what `make` returned the first time; see `Desk`."""
         key = f"{agent}/{turn}/{call}"
-        blob = self._crew.board.research.steps.get(key)
+        blob = self._crew.board.research.path(agent).steps.get(key)
         if blob is not None:
             return self._crew.get_blob(blob).decode()
         result = await make()

@@ -1,0 +1,328 @@
+"""Campaigns with agents: assignments, asks, ceilings, resumes; agents and models follow scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from aster.agents.protocol import Desk
+from aster.archive import traits
+from aster.board import Board
+from aster.campaign.crew import Crew
+from aster.campaign.decide import Minds
+from aster.campaign.jobs import job_of
+from aster.campaign.loop import Loop
+from aster.domain import events as ev
+from aster.domain.ids import tree_id
+from aster.domain.records import Candidate, Experiment, Limits, Measured, Result, Setup
+from aster.domain.research import (
+    Combination,
+    DirectionDraft,
+    Draft,
+    Handoff,
+    ModelChoice,
+    Note,
+    Plan,
+    Price,
+    Tokens,
+)
+from aster.domain.trees import pack_tree, unpack_tree
+from aster.execution.protocol import Job
+from aster.ledger.sqlite import SqliteStore
+from aster.llm.protocol import Prompt, Refusal, Reply, Said, Unknown
+from aster.planning.bandit import BanditPlanner
+from aster.proposers.several import Several
+from aster.testing.fakes import FakeExecutor
+
+from .crews import Answering, Cast, PlainBriefing, no_plan, says, talk, try_tree
+from .simulated import SOLUTION, setup
+from .test_loop import FakeTime
+
+MODEL = ModelChoice("test:model", Price(10.0, 10.0))
+
+
+def with_models(experiments: int | None = 30, **changes: Any) -> Setup:
+    limits = Limits(None, experiments, changes.pop("usd", 100.0), changes.pop("tokens", None))
+    chosen = setup(experiments, mode="arrival", slots=2)
+    return replace(
+        chosen, limits=limits, models=(MODEL,), agents=changes.pop("agents", 4), researcher="agents", **changes
+    )
+
+
+def loss_of(job: Job) -> Result:
+    """A candidate's loss: 30 less the sum of its constants."""
+    found = [int(n) for data in job.files.values() for n in re.findall(r"[ABC] = (-?\d+)", data.decode())]
+    return Measured({"loss": 30.0 - sum(found)})
+
+
+class Lab:
+    """A campaign with agents on disk."""
+
+    def __init__(self, folder: Path, chosen: Setup, provider: Answering, **roles: Callable[[Desk], object]) -> None:
+        self.store = SqliteStore(folder / "ledger.db", create=True)
+        self.time, self.provider = FakeTime(), provider
+        self.cast = Cast(**{"planner": no_plan, **roles})
+        self.briefing = PlainBriefing(SOLUTION)
+        self.executor = FakeExecutor(loss_of, chosen.slots)
+        tree, blobs = pack_tree(SOLUTION)
+        baseline = Candidate(tree_id(SOLUTION), tree, (), "baseline", None, (), "", traits(SOLUTION, SOLUTION))
+        opening: list[ev.Event] = [ev.CampaignOpened("lab", chosen, tree), ev.CandidateAdded(baseline)]
+        self.store.append(opening, time=0.0, blobs=blobs)
+        self.board = Board()
+
+    def loop(self) -> Loop:
+        """Return a new term's loop; to be made in a running event loop."""
+        term = self.store.begin_term(0.0)
+        self.store.append([ev.TermStarted(term, self.executor.hardware, "h", 1, "0")], term=term, time=0.0)
+        self.board, position = Board().fold(self.store.read()), self.store.last_position()
+        proposer = Several([])
+        minds = Minds(BanditPlanner({}), proposer, SOLUTION, briefing=self.briefing)
+
+        def make_job(board: Board, experiment: Experiment, attempt: str) -> Job:
+            return job_of(board, experiment, attempt, {}, self.store.get_blob)
+
+        crew = Crew(
+            self.board,
+            self.cast,
+            self.provider,
+            get_blob=self.store.get_blob,
+            files_of=lambda candidate: unpack_tree(candidate.tree, self.store.get_blob),
+            clock=self.time.clock,
+        )
+        loop = (self.board, self.store, self.executor, minds, make_job)
+        return Loop(*loop, position=position, clock=self.time.clock, crew=crew)
+
+    def run(self) -> Board:
+        """Run a term to its end."""
+
+        async def whole() -> None:
+            await asyncio.wait_for(self.loop().run(), 30)
+
+        asyncio.run(whole())
+        return self.board
+
+    def events(self) -> list[ev.Event]:
+        return [entry.event for entry in self.store.read()]
+
+    def those(self, kind: type) -> list[Any]:
+        return [event for event in self.events() if isinstance(event, kind)]
+
+
+def plan_of(*surfaces: str, drafts: int = 1) -> Callable[[Desk], Any]:
+    """A planner that opens these directions the first time, and has nothing to add after it."""
+
+    async def plan(desk: Desk) -> Plan:
+        if desk.look().research.plans:
+            return Plan()
+        several = tuple(Draft(f"more {number}", "it is too small") for number in range(drafts))
+        return Plan(open=tuple(DirectionDraft(each, "why not", drafts=several) for each in surfaces))
+
+    return plan
+
+
+async def nothing_more(desk: Desk) -> Handoff:
+    return Handoff("all", "something", "none")
+
+
+def raising(letter: str) -> Callable[[Desk], Any]:
+    """A subagent that sets a constant one higher than its parent has it."""
+
+    async def explore(desk: Desk) -> Note:
+        await talk(desk)
+        files = desk.files(desk.look().candidates[desk.assignment.parent or ""])
+        path = f"solution/{letter}.py"
+        now = int(files[path].decode().rpartition("=")[2])
+        granted = await try_tree(desk, 1, {**files, path: f"{letter.upper()} = {now + 1}\n".encode()})
+        assert granted.outcome is not None
+        return Note("one more helps", (granted.experiment or "",))
+
+    return explore
+
+
+def test_a_plan_becomes_directions_hypotheses_and_experiments(tmp_path: Path) -> None:
+    answering = Answering(says("fine"))
+    lab = Lab(tmp_path, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=raising("a"))
+    board = lab.run()
+    [line] = board.research.lines.values()
+    assert (line.record.surface, line.record.by) == ("x", "agents")
+    assert [state.record.role for state in board.research.assignments.values()][:2] == ["planner", "subagent"]
+    [asked] = [c for c in board.candidates.values() if c.author == "agents"]
+    hypothesis = board.hypotheses[asked.hypothesis or ""]
+    assert hypothesis.of in board.hypotheses
+    [finding] = board.findings
+    assert (finding.hypothesis, finding.gain, finding.success) == (hypothesis.id, 1.0, True)
+    [(_, note)] = board.research.notes
+    assert note.text == "one more helps"
+    assert board.champion == asked.id
+    assert not board.research.live
+
+
+def test_a_candidate_that_is_known_costs_no_experiment(tmp_path: Path) -> None:
+    lab = Lab(
+        tmp_path,
+        with_models(),
+        Answering(says("")),
+        planner=plan_of("x", "y"),
+        worker=nothing_more,
+        subagent=raising("a"),
+    )
+    board = lab.run()
+    assert len(board.research.notes) == 2
+    assert len({answer.experiment for answer in lab.those(ev.AskAnswered)}) == 1
+    assert sum(c.author == "agents" for c in board.candidates.values()) == 1
+
+
+def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, with_models(), Answering(says("")), planner=plan_of("no"))
+    lab.run()
+    assert ("direction on no: it is called no",) in [event.refused for event in lab.those(ev.ResultTaken)]
+
+
+def test_a_worker_goes_on_until_it_has_nothing_more(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> Handoff:
+        notes = len(desk.look().research.notes)
+        drafts = (Draft(f"more than {notes}", "still too small"),) if notes < 4 else ()
+        return Handoff("some", "more is better", "none", drafts)
+
+    lab = Lab(tmp_path, with_models(40), Answering(says("")), planner=plan_of("x"), worker=work, subagent=raising("b"))
+    board = lab.run()
+    assert len(board.research.notes) == 4
+    best = board.candidates[next(iter(board.ranking))]
+    assert unpack_tree(best.tree, lab.store.get_blob)["solution/b.py"] == b"B = 4\n"
+
+
+def test_combinations_that_merge_need_no_agent(tmp_path: Path) -> None:
+    async def plan(desk: Desk) -> Plan:
+        board = desk.look()
+        if not board.research.plans:
+            return await plan_of("x", "y")(desk)  # type: ignore[no-any-return]
+        made = [c.id for c in board.candidates.values() if c.author == "agents"]
+        if len(made) == 2 and len(board.research.plans) == 1:
+            return Plan(combine=(Combination(made[0], made[1], "they touch different files"),))
+        return Plan()
+
+    async def explore(desk: Desk) -> Note:
+        surface = desk.look().directions[desk.assignment.direction or ""].record.surface
+        return await raising("a" if surface == "x" else "b")(desk)  # type: ignore[no-any-return]
+
+    lab = Lab(tmp_path, with_models(40), Answering(says("")), planner=plan, worker=nothing_more, subagent=explore)
+    both = {**SOLUTION, "solution/a.py": b"A = 1\n", "solution/b.py": b"B = 1\n"}
+    a, b = {**SOLUTION, "solution/a.py": b"A = 1\n"}, {**SOLUTION, "solution/b.py": b"B = 1\n"}
+    lab.briefing.merges = {(tree_id(one), tree_id(two)): both for one in (a, b) for two in (a, b) if one != two}
+    board = lab.run()
+    assert board.candidates[tree_id(both)].author == "merge"
+    assert board.score(tree_id(both)) is not None
+    assert board.champion == tree_id(both)
+
+
+def test_a_ceiling_holds_with_many_calls_in_flight(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        await talk(desk, turns=30)
+        return Note("")
+
+    chosen = with_models(usd=0.20, agents=40)
+    lab = Lab(
+        tmp_path, chosen, Answering(says("", used=400), 0.005), planner=plan_of(*"pqrs", drafts=10), subagent=explore
+    )
+    most = 0.0
+
+    def watch(board: Board) -> None:
+        nonlocal most
+        most = max(most, board.research.bill.usd + board.research.bill.reserved_usd)
+
+    board = Board()
+    lab.run()
+    for event in lab.events():
+        board.apply(event)
+        watch(board)
+    assert 0.18 < most <= 0.20
+    assert board.research.ceiling
+    assert board.ended == board.research.ceiling
+
+
+def test_more_than_was_reserved_is_recorded_and_cut_off(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        await talk(desk, turns=3)
+        return Note("")
+
+    lab = Lab(tmp_path, with_models(), Answering(says("", used=100_000)), planner=plan_of("x"), subagent=explore)
+    board = lab.run()
+    [settled] = [event.settled for event in lab.those(ev.CallSettled)]
+    assert settled.usd == pytest.approx(0.011)
+    assert settled.over_usd == pytest.approx(2.0 - 0.011)
+    assert settled.tokens == Tokens(100_000, 100_000)
+    assert board.research.model(MODEL.name).cut_off
+    assert board.ended is not None
+    assert "200000 tokens" in board.ended
+
+
+def test_refused_calls_are_free_and_unknown_ones_are_charged_in_full(tmp_path: Path) -> None:
+    errors: list[Any] = [Refusal("too many", 0.0), Unknown("timed out")]
+
+    def answer(_: ModelChoice, __: Prompt) -> Any:
+        return errors.pop(0) if errors else Reply(Said("at last"), Tokens(10, 10))
+
+    lab = Lab(
+        tmp_path, with_models(), Answering(answer), planner=plan_of("x"), worker=nothing_more, subagent=raising("a")
+    )
+    board = lab.run()
+    calls = [event.settled for event in lab.those(ev.CallSettled)]
+    assert [(each.status, round(each.usd, 6)) for each in calls] == [
+        ("refused", 0.0),
+        ("unknown", 0.011),
+        ("answered", 0.0002),
+    ]
+    assert len(board.research.notes) == 1
+
+
+def test_a_campaign_that_is_stopped_goes_on_without_paying_twice(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        await talk(desk, turns=3)
+        return await raising("c")(desk)  # type: ignore[no-any-return]
+
+    answering = Answering(says("so"))
+    lab = Lab(tmp_path, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=explore)
+
+    async def cut_off() -> None:
+        loop = lab.loop()
+        running = asyncio.ensure_future(loop.run())
+        while len(answering.prompts) < 2:
+            await asyncio.sleep(0.001)
+        loop.leave()
+        await running
+
+    asyncio.run(cut_off())
+    assert lab.board.ended is None
+    assert lab.board.research.live
+    paid = sum(len(path.answers) for path in lab.board.research.paths.values())
+    asked = len(answering.prompts)
+    board = lab.run()
+    assert len(board.research.notes) == 1
+    assert board.champion is not None
+    assert len(answering.prompts) == asked + 3 - paid
+
+
+def test_one_agents_fault_ends_it_alone(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        if desk.look().hypotheses[desk.assignment.hypothesis or ""].change == "more 0":
+            raise ZeroDivisionError("oh")
+        return await raising("a")(desk)  # type: ignore[no-any-return]
+
+    lab = Lab(
+        tmp_path,
+        with_models(),
+        Answering(says("")),
+        planner=plan_of("x", drafts=2),
+        worker=nothing_more,
+        subagent=explore,
+    )
+    board = lab.run()
+    failed = [state for state in board.research.assignments.values() if state.ending == "failed"]
+    assert [state.reason for state in failed] == ["a fault of Aster's: ZeroDivisionError: oh"] * 2
+    assert len(board.research.notes) == 1
