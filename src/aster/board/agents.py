@@ -1,4 +1,4 @@
-"""What the board keeps for each assignment, request, model and direction of agents: states that only the fold changes."""
+"""What the board keeps for each assignment, request, model and direction of agents; only the fold changes it."""
 
 from __future__ import annotations
 
