@@ -1,9 +1,9 @@
 """A model for tests that answers by a function, and the contract of a `Client` as a pytest class.
 
-    class TestMyClient(ClientContract):
-        @pytest.fixture
-        def ask(self):
-            ...  # return a function that asks a model whose answers the given function makes up
+class TestMyClient(ClientContract):
+    @pytest.fixture
+    def ask(self):
+        ...  # return a function that asks a model whose answers the given function makes up
 """
 
 from __future__ import annotations
