@@ -71,11 +71,15 @@ class Prompt(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What a model answered, what it used, and why it stopped ("stop", "length", "tool_call", ...)."""
+    """What a model answered, what it used, and why it stopped ("stop", "length", "tool_call", ...).
+
+    `odd`: what cannot be right in the provider's count of tokens, in a sentence; `tokens` are then the most it can be.
+    """
 
     said: Said
     tokens: Tokens
     finish: str = "stop"
+    odd: str = ""
 
 
 class ModelError(Exception):

@@ -1,0 +1,76 @@
+"""How many tokens a request can come to, before it is sent: an estimate that errs on the dear side.
+
+A token is seldom less than four bytes of prose, but digits, signs and other scripts than Latin take more of them.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+
+import msgspec
+
+from aster.domain.research import Tokens
+from aster.llm.protocol import Message, Prompt, Said
+
+PROSE = 0.25 * 1.25
+"""Tokens a byte of letters and spaces: a quarter, with a margin."""
+SIGNS = 0.625
+FOREIGN = 0.75
+FIRST = 1 / 3
+"""Tokens a byte of a conversation's first request, at least: nothing is known of how the model counts yet."""
+
+MESSAGE_OVERHEAD = 12
+TOOL_OVERHEAD = 64
+OVERHEAD = 512
+"""What providers add of their own to a request with tools."""
+
+_SIGNS = (string.digits + string.punctuation).encode()
+_ASCII = bytes(range(128))
+
+
+def worst_tokens(prompt: Prompt, last: Tokens | None = None) -> int:
+    """Return how many input tokens a request can come to.
+
+    Args:
+        last: what the conversation's last answered call used; None: this is the first.
+    """
+    whole = _first_part(prompt) + sum(map(_message_tokens, prompt.messages))
+    if last is None:
+        return math.ceil(max(whole, FIRST * _size(prompt)))
+    answered = max((at for at, message in enumerate(prompt.messages) if isinstance(message, Said)), default=-1)
+    added = sum(map(_message_tokens, prompt.messages[answered + 1 :]))
+    return math.ceil(max(last.input + last.output + added, PROSE * _size(prompt)))
+
+
+def text_tokens(text: str) -> float:
+    """Return how many tokens a text can come to, at most."""
+    data = text.encode("utf-8", "surrogatepass")
+    plain = data.translate(None, _SIGNS)
+    foreign = len(plain.translate(None, _ASCII))
+    signs = len(data) - len(plain)
+    return PROSE * (len(plain) - foreign) + SIGNS * signs + FOREIGN * foreign
+
+
+def _first_part(prompt: Prompt) -> float:
+    tools = sum(
+        TOOL_OVERHEAD + text_tokens(tool.name + tool.description + msgspec.json.encode(tool.schema).decode())
+        for tool in prompt.tools
+    )
+    return OVERHEAD + text_tokens(prompt.instructions) + tools
+
+
+def _message_tokens(message: Message) -> float:
+    return MESSAGE_OVERHEAD + text_tokens(_text(message))
+
+
+def _text(message: Message) -> str:
+    if isinstance(message, Said):
+        return message.raw or message.text + "".join(call.name + call.arguments for call in message.calls)
+    return message.text
+
+
+def _size(prompt: Prompt) -> int:
+    """Return the bytes of a request's texts."""
+    tools = sum(len(tool.description) + len(msgspec.json.encode(tool.schema)) for tool in prompt.tools)
+    return tools + len(prompt.instructions.encode()) + sum(len(_text(each).encode()) for each in prompt.messages)

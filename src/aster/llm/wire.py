@@ -1,0 +1,152 @@
+"""The one way to providers: pooled connections for all of a process's requests, whichever library makes them.
+
+Imported late: it loads aiohttp and httpx2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import aiohttp
+import httpx2
+
+from aster.llm.usage import clean_usage
+
+MOST_BYTES = 64 * 2**20
+"""Of an answer; a longer one is not read to its end."""
+
+CONNECT_S = 20.0
+
+
+class Trip:
+    """What became of a request on its way, whatever the library that made it says.
+
+    Attributes:
+        sent: it may have reached the provider, so that work may have been done.
+        bad_counts: the provider's names of counts that could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.bad_counts: tuple[str, ...] = ()
+
+
+_trip: ContextVar[Trip | None] = ContextVar("aster_llm_trip", default=None)
+
+
+@contextlib.contextmanager
+def a_trip() -> Iterator[Trip]:
+    """Note what becomes of the one request that is made within."""
+    trip = Trip()
+    token = _trip.set(trip)
+    try:
+        yield trip
+    finally:
+        _trip.reset(token)
+
+
+class Wire(httpx2.AsyncBaseTransport):
+    """Carries requests over aiohttp, which takes a third of the processor time of httpx's own transport.
+
+    Args:
+        connections: open at the same time, at most; a request beyond waits.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request and return its whole answer, with usage that can be read.
+
+        Raises:
+            httpx2.TransportError: there is none.
+        """
+        trip = _trip.get() or Trip()
+        limit = request.extensions.get("timeout", {}).get("read")
+        with _as_httpx(trip):
+            async with self._open().request(
+                request.method,
+                str(request.url),
+                headers=request.headers.multi_items(),
+                data=await request.aread(),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit),
+                trace_request_ctx=trip,
+            ) as response:
+                body = await _read(response)
+        body, trip.bad_counts = clean_usage(body)
+        return httpx2.Response(response.status, headers=_kept(response), content=body, request=request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_note_sent)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
+                trust_env=True,
+                skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
+                trace_configs=[trace],
+                read_bufsize=2**18,
+            )
+        return self._session
+
+
+def _tls() -> ssl.SSLContext:
+    """Return one context for all connections: making it costs tens of milliseconds."""
+    return httpx2.create_ssl_context(trust_env=True)
+
+
+async def _note_sent(_session: object, context: object, _params: object) -> None:
+    trip = getattr(context, "trace_request_ctx", None)
+    if isinstance(trip, Trip):
+        trip.sent = True
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return an answer's body.
+
+    Raises:
+        aiohttp.ClientPayloadError: it broke off, or is longer than any answer is.
+    """
+    if (response.content_length or 0) > MOST_BYTES:
+        raise aiohttp.ClientPayloadError("the answer is too long")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise aiohttp.ClientPayloadError("the answer is too long")
+    return bytes(body)
+
+
+def _kept(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    """Return the headers that still hold for a body that was decoded and perhaps mended."""
+    gone = ("content-encoding", "content-length", "transfer-encoding")
+    return [(name, value) for name, value in response.headers.items() if name.lower() not in gone]
+
+
+@contextlib.contextmanager
+def _as_httpx(trip: Trip) -> Iterator[None]:
+    """Turn aiohttp's errors into those that the providers' libraries know."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx2.ConnectTimeout(str(error) or "no connection in time") from error
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise httpx2.ReadTimeout(str(error) or "no answer in time") from error
+    except aiohttp.InvalidURL as error:
+        raise httpx2.UnsupportedProtocol(f"not an address: {error}") from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx2.ConnectError(str(error)) from error
+    except (aiohttp.ClientError, OSError) as error:
+        broken = httpx2.ReadError if trip.sent else httpx2.ConnectError
+        raise broken(str(error) or type(error).__name__) from error
