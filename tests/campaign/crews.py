@@ -46,7 +46,6 @@ class Answering:
     def __init__(self, answer: Callable[[ModelChoice, Prompt], Reply | ModelError], seconds: float = 0.0) -> None:
         self._answer, self._seconds = answer, seconds
         self.prompts: list[Prompt] = []
-        self.client = self
 
     async def ask(self, model: ModelChoice, prompt: Prompt) -> Reply:
         self.prompts.append(prompt)
@@ -58,12 +57,6 @@ class Answering:
 
     async def close(self) -> None:
         pass
-
-    def worst_tokens(self, prompt: Prompt, last: Tokens | None, grown: int) -> int:
-        return 1000
-
-    def pause_s(self, model: ModelChoice, error: ModelError, number: int, chance: float) -> float:
-        return 0.0
 
 
 def says(text: str, used: int = 100) -> Callable[[ModelChoice, Prompt], Reply]:

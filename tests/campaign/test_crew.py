@@ -91,6 +91,7 @@ class Lab:
             self.board,
             self.cast,
             self.provider,
+            pause=lambda *_: 0.0,
             get_blob=self.store.get_blob,
             files_of=lambda candidate: unpack_tree(candidate.tree, self.store.get_blob),
             clock=self.time.clock,
@@ -254,8 +255,9 @@ def test_more_than_was_reserved_is_recorded_and_cut_off(tmp_path: Path) -> None:
     lab = Lab(tmp_path, with_models(), Answering(says("", used=100_000)), planner=plan_of("x"), subagent=explore)
     board = lab.run()
     [settled] = [event.settled for event in lab.those(ev.CallSettled)]
-    assert settled.usd == pytest.approx(0.011)
-    assert settled.over_usd == pytest.approx(2.0 - 0.011)
+    [call] = [event.call for event in lab.those(ev.CallReserved)]
+    assert settled.usd == call.usd
+    assert settled.over_usd == pytest.approx(2.0 - call.usd)
     assert settled.tokens == Tokens(100_000, 100_000)
     assert board.research.model(MODEL.name).cut_off
     assert board.ended is not None
@@ -273,11 +275,9 @@ def test_refused_calls_are_free_and_unknown_ones_are_charged_in_full(tmp_path: P
     )
     board = lab.run()
     calls = [event.settled for event in lab.those(ev.CallSettled)]
-    assert [(each.status, round(each.usd, 6)) for each in calls] == [
-        ("refused", 0.0),
-        ("unknown", 0.011),
-        ("answered", 0.0002),
-    ]
+    worst = [event.call.usd for event in lab.those(ev.CallReserved)]
+    assert [each.status for each in calls] == ["refused", "unknown", "answered"]
+    assert [each.usd for each in calls] == pytest.approx([0.0, worst[1], 0.0002])
     assert len(board.research.notes) == 1
 
 

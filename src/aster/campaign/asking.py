@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aster.agents.protocol import Spent, Unanswered
 from aster.board.research import CEILING
@@ -12,6 +13,7 @@ from aster.domain import events as ev
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
 from aster.llm.chain import Chain, read_link
+from aster.llm.estimate import worst_tokens
 from aster.llm.protocol import Client, ModelError, Prompt, Refusal, Reply, Said
 from aster.planning.models import choose_model
 
@@ -24,35 +26,17 @@ TRIES = 6
 FREE = Price(0.0, 0.0)
 
 
-class Provider(Protocol):
-    """How models are asked: a client, with what is known of limits and waiting."""
-
-    @property
-    def client(self) -> Client:
-        """Asks; it may wait for a provider's limits first."""
-        ...
-
-    def worst_tokens(self, prompt: Prompt, last: Tokens | None, grown: int) -> int:
-        """Return the most tokens that a request's input can be.
-
-        Args:
-            last: what the conversation's last call used, if it had one.
-            grown: bytes that were added to the conversation since.
-        """
-        ...
-
-    def pause_s(self, model: ModelChoice, error: ModelError, number: int, chance: float) -> float:
-        """Return the seconds to wait before the try after try `number` (from 1); `chance` in [0, 1) spreads them."""
-        ...
+Pause = Callable[[ModelError, int, float], float]
+"""Returns the seconds to wait after a try failed, by its number (from 1); the last argument, in [0, 1), spreads it."""
 
 
 class Asking:
     """The campaign's model calls. Used in one thread."""
 
-    def __init__(self, crew: Crew, provider: Provider, clock: Clock) -> None:
-        self._crew, self._provider, self._clock = crew, provider, clock
+    def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock) -> None:
+        self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
         self._pending_usd, self._pending_tokens = 0.0, 0
-        self._last: dict[str, tuple[Tokens, int]] = {}
+        self._last: dict[str, Tokens] = {}
         self.under_way = 0
         """Calls that a provider works on now."""
 
@@ -64,7 +48,7 @@ class Asking:
         link = read_link(settled.response, self._crew.get_blob)
         if link.before != chain.head or not isinstance(link.message, Said):
             return None  # this version of Aster asks otherwise than the one that was answered
-        self._last[agent] = (settled.tokens, chain.size)
+        self._last[agent] = settled.tokens
         return link.message
 
     async def ask(
@@ -88,15 +72,15 @@ class Asking:
                 reply = await self._make(model, prompt)
             except ModelError as error:
                 await self._fail(call, model, error, self._clock.monotonic() - began)
-                await asyncio.sleep(self._provider.pause_s(model, error, number, seeded(call.id).random()))
+                await asyncio.sleep(self._pause(error, number, seeded(call.id).random()))
                 continue
             await self._settle(call, model, chain, reply, self._clock.monotonic() - began)
-            self._last[agent] = (reply.tokens, chain.size)
+            self._last[agent] = reply.tokens
             return reply.said
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._provider.client.close()
+        await self._client.close()
 
     def _model(self, assignment: Assignment, agent: str, turn: int, role: Role) -> ModelChoice:
         board = self._crew.board
@@ -116,8 +100,7 @@ class Asking:
             Spent: there is no room for it.
         """
         agent = name.partition("/")[0]
-        last, size = self._last.get(agent, (None, 0))
-        most_in = self._provider.worst_tokens(prompt, last, chain.size - size)
+        most_in = worst_tokens(prompt, self._last.get(agent))
         price = model.price or FREE
         usd, tokens = price.most(most_in, prompt.max_output), most_in + prompt.max_output
         self._check(assignment, usd, tokens)
@@ -150,7 +133,7 @@ class Asking:
     async def _make(self, model: ModelChoice, prompt: Prompt) -> Reply:
         self.under_way += 1
         try:
-            return await self._provider.client.ask(model, prompt)
+            return await self._client.ask(model, prompt)
         finally:
             self.under_way -= 1
 

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from aster.agents.protocol import AgentRunner, Spent, Unanswered
 from aster.board import Board
-from aster.campaign.asking import Asking, Provider
+from aster.campaign.asking import Asking, Pause
 from aster.campaign.clock import Clock
 from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
 from aster.domain.records import Candidate
 from aster.domain.research import Assignment, Ending, Result, Settled, Tokens
+from aster.llm.protocol import Client
 
 LAST_S = 60.0
 """How long calls that are under way when a campaign ends are waited for: they are paid for."""
@@ -41,8 +42,9 @@ class Crew:
         self,
         board: Board,
         runner: AgentRunner,
-        provider: Provider,
+        client: Client,
         *,
+        pause: Pause,
         get_blob: GetBlob,
         files_of: Callable[[Candidate], Mapping[str, bytes]],
         clock: Clock,
@@ -51,7 +53,7 @@ class Crew:
         self.get_blob, self.files_of = get_blob, files_of
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to record."""
-        self.asking = Asking(self, provider, clock)
+        self.asking = Asking(self, client, pause, clock)
         self._runner = runner
         self._posted: list[Posted] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -34,13 +34,11 @@ class Chain:
 
     Attributes:
         head: id of the blob that ends it.
-        size: bytes of all that it is stored as.
     """
 
     def __init__(self, instructions: str, tools: tuple[ToolSpec, ...]) -> None:
         self.instructions, self.tools = instructions, tools
         self.messages: list[Message] = []
-        self.size = 0
         self._fresh: dict[str, bytes] = {}
         self.head = self._put(Head(instructions, tools))
 
@@ -68,7 +66,6 @@ class Chain:
         data = _encode(node)
         name = blob_id(data)
         self._fresh[name] = data
-        self.size += len(data)
         return name
 
 
