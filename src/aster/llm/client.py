@@ -24,6 +24,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from aster.domain.research import ModelChoice, Tokens
 from aster.errors import UserError
 from aster.llm.estimate import worst_tokens
+from aster.llm.lean import lean_openai
 from aster.llm.protocol import ModelError, Prompt, Refusal, Reply, Unknown
 from aster.llm.refusing import error_of
 from aster.llm.scrub import scrub
@@ -161,12 +162,17 @@ def _has_its_own(provider: str) -> bool:
 
 
 def _compatible(provider: str, base_url: str, name: str, http: httpx2.AsyncClient) -> OpenAICompatibleProvider:
-    """Return a server that speaks as OpenAI does. Its key is PROVIDER_API_KEY, if there is one."""
-    key = os.environ.get(f"{provider.upper().replace('-', '_')}_API_KEY") or None
-    newer = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=bool(_NEWER.search(name)))
-    return OpenAICompatibleProvider(
-        "openai-compatible", base_url=base_url, api_key=key, http_client=http, profile=newer
+    """Return a server that speaks as OpenAI does. Its key is PROVIDER_API_KEY, if there is one.
+
+    Tools' schemas go as they are: the servers take any, and pydantic-ai would prepare them anew for each request.
+    """
+    key = os.environ.get(f"{provider.upper().replace('-', '_')}_API_KEY") or "none"
+    profile = OpenAIModelProfile(
+        openai_chat_supports_max_completion_tokens=bool(_NEWER.search(name)),
+        json_schema_transformer=None,
     )
+    client = lean_openai(base_url, key, http)
+    return OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
 
 
 def _without_retries(model: Model[Any]) -> Model[Any]:

@@ -9,6 +9,8 @@ import contextlib
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import lru_cache
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -74,6 +76,7 @@ class Wire(httpx2.AsyncBaseTransport):
                 headers=request.headers.multi_items(),
                 data=await request.aread(),
                 allow_redirects=False,
+                proxy=_proxy(request.url.scheme, request.url.host),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit),
                 trace_request_ctx=trip,
             ) as response:
@@ -93,7 +96,6 @@ class Wire(httpx2.AsyncBaseTransport):
             trace.on_request_headers_sent.append(_note_sent)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
-                trust_env=True,
                 skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
                 trace_configs=[trace],
                 read_bufsize=2**18,
@@ -104,6 +106,12 @@ class Wire(httpx2.AsyncBaseTransport):
 def _tls() -> ssl.SSLContext:
     """Return one context for all connections: making it costs tens of milliseconds."""
     return httpx2.create_ssl_context(trust_env=True)
+
+
+@lru_cache(maxsize=64)
+def _proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a host. aiohttp would ask a thread for it, at every request."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 async def _note_sent(_session: object, context: object, _params: object) -> None:
