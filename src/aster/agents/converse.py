@@ -34,6 +34,10 @@ class Misuse(Exception):
     """A tool cannot do what is asked; its text goes to the model and says what would work."""
 
 
+class OutOfTurns(Spent):
+    """A conversation had all of its turns, and nothing was submitted."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tool call stands: the key of what it does beyond the agent's head. Turns and calls count from 1."""
@@ -87,6 +91,7 @@ async def converse(
     *,
     most_turns: int,
     max_output: int,
+    first_turn: int = 1,
 ) -> A:
     """Let a model work with tools until it calls `submit`, and return that call's arguments.
 
@@ -94,16 +99,17 @@ async def converse(
         agent: whose conversation it is; the assignment's id, perhaps with a suffix.
         most_turns: model calls, at most; near the end the model is told to submit.
         max_output: tokens of one answer.
+        first_turn: the number of its first turn, where an agent has several conversations one beside the other.
 
     Raises:
-        Spent: nothing was submitted in so many turns, or the desk says so.
+        OutOfTurns: nothing was submitted in so many turns. Spent: the desk says so.
         Unanswered: the model goes on answering without calling a tool, or the provider fails.
     """
     talk = _Talk(desk, agent, tools, submit)
     chain = Chain(instructions, (*(spec_of(each) for each in tools), spec_of(submit)))
     chain.add(Told(brief))
     silent = 0
-    for turn in range(1, most_turns + 1):
+    for turn in range(first_turn, first_turn + most_turns):
         must_call = silent > 0 or not tools
         said = await desk.call(agent, turn, chain, role=role, max_output=max_output, must_call=must_call)
         if said.calls:
@@ -117,10 +123,10 @@ async def converse(
             if silent == MOST_SILENT:
                 raise Unanswered(f"the model answered {silent} times in a row without calling a tool")
             chain.add(Told(_reminder(submit.name)))
-        left = most_turns - turn
+        left = first_turn + most_turns - 1 - turn
         if 0 < left <= WARN_TURNS:
             chain.add(Told(_warning(left, submit.name)))
-    raise Spent(f"nothing was submitted in {most_turns} turns")
+    raise OutOfTurns(f"nothing was submitted in {most_turns} turns")
 
 
 class _Talk(Generic[A]):
@@ -143,7 +149,8 @@ class _Talk(Generic[A]):
                 text = await self._use(call, place)
             except Misuse as misuse:
                 text = f"Error: {misuse}"
-            results.append(Returned(call.id, call.name, bounded(text, MOST_RESULT)))
+            whole = text.encode("utf-8", "replace").decode()  # half a character cannot be stored
+            results.append(Returned(call.id, call.name, bounded(whole, MOST_RESULT)))
         return None, results
 
     async def _accept(self, call: ToolCall, place: Place) -> A:

@@ -8,15 +8,16 @@ MOST_CHARS = 6_000
 """How much is quoted unless told otherwise: about 2,000 tokens."""
 
 _RUNS = re.compile(r"`{3,}")
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
 def quoted(text: str, label: str, most: int = MOST_CHARS) -> str:
     """Return text in a fence that it cannot close, under a label that says whose words they are.
 
-    Control and invisible characters, by which text can hide from people what models read, are left out.
+    Control and invisible characters, by which text can hide from people what models read, are shown by their numbers.
 
     Args:
         label: what it is, such as "log, the last lines".
@@ -37,8 +38,9 @@ def bounded(text: str, most: int, from_end: bool = False) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text without control characters other than line ends and tabs, and without invisible ones."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Return text with plain line ends and no colours, control and invisible characters shown as <U+200B>."""
+    text = _COLOUR.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
 def in_line(text: str, most: int = 200) -> str:
