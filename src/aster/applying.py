@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from aster.board import Board
 from aster.domain.events import CampaignOpened
+from aster.domain.merging import merge_text
 from aster.errors import StoreError, UserError
 from aster.handle import Campaign
 from aster.problems.globs import Globs
-from aster.proposers.merging import merge_text
 from aster.report.trees import Blobs, read_tree
 
 ORIGINAL = ".orig"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aster.proposers.diffs import DiffError, parse_diff, split_lines
+from aster.domain.merging import split_lines
+from aster.proposers.diffs import DiffError, parse_diff
 
 HEAD = "--- a/f\n+++ b/f\n"
 TEXTS = st.lists(

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from aster.domain.merging import merge_text
 from aster.domain.records import Change, Knob
 from aster.proposers.knobs import is_knob, parse_python, read_knob, same_value, set_knobs
 from aster.proposers.library import Idea, IdeaLibrary
-from aster.proposers.merging import merge_text
 
 CACHED_MERGES = 1024
 """Merges kept, of whole recipes and of single files, least recently used first out; the former share the latter."""

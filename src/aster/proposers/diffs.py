@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from aster.domain.merging import split_lines
+
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@.*")
 _NOISE = ("diff --git ", "index ", "new file mode ", "deleted file mode ", "old mode ", "new mode ")
 _NO_NEWLINE = "\\"
@@ -64,11 +66,6 @@ class FileDiff(NamedTuple):
         if self.new is None and result:
             raise DiffError(f"{self.path} is deleted, but the diff does not remove all of its lines")
         return None if self.new is None else "".join(result)
-
-
-def split_lines(text: str) -> list[str]:
-    """Split at "\\n" only, keeping it; other line ends are part of a line, as they are for diff and git."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def parse_diff(text: str) -> list[FileDiff]:

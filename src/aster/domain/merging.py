@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import merge3
-
-from aster.proposers.diffs import split_lines
 
 
 def merge_text(base: str | None, ours: str | None, theirs: str | None) -> tuple[bool, str | None]:
@@ -53,6 +52,11 @@ class Matcher(difflib.SequenceMatcher[str]):
         ends = [difflib.Match(a - tail, b - tail, tail)] if tail else []
         start = [difflib.Match(0, 0, head)] if head else []
         return [*start, *inner, *ends, difflib.Match(a, b, 0)]
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at "\\n" only, keeping it; other line ends are part of a line, as they are for diff and git."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 _MATCHER: Any = Matcher  # merge3's protocol asks for an `autojunk` argument that it never passes

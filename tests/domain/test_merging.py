@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aster.proposers.merging import Matcher, merge_text
+from aster.domain.merging import Matcher, merge_text
 
 LINE = st.sampled_from(["a\n", "b\n", "\n", "c\n", "d\r\n"])
 TEXTS = st.builds(lambda lines, cut: "".join(lines)[: -1 if cut else None], st.lists(LINE, max_size=14), st.booleans())

@@ -1,0 +1,152 @@
+"""What agents are told, and what of their results can be had: implements the seam `Briefing`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from aster.agents import tellings as tell
+from aster.agents.briefs import planner_brief, subagent_brief, worker_brief
+from aster.agents.combining import combined
+from aster.agents.outline import outline
+from aster.agents.prompts import (
+    CriticPrompt,
+    OneShotPrompt,
+    PlannerPrompt,
+    ProblemPrompt,
+    SubagentPrompt,
+    WorkerPrompt,
+    fill,
+)
+from aster.agents.surfaces import paths_of, why_not
+from aster.board import Board
+from aster.domain.records import Candidate, Setup
+from aster.domain.research import Assignment, DirectionDraft, Role
+from aster.problems.problem import Problem
+
+MOST_DRAFTS = 6
+"""Hypotheses that a worker may hand over at once."""
+
+OUTLINE_TOKENS = 4_000
+STATEMENT_CHARS = 30_000
+
+
+class IdeaLine(Struct, frozen=True):
+    """An idea of the library, as the planner is told of it. `predicts`: in the metric's units."""
+
+    name: str
+    surface: str
+    title: str
+    predicts: float | None = None
+
+
+class CampaignBriefing:
+    """Briefs of campaigns on one problem."""
+
+    def __init__(
+        self, problem: Problem, files_of: Callable[[Candidate], Mapping[str, bytes]], ideas: Sequence[IdeaLine] = ()
+    ) -> None:
+        """Args:
+        files_of: the editable files of a candidate; always the same for the same one.
+        ideas: the idea library.
+        """
+        self._problem, self._files_of, self._ideas = problem, files_of, tuple(ideas)
+        self._instructions: dict[tuple[Role, bool], str] = {}
+
+    def instructions(self, board: Board, role: Role) -> str:
+        """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role."""
+        key = role, board.setup.one_shot
+        if key not in self._instructions:
+            self._instructions[key] = fill(self._prompt(board.setup, role))
+        return self._instructions[key]
+
+    def brief(self, board: Board, assignment: Assignment) -> str:
+        """Return what an agent is told of the campaign as it is now, within a budget of tokens."""
+        match assignment.role:
+            case "planner":
+                return planner_brief(board, self._best_files(board))
+            case "worker":
+                return worker_brief(board, assignment)
+            case "subagent":
+                return subagent_brief(board, assignment, self._files_of)
+            case "critic":
+                raise ValueError("a critic has no assignment: its worker briefs it")
+
+    def refuse(self, board: Board, draft: DirectionDraft) -> str | None:
+        """Return why a direction cannot be opened (no such file, definition or surface; open already), or None."""
+        return why_not(self._problem, self._best_files(board), board, draft)
+
+    def surface_paths(self, draft: DirectionDraft) -> tuple[str, ...]:
+        """Return what may be edited in a direction: the problem's own paths of its surface, else the draft's."""
+        return paths_of(self._problem, draft)
+
+    def combine(self, board: Board, first: str, second: str) -> dict[str, bytes] | None:
+        """Return the editable files of `first` with the change of `second` merged in; None if they conflict."""
+        return combined(board, first, second, self._files_of)
+
+    def _best_files(self, board: Board) -> Mapping[str, bytes]:
+        """Return the baseline's files with those that the standing and the best candidate added."""
+        names = (board.best_unconfirmed(), board.standing)
+        trees = [self._files_of(board.candidates[name]) for name in dict.fromkeys(names) if name is not None]
+        files: dict[str, bytes] = {}
+        for tree in (self._problem.editable_files, *trees):
+            files.update(tree)
+        return files
+
+    def _prompt(self, setup: Setup, role: Role) -> ProblemPrompt:
+        problem = self._problem
+        about = (
+            problem.spec.problem.title,
+            problem.statement_text[:STATEMENT_CHARS],
+            tell.objective_text(setup.objective),
+            _conditions(problem),
+        )
+        files = outline(problem.editable_files, OUTLINE_TOKENS)
+        match role:
+            case "planner":
+                references = "\n".join(tell.reference_lines(setup)) or "None."
+                return PlannerPrompt(*about, files, _surfaces(problem), references, _ideas(self._ideas))
+            case "worker":
+                return WorkerPrompt(*about, files, MOST_DRAFTS)
+            case "critic":
+                return CriticPrompt(*about)
+            case "subagent":
+                return OneShotPrompt(*about) if setup.one_shot else SubagentPrompt(*about, files)
+
+
+def _conditions(problem: Problem) -> str:
+    spec = problem.spec
+    stages = [f"`{' '.join(each.command)}` within {each.timeout_s:g} s" for each in spec.stages if not each.trusted]
+    uses = spec.resources
+    gpus = f", {uses.gpus} GPUs" if uses.gpus else ""
+    lines = [
+        f"An experiment runs {' and then '.join(stages)}, with {uses.cpus} CPU cores, {uses.memory_mb} MiB{gpus}, no "
+        "network and a read-only file system around it; then a trusted stage, which runs none of its code, scores it."
+    ]
+    for each in spec.bounds:
+        bounds = [f"at least {each.min:g}"] if each.min is not None else []
+        bounds += [f"at most {each.max:g}"] if each.max is not None else []
+        lines.append(f"Constraint: `{each.metric}` must be {' and '.join(bounds)}.")
+    return "\n".join(lines)
+
+
+def _surfaces(problem: Problem) -> str:
+    named = problem.spec.solution.surfaces
+    if named:
+        rows = [f"- {name}: {', '.join(paths)}" for name, paths in sorted(named.items())]
+        return "A direction is on one of these surfaces, and its paths are these:\n\n" + "\n".join(rows)
+    return (
+        "The problem names no surfaces. Give each direction a surface with a name of your own and the paths that "
+        "belong to it, `FILE` or `FILE::DEFINITION`, so that open directions do not share any; without paths all files "
+        "may be edited. New files may always be added where the problem allows it."
+    )
+
+
+def _ideas(ideas: Sequence[IdeaLine]) -> str:
+    rows = [
+        f"- {each.name} [{each.surface}]: {each.title}"
+        + (f" (said to gain {each.predicts:g})" if each.predicts is not None else "")
+        for each in ideas[:80]
+    ]
+    return "\n".join(rows) or "None."

@@ -1,0 +1,178 @@
+"""What each agent is told of the campaign as it is when it begins: pure, within a budget of tokens, never raw logs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from aster.agents import tellings as tell
+from aster.agents.combining import FilesOf, common_ancestor
+from aster.agents.memory import memories_of
+from aster.agents.quoting import in_line, quoted
+from aster.agents.sections import Section, written
+from aster.archive import draw_parents, ranked_elites
+from aster.board import Board
+from aster.domain.ids import seeded
+from aster.domain.research import Assignment
+
+PARENTS = 5
+"""Parents that are drawn from the archive for a worker."""
+
+
+def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
+    """Return what the planner is told: about 12,000 tokens at most. `files`: nothing of them but their names."""
+    known = memories_of(board)
+    elites = [f"- {tell.candidate_line(board, each)}" for each in ranked_elites(board)[:10]]
+    refused = _refused(board)
+    return written(
+        [
+            Section("What the person who runs the campaign asks for", tell.steering_lines(board), 2500),
+            Section("Where the campaign stands", tell.standing_lines(board), 600, "Nothing was measured yet."),
+            Section("Claims", tell.claim_lines(board), 900, "None was tested yet."),
+            Section("Directions of agents", tell.direction_lines(board), 3000, "None is open. Open some."),
+            Section("What machines try beside you: library ideas, tuning", tell.machine_lines(board), 600),
+            Section("What gained most", tell.memory_lines(known.gains(None, 14)), 1500, "Nothing yet."),
+            Section("Dead ends", tell.memory_lines(known.latest(None, "dead end", 12)), 1000),
+            Section("What brought nothing lately", tell.memory_lines(known.latest(None, "no gain", 12), 240), 900),
+            Section("Notes", tell.memory_lines(known.latest(None, "note", 8), 300), 800),
+            Section("Candidates that differ, the best of each kind", elites, 700),
+            Section("Spent", tell.spend_lines(board), 200),
+            Section("What of your last plan could not be done", refused, 400),
+            Section("Files in the best version", [", ".join(sorted(files))], 600),
+        ]
+    )
+
+
+def _refused(board: Board) -> list[str]:
+    if not board.research.plans:
+        return []
+    assignment, _ = board.research.plans[-1]
+    return [f"- {in_line(each, 300)}" for each in board.research.assignments[assignment].refused]
+
+
+def worker_brief(board: Board, assignment: Assignment) -> str:
+    """Return what a worker is told: about 9,000 tokens at most."""
+    direction = assignment.direction or ""
+    record, line, known = board.directions[direction].record, board.research.lines[direction], memories_of(board)
+    surface = record.surface
+    here = tell.memory_lines(tell.distinct(known.gains(surface, 8), known.latest(surface, "no gain", 10)), 300)
+    elsewhere = [each for each in known.gains(None, 12) if each.surface != surface][:6]
+    dead = tell.distinct(
+        known.latest(surface, "dead end", 8),
+        (each for each in known.about(f"{surface} {record.rationale}", 8) if each.kind == "dead end"),
+    )
+    waiting = [f"- {in_line(board.hypotheses[each].change, 160)}" for each in line.drafts]
+    return written(
+        [
+            Section("Your direction", _direction_lines(board, direction), 1200),
+            Section("What the person who runs the campaign asks for", tell.steering_lines(board, 4), 1000),
+            Section("Where the campaign stands", tell.standing_lines(board), 600),
+            Section("Parents to start from, drawn from the archive", _parents(board, assignment), 600),
+            Section("What was tried on your surface", here, 1600, "Nothing yet."),
+            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10)), 1400),
+            Section("Dead ends", tell.memory_lines(dead), 1000),
+            Section("What gained elsewhere", tell.memory_lines(elsewhere, 240), 600),
+            Section("Hypotheses that wait for a subagent; do not hand them over again", waiting, 500),
+            Section("What was turned down", tell.veto_lines(board, direction, 8), 700),
+            Section("Your last handoff", _handoff(board, direction), 600),
+        ]
+    )
+
+
+def _direction_lines(board: Board, direction: str) -> list[str]:
+    record = board.directions[direction].record
+    lines = [f"- id: {direction}", f"- surface: {in_line(record.surface, 80)}"]
+    lines.append(f"- what may be edited: {', '.join(record.paths) or 'all editable files'}")
+    lines.append(f"- rationale: {in_line(record.rationale, 1200)}")
+    if record.success:
+        lines.append(f"- what counts as success: {in_line(record.success, 600)}")
+    if record.novelty:
+        lines.append(f"- what sets it apart: {in_line(record.novelty, 400)}")
+    if record.expected is not None:
+        lines.append(f"- expected gain: {record.expected:g}")
+    if record.experiments is not None:
+        done = board.directions[direction].experiments
+        lines.append(f"- experiments planned: about {record.experiments}; done: {done}")
+    return lines
+
+
+def _parents(board: Board, assignment: Assignment) -> list[str]:
+    """Return the standing and the best candidates and some drawn from the archive, by the assignment's own seed."""
+    rng = seeded(board.setup.seed, "parents", assignment.id)
+    firsts = [each for each in (board.best_unconfirmed(), board.standing) if each is not None]
+    drawn = draw_parents(board, rng, PARENTS)
+    return [f"- {tell.candidate_line(board, each)}" for each in dict.fromkeys([*firsts, *drawn])]
+
+
+def _handoff(board: Board, direction: str) -> list[str]:
+    handoff = board.research.lines[direction].handoff
+    if handoff is None:
+        return []
+    rows = (("done", handoff.done), ("learnt", handoff.learnt), ("concerns", handoff.concerns))
+    return [f"- {name}: {in_line(text, 500)}" for name, text in rows if text]
+
+
+def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> str:
+    """Return what a subagent is told: about 8,500 tokens at most."""
+    hypothesis = board.hypotheses[assignment.hypothesis or ""]
+    surface = board.directions[hypothesis.direction].record.surface
+    known = memories_of(board)
+    query = f"{surface} {hypothesis.change} {hypothesis.text}"
+    near = tell.distinct(known.about(query, 6, surface), known.gains(surface, 3), known.about(query, 3))
+    dead = known.latest(surface, "dead end", 5)
+    return written(
+        [
+            Section("Your hypothesis", _task(board, assignment), 3000),
+            Section("Your direction", _direction_lines(board, hypothesis.direction), 800),
+            Section("Where you start from", _start(board, assignment), 400),
+            Section("The change to bring in", _other(board, assignment, files_of), 1900),
+            Section("Where the campaign stands", tell.standing_lines(board), 500),
+            Section("What is known nearby", tell.memory_lines(near, 300), 1000),
+            Section("Dead ends here", tell.memory_lines(dead, 300), 500),
+            Section("What you may spend", _allowance(assignment), 150),
+        ]
+    )
+
+
+def _task(board: Board, assignment: Assignment) -> list[str]:
+    hypothesis = board.hypotheses[assignment.hypothesis or ""]
+    lines = [
+        "Carry out what the following text claims, on your surface, and find out whether it holds.",
+        quoted(f"{hypothesis.change}\n\n{hypothesis.text}", "The hypothesis, by your worker", 3600),
+    ]
+    if hypothesis.predicts is not None:
+        lines.append(f"It predicts a gain of {hypothesis.predicts:g}.")
+    lines.append(f"A gain below {tell.least_gain(board):.3g} cannot be told from none by one measurement.")
+    return lines
+
+
+def _start(board: Board, assignment: Assignment) -> list[str]:
+    return [f"- {tell.candidate_line(board, assignment.parent)}"] if assignment.parent is not None else []
+
+
+def _other(board: Board, assignment: Assignment, files_of: FilesOf) -> list[str]:
+    """Return the change of the candidate that is to be combined with the parent, as a diff on what both come from."""
+    if assignment.other is None or assignment.parent is None:
+        return []
+    base = board.candidates[common_ancestor(board, assignment.parent, assignment.other)]
+    change = diff(files_of(base), files_of(board.candidates[assignment.other]))
+    lines = [f"- {tell.candidate_line(board, assignment.other)}"]
+    lines.append("Both changes are to be in one solution. By themselves they clash, or gained less together.")
+    return [*lines, quoted(change, "What it changes", 4800)]
+
+
+def _allowance(assignment: Assignment) -> list[str]:
+    allowed = assignment.allowance
+    usd = f", ${allowed.usd:.2f}" if allowed.usd is not None else ""
+    return [f"{allowed.requests} model calls, {allowed.tokens} tokens{usd}, {allowed.experiments} experiments."]
+
+
+def diff(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:
+    """Return the unified diff from one tree to another."""
+    parts: list[str] = []
+    for path in sorted(old.keys() | new.keys()):
+        before, after = old.get(path, b""), new.get(path, b"")
+        if before != after:
+            a, b = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
+            parts += difflib.unified_diff(a, b, f"a/{path}", f"b/{path}", lineterm="")
+    return "\n".join(parts)

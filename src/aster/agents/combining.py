@@ -1,0 +1,74 @@
+"""Two candidates' changes in one tree: a three-way merge over what both come from."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable, Mapping
+
+from aster.board import Board
+from aster.domain.merging import merge_text
+from aster.domain.records import Candidate
+
+MOST_LINES = 20_000
+"""Files that both changed and that have more lines count as a conflict: merging them would take too long."""
+
+FilesOf = Callable[[Candidate], Mapping[str, bytes]]
+
+
+def combined(board: Board, first: str, second: str, files_of: FilesOf) -> dict[str, bytes] | None:
+    """Return the files of `first` with the change of `second` merged in.
+
+    The change of `second` is what it differs by from the nearest candidate that both come from. None: they change the
+    same lines in different ways, or what comes out is no Python.
+    """
+    base = common_ancestor(board, first, second)
+    trees = [_texts(files_of(board.candidates[name])) for name in (base, first, second)]
+    merged: dict[str, str] = {}
+    for path in sorted({path for tree in trees for path in tree}):
+        versions = [tree.get(path) for tree in trees]
+        if len({*versions}) == 3 and any((text or "").count("\n") > MOST_LINES for text in versions):
+            return None
+        clash, text = merge_text(*versions)
+        if clash:
+            return None
+        if text is not None:
+            merged[path] = text
+    if not all(_is_python(path, text) for path, text in merged.items() if text != trees[1].get(path)):
+        return None
+    return {path: text.encode("utf-8", "surrogateescape") for path, text in merged.items()}
+
+
+def common_ancestor(board: Board, first: str, second: str) -> str:
+    """Return the nearest candidate that both come from by their first parents; the baseline if there is none."""
+    line = set(lineage(board, first))
+    assert board.baseline is not None
+    return next((name for name in lineage(board, second) if name in line), board.baseline)
+
+
+def lineage(board: Board, candidate: str) -> list[str]:
+    """Return a candidate, its first parent, that one's, and so on, to the baseline."""
+    found: dict[str, None] = {}
+    at: str | None = candidate
+    while at is not None and at not in found:
+        found[at] = None
+        parents = board.candidates[at].parents
+        at = parents[0] if parents else None
+    return list(found)
+
+
+def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return files as text; bytes that are no UTF-8 come back as they were."""
+    return {path: data.decode("utf-8", "surrogateescape") for path, data in files.items()}
+
+
+def _is_python(path: str, text: str) -> bool:
+    if not path.endswith(".py"):
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested deeper than Python reads
+        return False
+    return True

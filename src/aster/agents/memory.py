@@ -1,0 +1,124 @@
+"""What a campaign's agents know together: findings, dead ends and notes, found by surface and by what they say.
+
+Only what the ledger backs is in here: a finding is made of measurements; a note whose numbers no experiment gave stays
+out. The memory of a board is a cache: it can be thrown away, and grows with the board by what is new.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+from aster.agents.texts import Texts
+from aster.board import Board
+from aster.domain.records import Finding
+from aster.domain.research import Note
+
+Kind = Literal["gain", "no gain", "note", "dead end"]
+
+MOST_KEPT = 64
+"""Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
+
+
+class Memory(Struct, frozen=True):
+    """One thing that is known.
+
+    Attributes:
+        key: the hypothesis, or the assignment whose subagent noted it.
+        evidence: the experiments that it rests on.
+        candidate: what was measured; None for notes.
+        measured: the text is the ledger's own, made from measurements; else it is a model's.
+    """
+
+    key: str
+    kind: Kind
+    surface: str
+    text: str
+    gain: float | None = None
+    evidence: tuple[str, ...] = ()
+    candidate: str | None = None
+    measured: bool = True
+
+
+class Memories:
+    """The memory of one board."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Memory] = {}
+        self._texts = Texts()
+        self._gains: dict[str, list[tuple[float, int, str]]] = {}
+        self._latest: dict[tuple[str, Kind], deque[str]] = {}
+        self._findings = self._notes = 0
+
+    def grow(self, board: Board) -> None:
+        """Take in what is new on the board."""
+        for finding in board.findings[self._findings :]:
+            self._keep(_of_finding(board, finding))
+        self._findings = len(board.findings)
+        notes = board.research.notes
+        for place in range(self._notes, len(notes)):
+            assignment, note = notes[place]
+            if not note.unbacked:
+                self._keep(_of_note(board, assignment, note))
+        self._notes = len(notes)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def gains(self, surface: str | None, most: int) -> list[Memory]:
+        """Return what gained, the most first, on a surface (None: on all)."""
+        rows = self._gains.get(surface or "", [])
+        return [self._all[key] for _, _, key in rows[:most]]
+
+    def latest(self, surface: str | None, kind: Kind, most: int) -> list[Memory]:
+        """Return the latest of a kind on a surface (None: on all), the latest first."""
+        keys = self._latest.get((surface or "", kind), ())
+        return [self._all[key] for key in list(keys)[::-1][:most]]
+
+    def about(self, query: str, most: int, surface: str | None = None) -> list[Memory]:
+        """Return what is most alike to a query, on a surface (None: on all)."""
+        found = [self._all[key] for key, _ in self._texts.search(query, most if surface is None else most * 4)]
+        return [each for each in found if surface in (None, each.surface)][:most]
+
+    def _keep(self, memory: Memory) -> None:
+        if memory.key in self._all:
+            return
+        self._all[memory.key] = memory
+        self._texts.add(memory.key, f"{memory.surface}: {memory.text}")
+        for surface in {"", memory.surface}:
+            self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
+            if memory.kind == "gain" and memory.gain is not None:
+                rows = self._gains.setdefault(surface, [])
+                insort(rows, (-memory.gain, len(self._all), memory.key))
+                del rows[MOST_KEPT:]
+
+
+def _of_finding(board: Board, finding: Finding) -> Memory:
+    hypothesis = board.hypotheses[finding.hypothesis]
+    surface = board.directions[hypothesis.direction].record.surface
+    candidate = board.experiments[finding.experiment].record.candidate
+    kind: Kind = "gain" if finding.success else "no gain"
+    return Memory(finding.hypothesis, kind, surface, finding.text, finding.gain, (finding.experiment,), candidate)
+
+
+def _of_note(board: Board, assignment: str, note: Note) -> Memory:
+    record = board.research.assignments[assignment].record
+    direction = board.directions.get(record.direction or "")
+    surface = direction.record.surface if direction is not None else ""
+    kind: Kind = "dead end" if note.dead_end else "note"
+    text = f"{note.text} Concerns: {note.concerns}" if note.concerns else note.text
+    return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
+
+
+_of: WeakKeyDictionary[Board, Memories] = WeakKeyDictionary()
+
+
+def memories_of(board: Board) -> Memories:
+    """Return the memory of a board as it is now."""
+    found = _of.setdefault(board, Memories())
+    found.grow(board)
+    return found

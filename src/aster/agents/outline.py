@@ -1,0 +1,89 @@
+"""Code in outline: which files there are, and what is defined in them."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+
+from aster.agents.sections import tokens_of
+
+MOST_DEFINITIONS = 24
+"""Definitions and constants of a file that are listed."""
+
+MOST_WIDTH = 110
+
+
+def outline(files: Mapping[str, bytes], most: int) -> str:
+    """Return files with their definitions, in at most about `most` tokens; what does not fit is listed by name."""
+    parts: list[str] = []
+    left = most
+    for path, data in sorted(files.items()):
+        full, bare = _outlined(path, data), _headline(path, data)
+        text = full if tokens_of(full) <= left else bare
+        left -= tokens_of(text)
+        if left < 0:
+            return "\n".join([*parts, f"- ... and {len(files) - len(parts)} more files"])
+        parts.append(text)
+    return "\n".join(parts)
+
+
+def definitions(data: bytes) -> list[str]:
+    """Return the qualified names of the classes and functions in Python source; none if it is none."""
+    tree = _parsed(data)
+    return [] if tree is None else [name for name, _ in _walk(tree.body, "")]
+
+
+def _headline(path: str, data: bytes) -> str:
+    return f"- `{path}` ({len(data.splitlines())} lines)"
+
+
+def _outlined(path: str, data: bytes) -> str:
+    tree = _parsed(data) if path.endswith(".py") else None
+    if tree is None:
+        return _headline(path, data)
+    said = ast.get_docstring(tree)
+    head = _headline(path, data) + (f": {_first_line(said)}" if said else "")
+    lines = [f"  - {line}" for line in _entries(tree)]
+    more = [f"  - ... and {len(lines) - MOST_DEFINITIONS} more"] if len(lines) > MOST_DEFINITIONS else []
+    return "\n".join([head, *lines[:MOST_DEFINITIONS], *more])
+
+
+def _entries(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            yield f"`{_short(ast.unparse(node))}`"
+    for name, node in _walk(tree.body, ""):
+        said = ast.get_docstring(node)
+        is_class = isinstance(node, ast.ClassDef)
+        shown = f"class {name}" if is_class else f"{name}({_short(ast.unparse(node.args), 60)})"
+        yield f"`{shown}`" + (f": {_first_line(said)}" if said else "")
+
+
+_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _walk(body: list[ast.stmt], within: str) -> Iterator[tuple[str, _Definition]]:
+    for node in body:
+        if isinstance(node, _Definition):
+            yield within + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from _walk(node.body, f"{within}{node.name}.")
+
+
+def _parsed(data: bytes) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(data.decode("utf-8").removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested deeper than Python reads
+        return None
+
+
+def _first_line(text: str) -> str:
+    return _short(text.strip().partition("\n")[0])
+
+
+def _short(text: str, most: int = MOST_WIDTH) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 3] + "..."

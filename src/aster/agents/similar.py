@@ -1,0 +1,207 @@
+"""Whether something was tried before: hypotheses by their words, trees by the lines that they change."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+from aster.agents.texts import MOST_LOOKED_AT, Texts, numbers_of
+from aster.board import Board
+from aster.domain.ids import blob_id, tree_id
+from aster.domain.records import Candidate
+from aster.domain.research import Draft
+
+SAME_WORDS = 0.85
+"""From this likeness on, two hypotheses with the same numbers are the same."""
+
+ALIKE_WORDS = 0.35
+"""From this likeness on, a critic is told."""
+
+SAME_LINES = 0.9
+"""From this share of changed lines in common on, two trees are nearly the same."""
+
+FilesOf = Callable[[Candidate], Mapping[str, bytes]]
+
+
+class Tried(Struct, frozen=True):
+    """A hypothesis that was proposed before, how alike it is (0 to 1), and what came of it, in words."""
+
+    hypothesis: str
+    change: str
+    parent: str
+    likeness: float
+    came_to: str
+    success: bool | None
+    """None: there is no finding yet."""
+
+
+class _Hypotheses:
+    """The hypotheses of a board, by their words."""
+
+    def __init__(self) -> None:
+        self._texts = Texts()
+        self._known: set[str] = set()
+        self._finding: dict[str, int] = {}
+        self._folded = 0
+
+    def grow(self, board: Board) -> None:
+        fresh: list[str] = []
+        for name in reversed(board.hypotheses):
+            if name in self._known:
+                break
+            fresh.append(name)
+        for name in reversed(fresh):
+            hypothesis = board.hypotheses[name]
+            self._known.add(name)
+            self._texts.add(name, wording(hypothesis.change, hypothesis.text))
+        for place in range(self._folded, len(board.findings)):
+            self._finding[board.findings[place].hypothesis] = place
+        self._folded = len(board.findings)
+
+    def like(self, board: Board, text: str, most: int) -> list[Tried]:
+        return [self._tried(board, name, likeness) for name, likeness in self._texts.search(text, most)]
+
+    def _tried(self, board: Board, name: str, likeness: float) -> Tried:
+        hypothesis, place = board.hypotheses[name], self._finding.get(name)
+        if place is None:
+            return Tried(name, hypothesis.change, hypothesis.parent, likeness, "not known yet", None)
+        finding = board.findings[place]
+        return Tried(name, hypothesis.change, hypothesis.parent, likeness, finding.text, finding.success)
+
+
+_hypotheses: WeakKeyDictionary[Board, _Hypotheses] = WeakKeyDictionary()
+
+
+def wording(change: str, text: str) -> str:
+    """Return what is compared of a hypothesis."""
+    return f"{change}\n{text}"
+
+
+def tried_like(board: Board, text: str, most: int = 3, least: float = ALIKE_WORDS) -> list[Tried]:
+    """Return the hypotheses of all history that are most alike to a text, the most alike first."""
+    known = _hypotheses.setdefault(board, _Hypotheses())
+    known.grow(board)
+    return [each for each in known.like(board, text, most) if each.likeness >= least]
+
+
+def tried_before(board: Board, draft: Draft) -> Tried | None:
+    """Return the hypothesis that a draft repeats, or None.
+
+    It says the same in nearly the same words and numbers; and it is open, was no success, or had the same parent. What
+    gained on one parent may well gain on another.
+    """
+    text = wording(draft.change, draft.text)
+    for each in tried_like(board, text, most=8, least=SAME_WORDS):
+        before = board.hypotheses[each.hypothesis]
+        if numbers_of(wording(before.change, before.text)) != numbers_of(text):
+            continue
+        if not each.success or draft.parent in (None, each.parent):
+            return each
+    return None
+
+
+def repeats_one_of(draft: Draft, others: Iterable[Draft]) -> Draft | None:
+    """Return the draft among others that says the same as this one, or None."""
+    texts, by_key = Texts(), {}
+    for number, other in enumerate(others):
+        texts.add(str(number), wording(other.change, other.text))
+        by_key[str(number)] = other
+    text = wording(draft.change, draft.text)
+    for key, likeness in texts.search(text, 3):
+        other = by_key[key]
+        same = numbers_of(wording(other.change, other.text)) == numbers_of(text) and other.parent == draft.parent
+        if likeness >= SAME_WORDS and same:
+            return other
+    return None
+
+
+# --- trees -------------------------------------------------------------------------------------------------
+
+
+class Near(Struct, frozen=True):
+    """A candidate that changes the baseline in nearly the same lines; `share` of them, 1: in the same."""
+
+    candidate: str
+    share: float
+
+
+class _Trees:
+    """What each candidate by agents changes in the baseline, line by line."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, frozenset[str]] = {}
+        self._with: dict[str, deque[str]] = {}
+        self._last: str | None = None
+
+    def grow(self, board: Board, baseline: Mapping[str, bytes], files_of: FilesOf) -> None:
+        fresh: list[str] = []
+        for name in reversed(board.candidates):
+            if name == self._last:
+                break
+            fresh.append(name)
+        for name in reversed(fresh):
+            candidate = board.candidates[name]
+            if candidate.author == "agents":
+                self._add(name, changed_lines(baseline, files_of(candidate)))
+            self._last = name
+
+    def _add(self, name: str, lines: frozenset[str]) -> None:
+        self._lines[name] = lines
+        for line in lines:
+            self._with.setdefault(line, deque(maxlen=MOST_LOOKED_AT)).append(name)
+
+    def near(self, lines: frozenset[str], most: int) -> list[Near]:
+        rare = sorted((line for line in lines if line in self._with), key=lambda line: (len(self._with[line]), line))
+        shared = Counter(name for line in rare[:64] for name in islice(reversed(self._with[line]), MOST_LOOKED_AT))
+        found = [Near(name, _share(lines, self._lines[name])) for name, _ in shared.most_common(64)]
+        return sorted(found, key=lambda each: (-each.share, each.candidate))[:most]
+
+
+_trees: WeakKeyDictionary[Board, _Trees] = WeakKeyDictionary()
+
+
+def trees_like(
+    board: Board, files: Mapping[str, bytes], baseline: Mapping[str, bytes], files_of: FilesOf, most: int = 3
+) -> list[Near]:
+    """Return candidates by agents whose change of the baseline is nearly that of `files`, the nearest first.
+
+    The same tree is not among them: it has the same id.
+    """
+    known = _trees.setdefault(board, _Trees())
+    known.grow(board, baseline, files_of)
+    own = tree_id(files)
+    near = known.near(changed_lines(baseline, files), most + 1)
+    return [each for each in near if each.share >= SAME_LINES and each.candidate != own][:most]
+
+
+def changed_lines(baseline: Mapping[str, bytes], files: Mapping[str, bytes]) -> frozenset[str]:
+    """Return what a tree adds to and takes from the baseline, as short hashes of lines.
+
+    Blanks and comments do not count, so a reformatted copy has the same ones.
+    """
+    found: set[str] = set()
+    for path in sorted(baseline.keys() | files.keys()):
+        if baseline.get(path) == files.get(path):
+            continue
+        old, new = _lines(baseline.get(path, b"")), _lines(files.get(path, b""))
+        found |= {_hash(path, "+", line) for line in (new - old)} | {_hash(path, "-", line) for line in (old - new)}
+    return frozenset(found)
+
+
+def _lines(data: bytes) -> Counter[str]:
+    lines = data.decode("utf-8", "replace").splitlines()
+    bare = (re.sub(r"\s+", "", re.sub(r"(^|\s)#.*$", "", line)) for line in lines)
+    return Counter(line for line in bare if line)
+
+
+def _hash(path: str, sign: str, line: str) -> str:
+    return blob_id(f"{path}\n{sign}{line}".encode())[:16]
+
+
+def _share(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a or b else 1.0

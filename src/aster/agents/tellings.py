@@ -1,0 +1,189 @@
+"""Pieces of briefs: what the board says of candidates, claims, directions and memories, an item each.
+
+Every word that a model or a program chose stands in quotation marks; ids, numbers and what the ledger says do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from aster.agents.memory import Memory
+from aster.agents.quoting import in_line
+from aster.board import Board
+from aster.board.research import Line
+from aster.domain.records import Objective, Setup
+from aster.evidence.findings import noise
+
+
+def objective_text(objective: Objective) -> str:
+    """Return what is optimised, and which differences count, as far as it is known before anything has run."""
+    better = "Higher is better" if objective.goal == "maximize" else "Lower is better"
+    lines = [f"The metric is `{objective.metric}`. {better}. A gain is written as a positive number, whichever way."]
+    if objective.resolution:
+        lines.append(f"Scores that differ by {objective.resolution:g} or less are ties.")
+    if objective.exact:
+        lines.append("It is exact: the same output always scores the same.")
+    else:
+        lines.append("It is noisy: a gain within the noise, which your brief tells, is no gain.")
+    if objective.self_reported:
+        lines.append("It is read from what the solution's own code prints; printing a number is not reaching it.")
+    return " ".join(lines)
+
+
+def least_gain(board: Board) -> float:
+    """Return the gain, in the metric's units, below which two measurements on one seed tell nothing."""
+    return max(board.setup.objective.resolution, noise(board) * math.sqrt(2.0))
+
+
+def shown(value: float) -> str:
+    """Return a score as it is shown everywhere."""
+    return f"{value:.7g}"
+
+
+def candidate_line(board: Board, candidate: str) -> str:
+    """Return a candidate with its label, score and gain on the baseline."""
+    record, score = board.candidates[candidate], board.score(candidate)
+    label = "the unchanged solution" if candidate == board.baseline else in_line(record.label or "unnamed", 120)
+    if score is None:
+        return f"{candidate}: {label}, no score yet"
+    gain = board.gain(candidate, board.baseline or "")
+    beyond = f", gain on the baseline {gain[0]:+.3g}" if gain is not None and candidate != board.baseline else ""
+    seeds = f" (mean of {score.n} seeds)" if score.n > 1 else ""
+    return f"{candidate}: {label}, {board.setup.objective.metric} {shown(score.mean)}{seeds}{beyond}"
+
+
+def standing_lines(board: Board) -> list[str]:
+    """Return where the campaign stands: baseline, noise, champion, best unconfirmed."""
+    if board.baseline is None:
+        return []
+    lines = [f"- Baseline {candidate_line(board, board.baseline)}"]
+    if not board.setup.objective.exact:
+        known = board.baseline_score
+        if known is not None and known.sd is not None:
+            least = least_gain(board)
+            lines.append(f"- Noise: sd {known.sd:.3g} over {known.n} runs; gains below {least:.3g} are within it")
+    if board.champion is not None:
+        lines.append(f"- Champion (confirmed) {candidate_line(board, board.champion)}")
+    best = board.best_unconfirmed()
+    if best is not None:
+        lines.append(f"- Best, not confirmed {candidate_line(board, best)}")
+    return lines
+
+
+def claim_lines(board: Board, most: int = 12) -> list[str]:
+    """Return the latest claims with their verdicts, the latest first."""
+    lines = []
+    for state in islice(reversed(board.claims.values()), most):
+        record, decided = state.record, state.decided
+        head = f"- {record.candidate} {in_line(board.candidates[record.candidate].label, 80)} beats {record.against}: "
+        if decided is None:
+            lines.append(head + "under test")
+            continue
+        numbers = ""
+        if decided.gain is not None and decided.low is not None and decided.high is not None:
+            numbers = f", gain {decided.gain:+.3g} [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs"
+        lines.append(head + decided.verdict + numbers)
+    return lines
+
+
+def memory_lines(memories: Iterable[Memory], width: int = 500) -> list[str]:
+    """Return memories with their evidence, an item each."""
+    return [f"- {_memory(each, width)}" for each in memories]
+
+
+def _memory(memory: Memory, width: int) -> str:
+    of = memory.candidate or memory.key
+    evidence = f" (evidence: {', '.join(memory.evidence[:6])})" if memory.evidence else ""
+    kind = "" if memory.kind in ("note", "no gain", "gain") else f"{memory.kind}, "
+    return f"{kind}{of} on {in_line(memory.surface, 60)}: {in_line(memory.text, width)}{evidence}"
+
+
+def distinct(*groups: Iterable[Memory]) -> list[Memory]:
+    """Return memories of several searches, each once."""
+    return list({each.key: each for group in groups for each in group}.values())
+
+
+def direction_lines(board: Board, most_retired: int = 8) -> list[str]:
+    """Return the directions of agents, open ones first, with what they cost, gained and learnt."""
+    names = list(board.research.lines)
+    alive = [name for name in names if board.directions[name].retired is None]
+    gone = [name for name in reversed(names) if board.directions[name].retired is not None][:most_retired]
+    return [_direction(board, name) for name in [*alive, *gone]]
+
+
+def _direction(board: Board, name: str) -> str:
+    state, line = board.directions[name], board.research.lines[name]
+    paths = f" [{', '.join(line.record.paths[:6])}]" if line.record.paths else ""
+    gains = [gain for gain, _ in state.yields[-50:] if gain is not None]
+    best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+    work = f"{state.experiments} experiments, {state.dry} findings since the last success{best}, ${line.usd:.2f}"
+    now = _busy(line) if state.retired is None else f"retired: {in_line(state.retired)}"
+    head = f"- {name} on {in_line(line.record.surface, 80)}{paths}: {in_line(line.record.rationale, 240)}"
+    parts = [head, f"  {work}; {now}"]
+    if line.handoff is not None:
+        learnt, concerns = in_line(line.handoff.learnt, 400), in_line(line.handoff.concerns, 200)
+        parts.append(f"  worker: learnt {learnt}; concerns {concerns}")
+        if line.handoff.retire and state.retired is None:
+            parts.append(f"  worker would retire it: {in_line(line.handoff.retire)}")
+    return "\n".join(parts)
+
+
+def _busy(line: Line) -> str:
+    waiting = f"{len(line.drafts)} hypotheses waiting"
+    return f"open, {len(line.busy)} agents at work, {waiting}, weight {line.weight:g}"
+
+
+def machine_lines(board: Board) -> list[str]:
+    """Return the directions that proposers work in, one a surface: the idea library's and the tuner's."""
+    lines = []
+    for surface, states in sorted(board.directions_on.items()):
+        runs = sum(state.experiments for state in states)
+        gains = [gain for gain, _ in states[-1].yields[-50:] if gain is not None]
+        best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+        retired = "" if states[-1].retired is None else ", retired"
+        lines.append(f"- {in_line(surface, 80)}: {runs} experiments{best}{retired}")
+    return lines
+
+
+def spend_lines(board: Board) -> list[str]:
+    """Return what was spent of each ceiling."""
+    limits, bill = board.setup.limits, board.research.bill
+    lines = [f"- {board.spend.experiments}{_of(limits.experiments)} experiments, {len(board.running)} running"]
+    lines.append(f"- models: ${bill.usd + bill.reserved_usd:.2f}{_of(limits.usd, '$')}")
+    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens}{_of(limits.tokens)}")
+    if limits.wall_s is not None:
+        lines.append(f"- wall time: {board.spend.wall_s / 60:.0f} of {limits.wall_s / 60:.0f} minutes")
+    return lines
+
+
+def _of(limit: float | None, unit: str = "") -> str:
+    return "" if limit is None else f" of {unit}{limit:g}"
+
+
+def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 200) -> list[str]:
+    """Return the latest drafts that were turned down, in a direction (None: in all), the latest first."""
+
+    def found() -> Iterator[str]:
+        for where, veto in islice(reversed(board.research.vetoes), look_at):
+            if direction in (None, where):
+                yield f"- {in_line(veto.draft.change, 120)}: by {veto.by}, {in_line(veto.reason, 240)}"
+
+    return list(islice(found(), most))
+
+
+def steering_lines(board: Board, most: int = 8, width: int = 1500) -> list[str]:
+    """Return what the person who runs the campaign asked for, the latest first; new to the planner is marked."""
+    texts, told = board.research.steering, board.research.steered
+    rows = list(enumerate(texts))[::-1][:most]
+    return [f"- {'(new) ' if place >= told else ''}{text.strip()[:width]}" for place, text in rows]
+
+
+def reference_lines(setup: Setup) -> list[str]:
+    """Return published marks."""
+    return [
+        f"- {each.name}: {each.value:.10g} ({each.source})"
+        + ("" if each.same else f"; other conditions: {each.conditions or 'not said'}")
+        for each in setup.references
+    ]

@@ -1,0 +1,150 @@
+"""Numbers in what a model wrote, held against the ledger: what no experiment gave is not backed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+
+from msgspec import Struct
+
+from aster.board import Board
+from aster.evidence.findings import noise
+
+MOST_EVIDENCE = 32
+"""Experiments in evidence that are looked at."""
+
+FREE = 10
+"""Whole numbers up to this count things, unless they are said of a measurement."""
+
+_NUMBER = re.compile(
+    r"(?<![\w.#/-])(?P<sign>[+\-−±]?)(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d*|\.\d+|\d+)"
+    r"(?P<power>[eE][+\-−]?\d+)?(?P<unit>\s?%|\s?[x×](?!\w)|\s?percent\b)?(?![\w]*::)(?!\w)"
+)
+_MEASURED = re.compile(
+    r"(?:\b(?:by|gain(?:s|ed)?|scored?s?|reach(?:es|ed)?|improv\w+|loss|lost)|[=~≈→>+])\s*$", re.IGNORECASE
+)
+
+
+class _Said(Struct, frozen=True):
+    """A number as it stands in a text. `step`: one unit in its last place. `ratio`: it is a percentage or a factor."""
+
+    text: str
+    value: float
+    step: float
+    signed: bool
+    unit: str
+
+
+def unbacked(board: Board, text: str, evidence: Sequence[str], given: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the numbers in a text that nothing known gives, as they stand there, each once.
+
+    A number is backed if it is, rounded or cut off as it is written: a metric of an experiment in evidence, of its
+    parent, of the baseline or of the champion; the difference of two of these, as it is, in percent or as a factor;
+    the noise; an intermediate value or the seconds of an experiment in evidence; or if it stands in `given`.
+    Small whole numbers that count things, and those in names, are not looked at.
+
+    Args:
+        evidence: experiments; those that do not exist, or were not measured, back nothing.
+        given: texts whose numbers may be repeated, such as the hypothesis and the change that was made.
+    """
+    said = list(_numbers(text))
+    if not said:
+        return ()
+    repeated = [each.value for other in given for each in _numbers(other, all_of_them=True)]
+    values, changes, ratios = _known(board, evidence)
+    missing: dict[str, None] = {}
+    for each in said:
+        if each.unit == "%":
+            pool = ratios["%"]
+        elif each.unit == "x":
+            pool = ratios["x"]
+        else:
+            pool = values + changes
+        if not any(_is(each, value) for value in [*pool, *repeated]):
+            missing[each.text] = None
+    return tuple(missing)
+
+
+def _numbers(text: str, all_of_them: bool = False) -> Iterator[_Said]:
+    for found in _NUMBER.finditer(text):
+        digits, power = found["digits"].replace(",", ""), (found["power"] or "").replace("−", "-")
+        value, unit = float(digits + power), _unit(found["unit"])
+        if not math.isfinite(value):
+            continue
+        whole = "." not in digits and not power and not unit and not found["sign"]
+        before = text[max(0, found.start() - 20) : found.start()]
+        if whole and value <= FREE and not all_of_them and not _MEASURED.search(before):
+            continue
+        decimals = len(digits.partition(".")[2])
+        step = 10.0 ** (int(power[1:] or 0) - decimals if power else -decimals)
+        yield _Said(found[0].strip(), value, step, found["sign"] not in ("", "±"), unit)
+
+
+def _unit(text: str | None) -> str:
+    stripped = (text or "").strip()
+    return "%" if stripped in ("%", "percent") else "x" if stripped else ""
+
+
+def _is(said: _Said, value: float) -> bool:
+    """Whether a number is that value, rounded or cut off; signs are those of words, so they are not compared."""
+    size = abs(value)
+    rounded = abs(said.value - size) <= said.step * 0.5000001
+    long = said.value >= 1000 * said.step  # four digits or more: cutting off misleads nobody
+    return rounded or (long and 0 <= size - said.value < said.step)
+
+
+def _known(board: Board, evidence: Sequence[str]) -> tuple[list[float], list[float], dict[str, list[float]]]:
+    """Return what is known: values; differences of two values of one metric; such differences as ratios."""
+    by_metric: dict[str, list[float]] = {}
+    values: list[float] = [noise(board)]
+    for name in _experiments(board, evidence):
+        state = board.experiments[name]
+        for metric, value in (state.reported or {}).items():
+            by_metric.setdefault(metric, []).append(value)
+        if name in evidence and state.outcome is not None:
+            used = state.outcome.usage
+            values += [used.wall_s, used.cpu_s, used.max_rss_mb]
+            values += [number for point in state.outcome.progress for number in point]
+    for candidate in _candidates(board, evidence):
+        score = board.score(candidate)
+        if score is not None:
+            by_metric.setdefault(board.setup.objective.metric, []).append(score.mean)
+    for found in by_metric.values():
+        values += dict.fromkeys(found)
+    return values, *_differences(by_metric.values())
+
+
+def _differences(metrics: Iterable[list[float]]) -> tuple[list[float], dict[str, list[float]]]:
+    changes: list[float] = []
+    ratios: dict[str, list[float]] = {"%": [], "x": []}
+    for found in metrics:
+        for a, b in combinations(dict.fromkeys(found), 2):
+            changes.append(abs(a - b))
+            for new, old in ((a, b), (b, a)):
+                if old:
+                    ratios["%"] += [100 * abs(new - old) / abs(old), 100 * new / old]
+                    ratios["x"].append(new / old)
+    return changes, ratios
+
+
+def _experiments(board: Board, evidence: Sequence[str]) -> list[str]:
+    """Return the experiments whose numbers may be said: those in evidence, and the latest of what they compare to."""
+    found = dict.fromkeys(x for x in evidence[:MOST_EVIDENCE] if x in board.experiments)
+    for candidate in _candidates(board, evidence):
+        found.update(dict.fromkeys(board.experiments_of.get(candidate, ())[-4:]))
+    return list(found)
+
+
+def _candidates(board: Board, evidence: Sequence[str]) -> list[str]:
+    """Return the candidates in evidence, their parents, the baseline, the champion and the best."""
+    found: dict[str, None] = {}
+    for name in evidence[:MOST_EVIDENCE]:
+        if name in board.experiments:
+            candidate = board.experiments[name].record.candidate
+            found[candidate] = None
+            found.update(dict.fromkeys(board.candidates[candidate].parents))
+    others = (board.baseline, board.champion, board.best_unconfirmed())
+    found.update(dict.fromkeys(each for each in others if each is not None))
+    return list(found)
