@@ -71,6 +71,36 @@ def test_who_is_unknown_and_what_is_badly_marked_is_named(tmp_path: Path) -> Non
     assert choose_researcher(marked, "ideas") == "ideas"
 
 
+@pytest.mark.parametrize(
+    ("ideas", "code", "chosen"),
+    [
+        (True, "D = 3", "ideas+agents+tuner"),
+        (False, "D = 3", "agents+tuner"),
+        (False, "D = 0\n", "agents"),
+    ],
+)
+def test_agents_work_beside_whatever_else_has_something_to_vary(
+    ideas: bool, code: str, chosen: str, tmp_path: Path
+) -> None:
+    assert choose_researcher(problem(tmp_path, ideas=ideas, code=code), None, with_models=True) == chosen
+
+
+def test_agents_can_be_asked_for_alone(tmp_path: Path) -> None:
+    found = problem(tmp_path)
+    for asked in ("agents", "ideas+agents"):
+        assert choose_researcher(found, asked, with_models=True) == asked
+    with pytest.raises(ProblemError, match="no editable"):
+        choose_researcher(problem(tmp_path / "bare", ideas=False), "agents+tuner", with_models=True)
+
+
+def test_agents_and_models_are_asked_for_together(tmp_path: Path) -> None:
+    found = problem(tmp_path)
+    with pytest.raises(UserError, match="`agents` needs a language model: give --model"):
+        choose_researcher(found, "agents+tuner")
+    with pytest.raises(UserError, match="--model is for agents"):
+        choose_researcher(found, "ideas", with_models=True)
+
+
 def test_surfaces_are_those_of_the_solution_and_of_its_ideas(tmp_path: Path) -> None:
     found = problem(tmp_path, code="D = 3\n")
     library = load_ideas(found.idea_files, found.solution_files, found.editable)

@@ -4,110 +4,49 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 from aster._version import VERSION
-from aster.archive import traits
 from aster.attempts import open_executor
 from aster.board import Board
-from aster.campaign.budget import Budget, check_limits
+from aster.campaign.budget import Budget
 from aster.campaign.clock import Clock
 from aster.campaign.jobs import job_of
 from aster.campaign.loop import Loop, Observer
 from aster.campaign.portal import drive
 from aster.domain import events as ev
-from aster.domain.ids import tree_id
-from aster.domain.records import Candidate, Experiment, Mode, Setup
-from aster.domain.trees import pack_tree, unpack_tree
-from aster.errors import BaselineError, CampaignNotFound, StoreError
+from aster.domain.records import Experiment, Mode
+from aster.domain.research import ModelChoice
+from aster.domain.trees import unpack_tree
+from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
-from aster.minds import choose_researcher, make_minds
+from aster.minds import make_minds
+from aster.opening import LEDGER as LEDGER
+from aster.opening import MACHINE_CLOCK
+from aster.opening import create as create
 from aster.overview import Overview, overview_of, recall, remember
 from aster.problems.problem import Problem, builtin_folder, load_problem, problem_from_files
 from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.layers import SandboxName, check_no_weaker, choose_walls
-from aster.setup import check_kind, make_setup
+from aster.setup import check_kind, check_steering, chosen_models
 from aster.surroundings import Surroundings, Tell, check_same, look_around, silence
 from aster.ticker import observing
 
-LEDGER = "ledger.db"
-MACHINE_CLOCK = Clock()
-
 Interrupted = Callable[[int], None]
 """Told how often the user has interrupted: 1, the campaign is ending; 2, it is being left at once."""
-
-
-def create(
-    problem: Problem,
-    budget: Budget,
-    *,
-    researcher: str | None = None,
-    slots: int | None = None,
-    seed: int = 0,
-    mode: Mode | None = None,
-    campaigns: Path = Path("campaigns"),
-    clock: Clock = MACHINE_CLOCK,
-    tell: Tell = silence,
-) -> Path:
-    """Write a new campaign's folder and first events, and return the folder. Nothing runs yet.
-
-    Args:
-        researcher: who writes candidates; None: ideas if the problem has some, else the tuner.
-        mode: None: ordered if experiments are all that is budgeted, else arrival.
-        campaigns: the folder that holds campaigns, made if it is missing.
-        tell: is told in a sentence what takes long: building an environment.
-
-    Raises:
-        UserError: a researcher, budget or number of slots that cannot be, a problem with nothing to vary, or one that
-            is not prepared or lacks its data.
-        StoreError: the folder cannot be written.
-    """
-    chosen = choose_researcher(problem, researcher)  # finds broken ideas and marks before anything is written
-    setup = make_setup(problem, budget, chosen, slots, seed, mode)
-    check_limits(setup)
-    around = look_around(problem, tell)
-    moment = datetime.fromtimestamp(clock.now(), UTC)
-    name = f"{problem.spec.problem.name}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    folder = campaigns / name
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}. Free space or choose --campaigns DIR.") from error
-    try:
-        _open_ledger(folder, setup, problem, around.fingerprints, clock)
-    except BaseException:  # whatever it was, it is raised again; half a campaign is of use to nobody
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder
-
-
-def _open_ledger(folder: Path, setup: Setup, problem: Problem, data: dict[str, str], clock: Clock) -> None:
-    files = problem.editable_files
-    snapshot, blobs = pack_tree(problem.files)
-    tree, more = pack_tree(files)
-    baseline = Candidate(tree_id(files), tree, (), "baseline", None, (), "baseline", traits(files, files))
-    beside = problem.folder is not None and not problem.built_in
-    origin = os.path.relpath(problem.folder.resolve(), folder.resolve()) if problem.folder and beside else ""
-    opened = ev.CampaignOpened(folder.name, setup, snapshot, origin, data)
-    opening: list[ev.Event] = [opened, ev.CandidateAdded(baseline)]
-    with closing(SqliteStore(folder / LEDGER, create=True)) as store:
-        term = store.begin_term(clock.now())
-        store.append(opening, term=term, time=clock.now(), blobs={**blobs, **more})
 
 
 def check_sandbox(problem: Problem, sandbox: SandboxName, required: bool, tell: Tell = silence) -> None:
@@ -319,6 +258,20 @@ def request_stop(folder: Path, reason: str, clock: Clock = MACHINE_CLOCK) -> boo
     return True
 
 
+def steer(folder: Path, text: str, clock: Clock = MACHINE_CLOCK) -> bool:
+    """Tell a campaign's planner something; whether some process runs the campaign now, else it is read at a resume.
+
+    Raises:
+        CampaignNotFound: the folder holds no campaign.
+        UserError: the campaign has no planner to tell, or the text is empty or too long.
+        StoreError: its ledger cannot be written.
+    """
+    said = check_steering(load_campaign(folder).board.setup, text)
+    with closing(SqliteStore(folder / LEDGER)) as store:
+        store.append([ev.SteeringGiven(secrets.token_hex(8), said)], time=clock.now())
+    return is_running(folder)
+
+
 def is_running(folder: Path) -> bool:
     """Whether some process runs the campaign now."""
     return held(str(folder / LOCK_FILE))
@@ -333,6 +286,10 @@ def research(
     seed: int = 0,
     mode: Mode | None = None,
     campaigns: str | Path = "campaigns",
+    models: Sequence[str | ModelChoice] = (),
+    agents: int | None = None,
+    one_shot: bool = False,
+    directions: str = "",
     sandbox: SandboxName = "auto",
     require_sandbox: bool = False,
     on_event: Observer | None = None,
@@ -342,13 +299,18 @@ def research(
 
     Args:
         problem: a problem, or what `load_problem` takes.
-        budget: the ceiling over wall time and experiments.
-        researcher: who writes candidates: "ideas", "tuner" or "ideas+tuner"; None: ideas if the problem
-            has some, else the tuner.
+        budget: the ceiling over wall time, experiments, and what language models and GPUs cost.
+        researcher: who writes candidates, such as "ideas", "ideas+tuner" or "agents+tuner"; None: ideas if the problem
+            has some, else the tuner; with models agents, and beside them whatever else has something to vary.
         slots: attempts side by side; None: as many as the machine has cores or devices for.
         seed: with the same seed and slots, an ordered campaign makes the same experiments.
-        mode: None: ordered if only experiments are budgeted, else arrival.
+        mode: None: ordered if only experiments are budgeted and there are no models, else arrival.
         campaigns: the folder in which the campaign's own folder is made.
+        models: language models for agents, as `ModelChoice`s or as `--model` takes them:
+            "[ROLE[,ROLE]=]PROVIDER:NAME[*WEIGHT]".
+        agents: how many think side by side; None: twice the slots.
+        one_shot: subagents answer once with edits, instead of working with tools.
+        directions: what the planner is told from the start.
         sandbox: what candidate code runs in; "auto" takes the strongest that works here (`aster doctor`).
         require_sandbox: refuse to run where only plain processes would hold it.
         on_event: called with the board and the new events, in the campaign's thread; it must be quick.
@@ -363,6 +325,18 @@ def research(
     check_kind("campaigns", campaigns, str | Path, "a folder")
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
     check_sandbox(chosen, sandbox, require_sandbox)
-    folder = create(chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=Path(campaigns))
+    folder = create(
+        chosen,
+        budget,
+        researcher=researcher,
+        slots=slots,
+        seed=seed,
+        mode=mode,
+        campaigns=Path(campaigns),
+        models=chosen_models(models),
+        agents=agents,
+        one_shot=one_shot,
+        directions=directions,
+    )
     with observing(on_event, progress) as observers:
         return run(folder, observers=observers, sandbox=sandbox, require_sandbox=require_sandbox)

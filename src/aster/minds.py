@@ -29,17 +29,22 @@ from aster.setup import RESEARCHERS
 GetBlob = Callable[[str], bytes]
 
 
-def choose_researcher(problem: Problem, asked: str | None) -> str:
+def choose_researcher(problem: Problem, asked: str | None, with_models: bool = False) -> str:
     """Return who writes a campaign's candidates: whoever is asked for, else ideas if there are any, else the tuner.
 
+    With models it is agents by default, beside them ideas if there are any, and the tuner if it has constants.
+
     Raises:
-        UserError: there is no such researcher, or it has nothing to vary in this problem.
+        UserError: there is no such researcher, it has nothing to vary in this problem, or only one of agents and a
+            model for them is asked for.
     """
     if asked is not None and asked not in RESEARCHERS:
         raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
+    _check_agents(asked, with_models)
     library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     able = ["ideas"] if library else []
-    if asked != "ideas" and not (asked is None and library):
+    able += ["agents"] if with_models else []
+    if "tuner" in asked.split("+") if asked is not None else with_models or not library:
         raise_troubles(check_marks(problem.editable_files))
         able += ["tuner"] if tuned_surfaces(problem, library) else []
     wanted = asked.split("+") if asked is not None else able or ["ideas", "tuner"]
@@ -47,6 +52,17 @@ def choose_researcher(problem: Problem, asked: str | None) -> str:
     if missing:
         raise ProblemError(problem.source, "", f"nothing to vary: {'; and '.join(map(_LACKS.__getitem__, missing))}")
     return "+".join(wanted)
+
+
+def _check_agents(asked: str | None, with_models: bool) -> None:
+    """Refuse agents without a model, and a model without agents."""
+    wanted = asked is not None and "agents" in asked.split("+")
+    if wanted and not with_models:
+        raise UserError("The researcher `agents` needs a language model: give --model PROVIDER:NAME.")
+    if with_models and asked is not None and not wanted:
+        raise UserError(
+            f"--model is for agents, and --researcher {asked} has none; ask for agents+tuner, or leave it out."
+        )
 
 
 _LACKS = {

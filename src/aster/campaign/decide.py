@@ -17,7 +17,7 @@ from aster.agents.protocol import Briefing
 from aster.archive import place, recluster, traits
 from aster.board import Board, ExperimentState
 from aster.campaign import assign
-from aster.campaign.budget import has_room, may_search, spent
+from aster.campaign.budget import gpus_spent, has_room, may_search, spent
 from aster.campaign.claims import Believes, artifact_of, next_claim, next_experiment, no_model
 from aster.campaign.step import Step
 from aster.domain import events as ev
@@ -60,7 +60,9 @@ def ready(board: Board) -> bool:
 
 
 def _slot_free(board: Board) -> bool:
-    return len(board.running) + len(board.waiting) < board.setup.slots
+    """Whether an attempt may begin. What must wait for GPU time that others may give back has no slot."""
+    under_way = len(board.running) + len(board.waiting)
+    return under_way < board.setup.slots and (not under_way or not gpus_spent(board))
 
 
 def must_end(board: Board, elapsed: float) -> str | None:
@@ -203,7 +205,7 @@ def _plan_known(
 def _plan_claim(step: Step) -> bool:
     board = step.board
     chosen, claim = next_experiment(board), board.open_claim()
-    if chosen is None or claim is None:
+    if chosen is None or claim is None or gpus_spent(board):
         return False
     candidate, seed = chosen
     kept = artifact_of(board, candidate) if claim.record.exact else None

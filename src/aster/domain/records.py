@@ -126,6 +126,8 @@ class Setup(Struct, frozen=True):
     """The language models that agents may use; none: no agents."""
     agents: int = 0
     """How many agents think side by side, at most."""
+    attempt_gpu_s: float = 0.0
+    """The most GPU seconds that one attempt may take, over its devices; 0 where it needs none."""
     one_shot: bool = False
     """Whether subagents answer once with edits, instead of working with tools."""
 
