@@ -24,6 +24,9 @@ SHOWN = 160
 BEFORE = 24
 """Of these, how many stand before that place."""
 
+FAULT = "a fault of Aster's: "
+"""How the reason of an assignment begins that ended by an error in its agent's own code."""
+
 
 class Departure(Struct, frozen=True):
     """The first place where an agent that is run again does something else than the record says.
@@ -173,6 +176,8 @@ class RecordedDesk:
         ended = self._record.ended
         if ended is None or ended.ending == "cancelled":
             raise _CutOff
+        if ended.reason.startswith(FAULT):
+            raise Unanswered(f"{what} is not in the record")  # it broke down before it wanted this
         if ended.ending == "failed" or (unanswered and ended.ending == "done"):
             raise Unanswered(ended.reason)
         raise Spent(ended.reason)
@@ -216,7 +221,7 @@ async def run_again(record: Record, runner: AgentRunner, board: Board, get_blob:
     except Unanswered as error:
         ending, reason = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a fault of an agent is recorded as its end, so it has to come again
-        ending, reason = "failed", f"a fault of Aster's: {type(error).__name__}: {error}"
+        ending, reason = "failed", f"{FAULT}{type(error).__name__}: {error}"
     return desk.unused() or _other_end(record, desk, ending, result, reason)
 
 
