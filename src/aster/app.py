@@ -89,7 +89,7 @@ def run(
         stack.enter_context(CampaignLock(folder))
         store = stack.enter_context(closing(SqliteStore(folder / LEDGER)))
         board, read = _read_board(store, folder)
-        problem = _problem_of(folder, board, store)
+        problem = problem_of(folder, board, store)
         around = look_around(problem, tell, begun=True)
         check_same(_opened(store).data, around.fingerprints, problem)
         walls = partial(_walls, folder, board, problem, around, sandbox, require_sandbox)
@@ -125,8 +125,8 @@ def _opened(store: Store) -> ev.CampaignOpened:
     return first.event
 
 
-def _problem_of(folder: Path, board: Board, store: Store) -> Problem:
-    """Return the problem as the campaign's snapshot has it, and where its data lies now."""
+def problem_of(folder: Path, board: Board, store: Store) -> Problem:
+    """Return a campaign's problem as its snapshot has it, and where its data lies now."""
     name, origin = board.setup.problem, _opened(store).origin
     place = Path(os.path.normpath(folder.resolve() / origin)) if origin else builtin_folder(name)
     return problem_from_files(unpack_tree(board.snapshot, store.get_blob), name, place, built_in=not origin)
