@@ -28,6 +28,7 @@ from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
+from aster.hiring import hire
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
@@ -107,7 +108,8 @@ def run(
             minds = make_minds(problem, board.setup.researcher, store.get_blob)
             parts = (board, store, executor, minds, make_job)
             position, shortage = began[-1].position, partial(_shortage, folder)
-            return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage)
+            crew = hire(board, store.get_blob, clock) if board.setup.models else None
+            return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage, crew=crew)
 
         with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
             drive(make_loop, interrupted)

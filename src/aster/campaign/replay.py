@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from aster.board import Board
-from aster.campaign.decide import Minds, Step, conclude, decide, must_end
+from aster.campaign.decide import Minds, conclude, decide, must_end
+from aster.campaign.step import Step
 from aster.domain import events as ev
 
 _OUTSIDE = (ev.CampaignOpened, ev.TermStarted, ev.AttemptStarted, ev.DecisionTaken)
