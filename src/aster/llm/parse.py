@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aster.domain.research import ROLES, ModelChoice, Price, Role
 from aster.errors import UserError
+from aster.llm.limits import Rates
 from aster.llm.prices import price_of
 
 PROVIDERS = (
@@ -33,10 +34,11 @@ def parse_model(text: str, base_url: str = "", prices: Mapping[str, Price] | Non
     Raises:
         UserError: it names none.
     """
-    rest, roles = text.strip(), ()
+    rest = text.strip()
+    roles: tuple[Role, ...] = ()
     head, equals, tail = rest.partition("=")
     if equals and ":" not in head:
-        rest, roles = tail, _roles(head, text)  # type: ignore[assignment]
+        rest, roles = tail, _roles(head, text)
     rest, star, weight = rest.partition("*")
     provider, colon, name = rest.partition(":")
     if not colon or not provider.strip() or not name.strip():
@@ -66,13 +68,17 @@ def parse_models(
     names = [choice.name for choice in pool]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"The model {name} is given twice: give it once, with all of its roles: planner,worker={name}.")
+            raise UserError(
+                f"The model {name} is given twice: give it once, with all of its roles: planner,worker={name}."
+            )
     for name in prices or {}:
         if name not in names:
             raise UserError(f"There is a price for {name}, which is none of the models: {', '.join(names) or 'none'}.")
     for role in ROLES if pool else ():
         if not any(not choice.roles or role in choice.roles for choice in pool):
-            raise UserError(f"No model is left for the {role}: give one without roles, or --model {role}=PROVIDER:NAME.")
+            raise UserError(
+                f"No model is left for the {role}: give one without roles, or --model {role}=PROVIDER:NAME."
+            )
     return pool
 
 
@@ -111,6 +117,38 @@ def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
     return prices
 
 
+def parse_rates(texts: Iterable[str]) -> dict[str, Rates]:
+    """Return limits by provider, from texts such as "anthropic=requests:50,tokens:40000,at-once:20".
+
+    Raises:
+        UserError: one is none, or a provider comes twice.
+    """
+    found: dict[str, Rates] = {}
+    for text in texts:
+        provider, _, rest = text.strip().partition("=")
+        given = dict(each.partition(":")[::2] for each in rest.split(","))
+        if provider not in PROVIDERS or provider in found or not given.keys() <= {"requests", "tokens", "at-once"}:
+            raise UserError(_no_limit(text))
+        try:
+            numbers = {name: float(value) for name, value in given.items()}
+        except ValueError:
+            raise UserError(_no_limit(text)) from None
+        if not all(1 <= number < math.inf for number in numbers.values()):
+            raise UserError(_no_limit(text))
+        at_once = numbers.get("at-once")
+        found[provider] = Rates(
+            numbers.get("requests"), numbers.get("tokens"), None if at_once is None else int(at_once)
+        )
+    return found
+
+
+def _no_limit(text: str) -> str:
+    return (
+        f"{text!r} does not say what a provider takes: write PROVIDER=requests:NUMBER,tokens:NUMBER,at-once:NUMBER "
+        "(any of the three; the first two a minute), each provider once, such as anthropic=requests:50,at-once:20."
+    )
+
+
 def checked_url(base_url: str) -> str:
     """Return a server's address without a slash at its end.
 
@@ -125,7 +163,9 @@ def checked_url(base_url: str) -> str:
     except ValueError:
         found = False
     if not found:
-        raise UserError(f"{base_url!r} is not a server's address: write --base-url http://localhost:8000/v1, for instance.")
+        raise UserError(
+            f"{base_url!r} is not a server's address: write --base-url http://localhost:8000/v1, for instance."
+        )
     if parts.username or parts.password:
         raise UserError("A server's address is recorded: set its key as OPENAI_API_KEY in the environment instead.")
     return base_url.rstrip("/")

@@ -15,8 +15,8 @@ NAMES = {"openai-chat": "openai", "openai-responses": "openai", "google-cloud": 
 def price_of(choice: ModelChoice, now: datetime | None = None) -> Price | None:
     """Return what a model's calls cost at most, or None if that is not known.
 
-    Where a price depends on the length of the prompt or the time of day, it is the dearest. A model at an address of its own
-    has no price: who runs it is not known.
+    Where a price depends on the length of the prompt or the time of day, it is the dearest. A model at an address of
+    its own has no price: who runs it is not known.
 
     Args:
         now: the time at which prices hold; None: this moment.

@@ -1,6 +1,8 @@
-"""How long to wait before a model is asked again."""
+"""How long an agent waits before it asks a model again. Pure."""
 
 from __future__ import annotations
+
+from aster.llm.protocol import ModelError, Refusal
 
 FIRST_S = 1.0
 LONGEST_S = 60.0
@@ -23,3 +25,8 @@ def wait_before(tries: int, draw: float, retry_after_s: float | None = None) -> 
     if retry_after_s is None:
         return wait * (0.5 + draw / 2)
     return min(max(0.0, retry_after_s), LONGEST_ASKED_S) + draw * wait / 2
+
+
+def pause_s(error: ModelError, tries: int, draw: float) -> float:
+    """Return the seconds to wait after an error, as `wait_before`."""
+    return wait_before(tries, draw, error.retry_after_s if isinstance(error, Refusal) else None)
