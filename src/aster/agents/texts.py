@@ -18,8 +18,8 @@ _WORD = re.compile(r"[A-Za-z_]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ENDINGS = ("ations", "ation", "ingly", "ings", "ing", "ies", "ers", "ed", "er", "es", "ly", "s", "e", "y")
 _COMMON = (
     " a an and are as at be been but by can do does for from had has have how if in instead into is it its may more "
-    "most no not of on one only or so such than that the their then there these they this to up was what when where which "
-    "while will with would try use using make should could "
+    "most no not of on one only or so such than that the their then there these they this to up was what when where "
+    "which while will with would try use using make should could "
 )
 
 
