@@ -61,7 +61,7 @@ class _Filter:
 
     def __init__(self, desk: Desk, instructions: str) -> None:
         self._desk, self._instructions = desk, instructions
-        self._rounds = 0
+        self._rounds = self._reviewed = 0
         self._warned = False
         self.accepted: list[Draft] = []
         self.vetoed: list[Veto] = []
@@ -108,7 +108,8 @@ class _Filter:
             Veto(draft, "history", why) for draft, why in zip(drafts, judged.tried, strict=True) if why is not None
         ]
         if left:
-            reasons = await review(self._desk, self._instructions, judged.brief, len(left), self._rounds)
+            self._reviewed += 1
+            reasons = await review(self._desk, self._instructions, judged.brief, len(left), self._reviewed)
             for draft, why in zip(left, reasons, strict=True):
                 if why is None:
                     self.accepted.append(draft)
