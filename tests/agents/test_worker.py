@@ -56,7 +56,7 @@ def run(
 def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() -> None:
     of, walk = started()
     found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("", "It is another surface.")])
-    anneal, polish = Draft(**ANNEAL), Draft(**POLISH)
+    anneal, polish = (Draft(each["change"], each["text"]) for each in (ANNEAL, POLISH))
     assert found == Handoff(
         "Looked around.", "The walk stalls.", "None.", (anneal,), (Veto(polish, "critic", "It is another surface."),)
     )
