@@ -68,6 +68,22 @@ class Workspace:
         """
         return self._text(self._find(path))
 
+    def text_before(self, path: str) -> str:
+        """Return a file of the parent as text with plain line ends.
+
+        Raises:
+            Misuse: the parent has no such file, or it is no text.
+        """
+        known = next((each for each in self.names_for(path) if each in self._parent), None)
+        if known is None:
+            raise Misuse(f"The parent has no file {path[:200]!r}{nearest(path, self._parent)}.")
+        return _decoded(known, self._parent[known])
+
+    def names_for(self, path: str) -> tuple[str, str]:
+        """Return the paths that a name may mean: itself, and itself below the solution's folder."""
+        path = path.strip().removeprefix("./")
+        return path, f"{self._root}/{path}"
+
     def listing(self) -> Iterator[Entry]:
         """Yield every file, by path."""
         for path, data in self.readable().items():
@@ -137,7 +153,7 @@ class Workspace:
         Raises:
             Misuse: it was not changed.
         """
-        named = next((each for each in (path, f"{self._root}/{path}") if each in self._changes), None)
+        named = next((each for each in self.names_for(path) if each in self._changes), None)
         if named is None:
             raise Misuse(f"{path[:200]} was not changed. Changed files: {', '.join(self.changed) or 'none'}.")
         del self._changes[named]
@@ -146,8 +162,7 @@ class Workspace:
 
     def _find(self, path: str, new: bool = False) -> str:
         """Return a path as it is known; a name below the solution's folder is taken as such."""
-        path = path.strip().removeprefix("./")
-        below = f"{self._root}/{path}"
+        path, below = self.names_for(path)
         known = self.readable()
         if path in known:
             return path
@@ -158,10 +173,7 @@ class Workspace:
         raise Misuse(f"There is no file {path[:200]!r}{nearest(path, known)}. Use list_files to see what there is.")
 
     def _text(self, path: str) -> str:
-        try:
-            return _plain(self.readable()[path].decode("utf-8"))
-        except UnicodeDecodeError:
-            raise Misuse(f"{path} is not UTF-8 text, so it cannot be read or edited here.") from None
+        return _decoded(path, self.readable()[path])
 
     def _put(self, path: str, text: str) -> None:
         before = self.readable().get(path, b"")
@@ -207,6 +219,13 @@ def diff_of(path: str, before: bytes, after: bytes) -> str:
     old, new = (_plain(data.decode("utf-8", "replace")).splitlines(keepends=True) for data in (before, after))
     lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _decoded(path: str, data: bytes) -> str:
+    try:
+        return _plain(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Misuse(f"{path} is not UTF-8 text, so it cannot be read or edited here.") from None
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,212 @@
+"""A subagent's experiments and checks: asked for, waited for, and told in words with what they are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from aster.agents.converse import Misuse, Place
+from aster.agents.protocol import Desk, Granted, Spent
+from aster.agents.quoting import bounded, in_line, plain, quoted
+from aster.archive import traits
+from aster.board import Board
+from aster.domain.ids import tree_id
+from aster.domain.records import Cancelled, Candidate, Measured, Outcome
+from aster.domain.research import Ask
+from aster.domain.trees import pack_tree
+from aster.evidence.findings import noise, trouble
+
+LOG_FINE, LOG_TROUBLE = 1_500, 4_000
+"""Characters of the log that are shown of a measured experiment, and of one that went wrong."""
+
+MOST_CHECKS = 24
+"""Checks that an assignment may ask for."""
+
+
+class Ran(NamedTuple):
+    """An experiment that has run: what was changed, what came of it in one line, and all that the agent is told."""
+
+    experiment: str
+    candidate: str
+    change: str
+    summary: str
+    text: str
+
+
+class Report(Struct, frozen=True):
+    """What the board says of an experiment: a line, and all of it."""
+
+    summary: str
+    text: str
+
+
+class Laboratory:
+    """Asks for experiments on versions of the parent.
+
+    Args:
+        parent: what versions are compared with.
+        baseline: the problem's own editable files, for the shape of diffs.
+        checks: whether the problem has cheap stages.
+
+    Attributes:
+        ran: the experiments that have run, oldest first.
+    """
+
+    def __init__(self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool) -> None:
+        self._desk, self._parent, self._baseline, self._checks = desk, parent, baseline, checks
+        self._used = self._checked = 0
+        self._check_texts: dict[str, str] = {}
+        self.ran: list[Ran] = []
+
+    @property
+    def left(self) -> int:
+        """How many experiments the assignment has left."""
+        return self._desk.assignment.allowance.experiments - self._used
+
+    async def measure(self, files: Mapping[str, bytes], change: str, why: str, place: Place) -> Ran:
+        """Run an experiment on editable files; one that was run before is answered again.
+
+        Raises:
+            Misuse: nothing differs from the parent, there are no experiments left, or it was refused.
+        """
+        candidate = self._changed(files)
+        before = next((ran for ran in self.ran if ran.candidate == candidate), None)
+        if before is not None:
+            return before._replace(text=f"You have measured exactly this before.\n{before.text}")
+        if self.left <= 0:
+            raise Misuse("You have no experiments left.")
+        self._used += 1  # before it is waited for: others may be asked for beside it
+        granted = await self._ask(files, candidate, change, why, place, quick=False)
+        if granted.experiment is None or granted.known:
+            self._used -= 1
+        experiment, outcome = _granted(granted)
+        report = await self._tell(experiment, outcome, candidate, place)
+        head = "It had been run before, by somebody else, and cost you nothing.\n" if granted.known else ""
+        text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
+        self.ran.append(Ran(experiment, candidate, change, report.summary, text))
+        return self.ran[-1]
+
+    async def check(self, files: Mapping[str, bytes], place: Place) -> str:
+        """Run the cheap stages on editable files and return what they came to, in words.
+
+        Raises:
+            Misuse: nothing differs from the parent, too many were asked for, or it was refused.
+        """
+        if not self._checks:
+            return "The syntax is fine. This problem has no cheap stages, so only an experiment tells more."
+        candidate = self._changed(files)
+        if candidate in self._check_texts:
+            return self._check_texts[candidate]
+        if self._checked >= MOST_CHECKS:
+            raise Misuse(f"You have asked for {MOST_CHECKS} checks; that is the most.")
+        self._checked += 1
+        _, outcome = _granted(await self._ask(files, candidate, "check", "", place, quick=True))
+        if isinstance(outcome.result, Measured):
+            text = f"The check passed in {outcome.usage.wall_s:.1f} s. It gives no score."
+        else:
+            text = f"The check did not pass: {in_line(trouble_of(outcome, None), 600)}"
+        self._check_texts[candidate] = text + self._log(outcome)
+        return self._check_texts[candidate]
+
+    def _changed(self, files: Mapping[str, bytes]) -> str:
+        candidate = tree_id(files)
+        if candidate == self._parent.id:
+            raise Misuse("Nothing differs from the parent yet: change something first.")
+        return candidate
+
+    async def _ask(
+        self, files: Mapping[str, bytes], candidate: str, change: str, why: str, place: Place, *, quick: bool
+    ) -> Granted:
+        tree, blobs = pack_tree(files)
+        ask = Ask(
+            # By its place, not by a count: experiments that are asked for side by side come in any order.
+            id=f"{self._desk.assignment.id}.{100 * place.turn + place.call}",
+            assignment=self._desk.assignment.id,
+            candidate=candidate,
+            tree=tree,
+            parent=self._parent.id,
+            change=change,
+            text=why,
+            traits=traits(self._baseline, files),
+            quick=quick,
+        )
+        try:
+            return await self._desk.experiment(ask, blobs)
+        except Spent as spent:
+            return Granted(reason=str(spent))
+
+    async def _tell(self, experiment: str, outcome: Outcome, candidate: str, place: Place) -> Report:
+        async def make() -> str:
+            told = tell(self._desk.look(), experiment, outcome, candidate, self._parent.id)
+            return f"{told.summary}\n{told.text}"
+
+        summary, _, text = (await self._desk.step(place.agent, place.turn, place.call, make)).partition("\n")
+        return Report(summary, text)
+
+    def _log(self, outcome: Outcome) -> str:
+        most = LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE
+        log = self._desk.log_of(outcome)
+        return "\n" + quoted(log.rstrip(), "The end of its log", most, from_end=True) if log.strip() else ""
+
+
+def _granted(granted: Granted) -> tuple[str, Outcome]:
+    """Return an experiment and its outcome.
+
+    Raises:
+        Misuse: it was refused.
+    """
+    if granted.experiment is None or granted.outcome is None:
+        raise Misuse(f"It was not run: {bounded(granted.reason, 300) or 'no reason was given'}.")
+    return granted.experiment, granted.outcome
+
+
+def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent: str) -> Report:
+    """Return what an experiment came to, held against its parent and the noise."""
+    head = f"Experiment {experiment} of candidate {candidate}"
+    infeasible = isinstance(outcome.result, Measured) and board.setup.infeasible(outcome.result.metrics)
+    if not isinstance(outcome.result, Measured) or infeasible:
+        why = in_line(trouble_of(outcome, board), 800)
+        return Report(f"no score: {why}", f"{head} has no score: {why}")
+    objective, metrics = board.setup.objective, outcome.result.metrics
+    value = metrics[objective.metric]
+    compared, word = _compared(board, candidate, parent, value)
+    others = ", ".join(f"{name} {number:.7g}" for name, number in metrics.items() if name != objective.metric)
+    lines = [
+        f"{head}: {objective.metric} {value:.7g}.",
+        compared,
+        *([f"Beside it: {bounded(others, 600)}."] if others else []),
+        f"It took {outcome.usage.wall_s:.1f} s.",
+    ]
+    return Report(f"{objective.metric} {value:.7g}, {word}", "\n".join(lines))
+
+
+def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[str, str]:
+    """Return how a score compares with the parent's, in sentences and in a few words."""
+    objective, score = board.setup.objective, board.score(parent)
+    if score is None:
+        return f"The parent {parent} has no score to compare it with.", "not compared"
+    gain, seeds = board.gain(candidate, parent) or (objective.gain(value, score.mean), 1)
+    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / seeds))
+    if gain > least:
+        word = "a gain" if objective.exact else "a gain beyond the noise"
+    elif gain < -least:
+        word = "a loss" if objective.exact else "a loss beyond the noise"
+    else:
+        word = "a tie" if objective.exact else "nothing that can be told from the noise"
+    bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
+    sentence = f"The parent {parent} has {score.mean:.7g}: {_signed(gain)} against it, {word}.{bound}"
+    return sentence, f"{_signed(gain)} against its parent, {word}"
+
+
+def _signed(gain: float) -> str:
+    return f"a gain of {gain:.3g}" if gain > 0 else f"a loss of {-gain:.3g}" if gain < 0 else "no difference"
+
+
+def trouble_of(outcome: Outcome, board: Board | None) -> str:
+    """Return in words why an outcome has no score. The words may be the candidate's own."""
+    if isinstance(outcome.result, Cancelled):
+        return plain(outcome.result.reason)
+    return plain(trouble(outcome.result, board.setup if board is not None else None))

@@ -1,0 +1,251 @@
+"""The subagent: carries out one hypothesis in a workspace of its own, measures it, and says what was learnt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from aster.agents.converse import Misuse, OutOfTurns, Place, Submit, Tool, converse
+from aster.agents.guard import Guard
+from aster.agents.measuring import Laboratory
+from aster.agents.protocol import Desk
+from aster.agents.quoting import bounded, quoted
+from aster.agents.tools import Nothing, file_tools, listed
+from aster.agents.workspace import Workspace
+from aster.domain.records import Candidate
+from aster.domain.research import Note
+from aster.evidence.backing import unbacked
+from aster.problems.problem import Problem
+
+MAX_OUTPUT = 16_384
+"""Tokens of one answer: a whole file, and what the model thinks before it writes it."""
+
+SHOWN_AT_FIRST = 16_000
+"""Characters of the surface's files that the first message holds."""
+
+MOST_NOTES = 12
+
+
+class Start(Struct, frozen=True):
+    """Where an assignment begins, as the board tells it.
+
+    Attributes:
+        paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
+        change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
+    """
+
+    parent: Candidate
+    paths: tuple[str, ...]
+    change: str
+    text: str
+    other: Candidate | None = None
+
+
+class Experimenting(BaseModel):
+    change: str = Field(max_length=200, description="what you changed, in a few words: the candidate's name")
+    why: str = Field(default="", max_length=2000, description="what this experiment is to show")
+
+
+class Noting(BaseModel):
+    text: str = Field(max_length=600, description="what you want to keep")
+
+
+class Finishing(BaseModel):
+    finding: str = Field(
+        min_length=20, max_length=4000, description="what was learnt, and why it is so, in words and measured numbers"
+    )
+    dead_end: bool = Field(default=False, description="this does not work and should not be tried again as it was")
+    evidence: list[str] = Field(default=[], max_length=32, description="ids of the experiments that it rests on")
+    concerns: str = Field(default="", max_length=2000, description="what is doubtful, and what the next one should try")
+
+
+class Subagent:
+    """Carries out the assignments of subagents, one tool call at a time.
+
+    Args:
+        problem: the campaign's.
+        checks: whether it has cheap stages.
+    """
+
+    def __init__(self, problem: Problem, *, checks: bool) -> None:
+        self._problem, self._checks = problem, checks
+
+    async def __call__(self, desk: Desk) -> Note:
+        """Work until there is a finding; see `AgentRunner`."""
+        start = await starting(desk)
+        work = workspace_of(self._problem, desk, start)
+        laboratory = Laboratory(desk, start.parent, self._problem.editable_files, checks=self._checks)
+        bench = _Session(desk, work, laboratory, start, strict=runs_our_python(self._problem))
+        other = desk.files(start.other) if start.other is not None else None
+        allowance = desk.assignment.allowance
+        try:
+            done = await converse(
+                desk,
+                desk.assignment.id,
+                "subagent",
+                desk.instructions,
+                f"{desk.brief}\n\n{opening(work, SHOWN_AT_FIRST)}",
+                [*file_tools(desk, work, other), *bench.tools()],
+                Submit("finish", "End your work and hand over what was learnt.", Finishing, bench.check_finding),
+                most_turns=max(1, allowance.requests * 5 // 6),  # the rest is for calls that have to be made again
+                max_output=MAX_OUTPUT,
+            )
+        except OutOfTurns:
+            return bench.note_without_finding()
+        return bench.note(done)
+
+
+class _Session:
+    """What a subagent does beside working on files: check, experiment, note, finish."""
+
+    def __init__(self, desk: Desk, work: Workspace, laboratory: Laboratory, start: Start, *, strict: bool) -> None:
+        self._desk, self._work, self._lab, self._start, self._strict = desk, work, laboratory, start, strict
+        self._notes: list[str] = []
+        self._asked_back: set[str] = set()
+        self._unbacked: tuple[str, ...] = ()
+
+    def tools(self) -> list[Tool[Any]]:
+        """Return the tools."""
+        return [
+            Tool(
+                "check", "Check the syntax and run the problem's cheap stages, where it has some.", Nothing, self._check
+            ),
+            Tool(
+                "run_experiment",
+                "Measure your version as it is now: score, gain on the parent, the end of the log. Uses up one of your "
+                "experiments, unless the same version was measured before.",
+                Experimenting,
+                self._experiment,
+            ),
+            Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
+        ]
+
+    async def check_finding(self, args: Finishing, place: Place) -> None:
+        """Send a finding back, once for each reason, where its author should look again.
+
+        Raises:
+            Misuse: it names experiments that do not exist; or see above.
+        """
+        evidence = self._evidence(args)
+        if not evidence and args.dead_end:
+            raise Misuse("A dead end needs an experiment as evidence; without one, finish with dead_end false.")
+        if not evidence and not args.concerns and self._lab.left > 0:
+            self._ask_back(
+                "no experiment", "You have run no experiment. Run one, or say in `concerns` why none is worth it."
+            )
+        own = {ran.experiment for ran in self._lab.ran}
+
+        async def make() -> str:
+            board = self._desk.look()
+            strange = [each for each in evidence if each not in own and each not in board.experiments]
+            given = (self._start.change, self._start.text, self._work.diff())
+            numbers = unbacked(board, self._whole(args), evidence, given)
+            return msgspec.json.encode((strange, numbers)).decode()
+
+        recorded = await self._desk.step(place.agent, place.turn, place.call, make)
+        strange, self._unbacked = msgspec.json.decode(recorded, type=tuple[list[str], tuple[str, ...]])
+        if strange:
+            raise Misuse(f"There are no experiments {', '.join(strange)[:300]}. Yours are: {', '.join(own) or 'none'}.")
+        if self._unbacked:
+            self._ask_back(
+                "numbers",
+                f"No experiment in evidence gave these numbers: {', '.join(self._unbacked)}. Correct them, leave them "
+                "out, or name the experiments that gave them. What is not backed is marked, and nobody is told of it.",
+            )
+
+    def note(self, done: Finishing) -> Note:
+        """Return what is handed back."""
+        return Note(self._whole(done), self._evidence(done), done.dead_end, self._unbacked, done.concerns)
+
+    def note_without_finding(self) -> Note:
+        """Return what is handed back where the model never finished: what was measured."""
+        ran = "; ".join(f"{bounded(each.change, 100)}: {each.summary}" for each in self._lab.ran) or "nothing"
+        text = "\n".join([f"Ended without a finding. What was measured: {ran}.", *self._notes])
+        return Note(text, tuple(each.experiment for each in self._lab.ran), concerns="the subagent did not finish")
+
+    async def _check(self, _args: Nothing, place: Place) -> str:
+        self._refuse_broken()
+        return await self._lab.check(self._work.files(), place)
+
+    async def _experiment(self, args: Experimenting, place: Place) -> str:
+        self._refuse_broken()
+        return (await self._lab.measure(self._work.files(), args.change, args.why, place)).text
+
+    async def _note(self, args: Noting, _place: Place) -> str:
+        if len(self._notes) >= MOST_NOTES:
+            raise Misuse(f"You have {MOST_NOTES} notes; that is the most.")
+        self._notes.append(args.text)
+        return "Kept."
+
+    def _refuse_broken(self) -> None:
+        troubles = self._work.troubles() if self._strict else []
+        if troubles:
+            raise Misuse("The syntax is wrong: " + bounded("; ".join(troubles), 1000))
+
+    def _evidence(self, args: Finishing) -> tuple[str, ...]:
+        """Return the experiments named, or all of its own where none is."""
+        return tuple(dict.fromkeys(args.evidence)) or tuple(each.experiment for each in self._lab.ran)
+
+    def _whole(self, args: Finishing) -> str:
+        return "\n".join([args.finding.strip(), *self._notes])
+
+    def _ask_back(self, reason: str, text: str) -> None:
+        if reason not in self._asked_back:
+            self._asked_back.add(reason)
+            raise Misuse(text + " Or call finish again as it is.")
+
+
+async def starting(desk: Desk) -> Start:
+    """Return where the desk's assignment begins."""
+
+    async def make() -> str:
+        board, assignment = desk.look(), desk.assignment
+        assert assignment.hypothesis is not None, "a subagent has a hypothesis"
+        hypothesis = board.hypotheses[assignment.hypothesis]
+        start = Start(
+            parent=board.candidates[assignment.parent or hypothesis.parent],
+            paths=board.directions[hypothesis.direction].record.paths,
+            change=hypothesis.change,
+            text=hypothesis.text,
+            other=board.candidates[assignment.other] if assignment.other is not None else None,
+        )
+        return msgspec.json.encode(start).decode()
+
+    return msgspec.json.decode(await desk.step(desk.assignment.id, 0, 0, make), type=Start)
+
+
+def workspace_of(problem: Problem, desk: Desk, start: Start) -> Workspace:
+    """Return a fresh workspace over the parent's files. What is hidden from candidates is not in it."""
+    solution = problem.spec.solution
+    statement = problem.spec.problem.statement
+    fixed = {**problem.frozen_solution_files}
+    if statement not in problem.editable_files:
+        fixed[statement] = problem.files[statement]
+    return Workspace(
+        desk.files(start.parent), fixed, Guard(problem.editable, solution.root, start.paths), solution.root
+    )
+
+
+def runs_our_python(problem: Problem) -> bool:
+    """Whether candidates run under the Python that runs Aster, so that what is wrong here is wrong there."""
+    environment = problem.spec.environment
+    return environment.python is None and environment.requirements is None and environment.interpreter is None
+
+
+def opening(work: Workspace, most: int) -> str:
+    """Return the files, and those of the surface in full as far as `most` characters go."""
+    parts = [f"## Files\n\n{listed(work)}"]
+    for path in work.files():
+        if work.guard.reach(path) not in ("all", "parts"):
+            continue
+        try:
+            text = work.text(path)
+        except Misuse:
+            continue  # it is no text, so it cannot be shown
+        if len(text) <= most:
+            most -= len(text)
+            parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
+    return "\n\n".join(parts)
