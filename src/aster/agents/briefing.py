@@ -9,6 +9,7 @@ from msgspec import Struct
 from aster.agents import tellings as tell
 from aster.agents.briefs import planner_brief, subagent_brief, worker_brief
 from aster.agents.combining import combined
+from aster.agents.critic import BOUNDARY
 from aster.agents.outline import outline
 from aster.agents.prompts import (
     CriticPrompt,
@@ -20,13 +21,11 @@ from aster.agents.prompts import (
     fill,
 )
 from aster.agents.surfaces import paths_of, why_not
+from aster.agents.worker import MOST_DRAFTS
 from aster.board import Board
 from aster.domain.records import Candidate, Setup
 from aster.domain.research import Assignment, DirectionDraft, Role
 from aster.problems.problem import Problem
-
-MOST_DRAFTS = 6
-"""Hypotheses that a worker may hand over at once."""
 
 OUTLINE_TOKENS = 4_000
 STATEMENT_CHARS = 30_000
@@ -55,10 +54,16 @@ class CampaignBriefing:
         self._instructions: dict[tuple[Role, bool], str] = {}
 
     def instructions(self, board: Board, role: Role) -> str:
-        """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role."""
+        """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role.
+
+        A worker's has its critic's behind it.
+        """
         key = role, board.setup.one_shot
         if key not in self._instructions:
-            self._instructions[key] = fill(self._prompt(board.setup, role))
+            text = fill(self._prompt(board.setup, role))
+            if role == "worker":
+                text += BOUNDARY + fill(self._prompt(board.setup, "critic"))
+            self._instructions[key] = text
         return self._instructions[key]
 
     def brief(self, board: Board, assignment: Assignment) -> str:

@@ -55,8 +55,7 @@ def _entries(tree: ast.Module) -> Iterator[str]:
             yield f"`{_short(ast.unparse(node))}`"
     for name, node in _walk(tree.body, ""):
         said = ast.get_docstring(node)
-        is_class = isinstance(node, ast.ClassDef)
-        shown = f"class {name}" if is_class else f"{name}({_short(ast.unparse(node.args), 60)})"
+        shown = f"class {name}" if isinstance(node, ast.ClassDef) else f"{name}({_short(ast.unparse(node.args), 60)})"
         yield f"`{shown}`" + (f": {_first_line(said)}" if said else "")
 
 

@@ -22,10 +22,7 @@ def paths_of(problem: Problem, draft: DirectionDraft) -> tuple[str, ...]:
     Paths are "FILE" or "FILE::DEFINITION", relative to the problem folder; the problem's may be globs of files.
     """
     own = problem.spec.solution.surfaces.get(draft.surface)
-    if own is None:
-        return tuple(dict.fromkeys(draft.paths))
-    root = problem.spec.solution.root + "/"
-    return tuple(entry if entry.startswith(root) else root + entry for entry in own)
+    return tuple(dict.fromkeys(draft.paths if own is None else own))
 
 
 def why_not(problem: Problem, files: Mapping[str, bytes], board: Board, draft: DirectionDraft) -> str | None:

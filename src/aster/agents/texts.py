@@ -16,73 +16,10 @@ FEW_WORDS = 12
 
 _WORD = re.compile(r"[A-Za-z_]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ENDINGS = ("ations", "ation", "ingly", "ings", "ing", "ies", "ers", "ed", "er", "es", "ly", "s", "e", "y")
-_COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "if",
-        "in",
-        "instead",
-        "into",
-        "is",
-        "it",
-        "its",
-        "may",
-        "more",
-        "most",
-        "no",
-        "not",
-        "of",
-        "on",
-        "one",
-        "only",
-        "or",
-        "so",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "up",
-        "was",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "will",
-        "with",
-        "would",
-        "try",
-        "use",
-        "using",
-        "make",
-        "should",
-        "could",
-    ]
+_COMMON = (
+    " a an and are as at be been but by can do does for from had has have how if in instead into is it its may more "
+    "most no not of on one only or so such than that the their then there these they this to up was what when where "
+    "which while will with would try use using make should could "
 )
 
 
@@ -92,7 +29,7 @@ def words_of(text: str) -> frozenset[str]:
     Names are taken apart: "coarse_to_fine" and "coarseToFine" are three words. Numbers are kept as they are.
     """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " ")
-    found = (_stem(word) for word in _WORD.findall(spaced.lower()) if word not in _COMMON)
+    found = (_stem(word) for word in _WORD.findall(spaced.lower()) if f" {word} " not in _COMMON)
     return frozenset(map(intern, found))
 
 

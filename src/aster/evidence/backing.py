@@ -19,7 +19,7 @@ FREE = 10
 """Whole numbers up to this count things, unless they are said of a measurement."""
 
 _NUMBER = re.compile(
-    r"(?<![\w.#/-])(?P<sign>[+\-−±]?)(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d*|\.\d+|\d+)"
+    r"(?<![\w.#/-])(?P<sign>[+\-−±]?)(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)"
     r"(?P<power>[eE][+\-−]?\d+)?(?P<unit>\s?%|\s?[x×](?!\w)|\s?percent\b)?(?![\w]*::)(?!\w)"
 )
 _MEASURED = re.compile(

@@ -1,0 +1,162 @@
+"""The planner: reads where the campaign stands, and hands back a plan."""
+
+from __future__ import annotations
+
+import msgspec
+from pydantic import BaseModel, Field, FiniteFloat
+
+from aster.agents.converse import Misuse, Place, Submit, converse
+from aster.agents.drafts import Hypothesis, unknown_parents
+from aster.agents.protocol import Desk
+from aster.agents.quoting import in_line
+from aster.agents.reading import no_candidate, reading_tools
+from aster.board import Board
+from aster.domain.research import Combination, DirectionDraft, Plan
+
+MOST_TURNS = 16
+MAX_OUTPUT = 8192
+
+
+class NewDirection(BaseModel):
+    """A direction to open."""
+
+    surface: str = Field(min_length=1, max_length=80, description="the part of the code that it is about")
+    paths: list[str] = Field(
+        default=[], max_length=40, description="FILE or FILE::DEFINITION on the surface; empty: as the problem says"
+    )
+    rationale: str = Field(min_length=20, max_length=1500, description="why it should lead somewhere")
+    success: str = Field(max_length=600, description="what would count as success")
+    novelty: str = Field(default="", max_length=600, description="what sets it apart from all that was tried")
+    expected_gain: FiniteFloat | None = Field(default=None, description="in the metric's units, a positive number")
+    experiments: int | None = Field(default=None, ge=1, le=100_000, description="about how many it will take")
+    hypotheses: list[Hypothesis] = Field(default=[], max_length=6, description="its first hypotheses, two to four")
+
+    def draft(self) -> DirectionDraft:
+        """Return it as a record."""
+        return DirectionDraft(
+            surface=" ".join(self.surface.split()),
+            rationale=self.rationale.strip(),
+            paths=tuple(path.strip() for path in self.paths),
+            success=self.success.strip(),
+            novelty=self.novelty.strip(),
+            expected=self.expected_gain,
+            experiments=self.experiments,
+            drafts=tuple(each.draft() for each in self.hypotheses),
+        )
+
+
+class Funding(BaseModel):
+    """How much a direction is to get."""
+
+    direction: str
+    weight: float = Field(ge=0.1, le=10, description="relative to 1")
+
+
+class Retirement(BaseModel):
+    """A direction to end."""
+
+    direction: str
+    reason: str = Field(min_length=3, max_length=400)
+
+
+class Merger(BaseModel):
+    """Two directions that are about the same thing."""
+
+    ends: str = Field(description="the direction that ends")
+    into: str = Field(description="the direction that takes over its hypotheses")
+
+
+class Pair(BaseModel):
+    """Two candidates to combine."""
+
+    first: str = Field(description="a candidate's id")
+    second: str = Field(description="the id of one of another direction, whose change is brought in")
+    why: str = Field(max_length=600)
+
+
+class PlanArguments(BaseModel):
+    """Arguments of submit_plan."""
+
+    open: list[NewDirection] = Field(default=[], max_length=8)
+    fund: list[Funding] = Field(default=[], max_length=40, description="directions that are to get more or less")
+    retire: list[Retirement] = Field(default=[], max_length=40)
+    merge: list[Merger] = Field(default=[], max_length=20)
+    combine: list[Pair] = Field(default=[], max_length=8, description="changes that gained apart and may add up")
+    note: str = Field(default="", max_length=2000, description="what you conclude, and what you wait for")
+
+    def plan(self) -> Plan:
+        """Return it as a record."""
+        return Plan(
+            open=tuple(each.draft() for each in self.open),
+            fund={each.direction: each.weight for each in self.fund},
+            retire={each.direction: each.reason for each in self.retire},
+            merge=tuple((each.ends, each.into) for each in self.merge),
+            combine=tuple(Combination(each.first, each.second, each.why) for each in self.combine),
+            note=self.note.strip(),
+        )
+
+
+async def run_planner(desk: Desk) -> Plan:
+    """Carry out a planner's assignment.
+
+    Raises:
+        Spent, Unanswered: it came to no plan.
+    """
+
+    async def check(args: PlanArguments, place: Place) -> None:
+        async def judge() -> str:
+            return msgspec.json.encode(troubles_of(desk.look(), args.plan())).decode()
+
+        troubles = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=list[str])
+        if troubles:
+            raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in troubles[:12]))
+
+    assignment = desk.assignment
+    submit = Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check)
+    turns = max(1, min(MOST_TURNS, assignment.allowance.requests))
+    found = await converse(
+        desk,
+        assignment.id,
+        "planner",
+        desk.instructions,
+        desk.brief,
+        reading_tools(desk),
+        submit,
+        most_turns=turns,
+        max_output=MAX_OUTPUT,
+    )
+    return found.plan()
+
+
+def troubles_of(board: Board, plan: Plan) -> list[str]:
+    """Return what in a plan names things that there are not, in words."""
+    named = [*plan.fund, *plan.retire, *(each for pair in plan.merge for each in pair)]
+    found = [_no_direction(board, name) for name in named if not _is_open(board, name)]
+    found += [f"{ends} cannot take over its own hypotheses" for ends, into in plan.merge if ends == into]
+    for pair in plan.combine:
+        found += _pair(board, pair)
+    for opened in plan.open:
+        found += unknown_parents(board, opened.drafts)
+    surfaces = [each.surface.lower() for each in plan.open]
+    found += [f"surface {in_line(each)} is opened twice" for each in {s for s in surfaces if surfaces.count(s) > 1}]
+    return found
+
+
+def _is_open(board: Board, direction: str) -> bool:
+    return direction in board.research.lines and board.directions[direction].retired is None
+
+
+def _no_direction(board: Board, name: str) -> str:
+    known = [each for each in board.research.lines if _is_open(board, each)]
+    return f"{in_line(name, 60)} is no open direction of agents; these are: {', '.join(known) or 'none'}"
+
+
+def _pair(board: Board, pair: Combination) -> list[str]:
+    missing = [no_candidate(each) for each in (pair.first, pair.second) if each not in board.candidates]
+    if missing:
+        return missing
+    if pair.first == pair.second or board.baseline in (pair.first, pair.second):
+        return ["combine two different candidates, neither of them the baseline"]
+    return [
+        f"{each} has no score; combine what was measured" for each in (pair.first, pair.second) if not board.score(each)
+    ]

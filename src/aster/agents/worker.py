@@ -1,0 +1,192 @@
+"""The worker: turns what is known of one direction into hypotheses, and folds what came back into a handoff."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import Struct
+from pydantic import BaseModel, Field
+
+from aster.agents.converse import Misuse, Place, Submit, converse
+from aster.agents.critic import BOUNDARY, MOST_TURNS, critic_brief, review
+from aster.agents.drafts import Hypothesis, unknown_parents
+from aster.agents.memory import memories_of
+from aster.agents.protocol import Desk
+from aster.agents.quoting import in_line
+from aster.agents.reading import reading_tools
+from aster.agents.similar import repeats_one_of, tried_before
+from aster.board import Board
+from aster.domain.research import Draft, Handoff, Veto
+from aster.evidence.backing import MOST_EVIDENCE, unbacked
+
+MOST_DRAFTS = 6
+"""Hypotheses that are handed over at once."""
+
+MOST_ROUNDS = 2
+"""How often hypotheses are judged in one assignment: once more where none was left."""
+
+MAX_OUTPUT = 8192
+LEFT_OUT = "(Left out: sentences with numbers that no experiment gave.)"
+
+
+class HandoffArguments(BaseModel):
+    """Arguments of submit_handoff."""
+
+    done: str = Field(max_length=1500, description="what was done since the last handoff")
+    learnt: str = Field(max_length=2000, description="what was learnt; numbers only as they were measured")
+    concerns: str = Field(max_length=1500, description="what is doubtful, and what others should know")
+    hypotheses: list[Hypothesis] = Field(default=[], max_length=MOST_DRAFTS, description="what to try next")
+    retire: str = Field(default="", max_length=400, description="why the direction should end; empty: it goes on")
+
+
+class Judged(Struct, frozen=True):
+    """What the board says of a handoff, as it is recorded.
+
+    Attributes:
+        troubles: why it cannot be taken as it is.
+        tried: for each hypothesis, why it is turned down for what was tried, or None.
+        brief: what the critic is told of the others.
+        unbacked: numbers in the text that no experiment gave.
+    """
+
+    troubles: tuple[str, ...]
+    tried: tuple[str | None, ...]
+    brief: str
+    unbacked: tuple[str, ...]
+
+
+class _Filter:
+    """Judges what a worker submits: by history, then by the critic. Remembers what got through, and what did not."""
+
+    def __init__(self, desk: Desk, instructions: str) -> None:
+        self._desk, self._instructions = desk, instructions
+        self._rounds = self._reviewed = 0
+        self._warned = False
+        self.accepted: list[Draft] = []
+        self.vetoed: list[Veto] = []
+        self.unbacked: tuple[str, ...] = ()
+
+    async def check(self, args: HandoffArguments, place: Place) -> None:
+        drafts = [each.draft() for each in args.hypotheses]
+        judged = await self._judge(args, drafts, place)
+        if judged.troubles:
+            raise Misuse("The handoff cannot be taken:\n" + "\n".join(f"- {each}" for each in judged.troubles))
+        self.unbacked = judged.unbacked
+        if judged.unbacked and not self._warned:
+            self._warned = True
+            numbers = ", ".join(judged.unbacked[:8])
+            raise Misuse(
+                f"No experiment of this direction gave these numbers: {numbers}. Say what was measured, as it was "
+                "measured, or leave the numbers out, and submit again; sentences that keep them will be left out."
+            )
+        self._rounds += 1
+        fresh = await self._sort(drafts, judged)
+        if drafts and not (self.accepted or args.retire) and self._rounds < MOST_ROUNDS:
+            reasons = "\n".join(
+                f"- {in_line(each.draft.change)}: by {each.by}, {in_line(each.reason, 400)}" for each in fresh
+            )
+            raise Misuse(
+                f"None of your hypotheses is left:\n{reasons}\nSubmit again, with others that these reasons do not "
+                "meet, or with none."
+            )
+
+    async def _judge(self, args: HandoffArguments, drafts: list[Draft], place: Place) -> Judged:
+        direction = self._desk.assignment.direction or ""
+
+        async def judge() -> str:
+            board = self._desk.look()
+            text = "\n".join((args.done, args.learnt, args.concerns))
+            return msgspec.json.encode(judged(board, direction, drafts, text)).decode()
+
+        return msgspec.json.decode(await self._desk.step(place.agent, place.turn, place.call, judge), type=Judged)
+
+    async def _sort(self, drafts: list[Draft], judged: Judged) -> list[Veto]:
+        """Take in drafts; returns those that are turned down."""
+        left = [draft for draft, why in zip(drafts, judged.tried, strict=True) if why is None]
+        fresh = [
+            Veto(draft, "history", why) for draft, why in zip(drafts, judged.tried, strict=True) if why is not None
+        ]
+        if left:
+            self._reviewed += 1
+            reasons = await review(self._desk, self._instructions, judged.brief, len(left), self._reviewed)
+            for draft, why in zip(left, reasons, strict=True):
+                if why is None:
+                    self.accepted.append(draft)
+                else:
+                    fresh.append(Veto(draft, "critic", why))
+        self.vetoed += fresh
+        return fresh
+
+
+async def run_worker(desk: Desk) -> Handoff:
+    """Carry out a worker's assignment.
+
+    Raises:
+        Spent, Unanswered: it came to no handoff.
+    """
+    own, _, critics = desk.instructions.partition(BOUNDARY)
+    assignment, chosen = desk.assignment, _Filter(desk, critics or own)
+    found = await converse(
+        desk,
+        assignment.id,
+        "worker",
+        own,
+        desk.brief,
+        reading_tools(desk),
+        Submit("submit_handoff", "Hand back to the planner; this ends your work.", HandoffArguments, chosen.check),
+        most_turns=max(1, assignment.allowance.requests - MOST_TURNS),
+        max_output=MAX_OUTPUT,
+    )
+    return Handoff(
+        done=backed_only(found.done, chosen.unbacked),
+        learnt=backed_only(found.learnt, chosen.unbacked),
+        concerns=backed_only(found.concerns, chosen.unbacked),
+        drafts=tuple(chosen.accepted),
+        vetoed=tuple(chosen.vetoed),
+        retire=found.retire.strip(),
+    )
+
+
+def judged(board: Board, direction: str, drafts: list[Draft], text: str) -> Judged:
+    """Return what the board says of a handoff with these drafts and this text."""
+    troubles = unknown_parents(board, drafts)
+    tried: list[str | None] = []
+    for place, draft in enumerate(drafts):
+        tried.append(_tried(board, draft) or _twice(board, direction, draft, drafts[:place]))
+    left = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
+    brief = critic_brief(board, direction, left) if left and not troubles else ""
+    return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text))
+
+
+def _tried(board: Board, draft: Draft) -> str | None:
+    before = tried_before(board, draft)
+    if before is None:
+        return None
+    return f"tried before as {before.hypothesis} {in_line(before.change, 120)}: {in_line(before.came_to, 200)}"
+
+
+def _twice(board: Board, direction: str, draft: Draft, others: list[Draft]) -> str | None:
+    """Return that a draft says the same as one beside it, or as one that the critic turned down lately."""
+    if repeats_one_of(draft, others) is not None:
+        return "it says the same as another one that you hand over"
+    vetoes = [veto for where, veto in board.research.vetoes[-64:] if where == direction and veto.by == "critic"]
+    same = repeats_one_of(draft, [veto.draft for veto in vetoes])
+    why = next((veto.reason for veto in vetoes if veto.draft is same), "")
+    return f"it was turned down before: {in_line(why, 240)}" if same is not None else None
+
+
+def _unbacked(board: Board, direction: str, text: str) -> tuple[str, ...]:
+    """Return the numbers in a text that no recent experiment on the direction's surface gave."""
+    known, surface = memories_of(board), board.directions[direction].record.surface
+    recent = [*known.latest(surface, "gain", 16), *known.latest(surface, "no gain", 16), *known.gains(surface, 8)]
+    evidence = list(dict.fromkeys(each for memory in recent for each in memory.evidence))[:MOST_EVIDENCE]
+    changes = [board.hypotheses[memory.key].change for memory in recent]
+    return unbacked(board, text, evidence, given=changes)
+
+
+def backed_only(text: str, numbers: tuple[str, ...]) -> str:
+    """Return a text without the sentences that hold one of these numbers, and a word on it where there were any."""
+    sentences = re.split(r"(?<=[.!?;])\s+|\n+", text.strip())
+    kept = [each for each in sentences if not any(number in each for number in numbers)]
+    return " ".join(kept if len(kept) == len(sentences) else [*kept, LEFT_OUT])

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from tests.agents.books import AgentsBook
+
+from aster.agents.memory import MOST_KEPT, memories_of
+
+
+def book() -> AgentsBook:
+    of = AgentsBook()
+    of.baseline(1.0)
+    return of
+
+
+def test_findings_are_found_by_surface_by_gain_and_by_what_they_say() -> None:
+    of = book()
+    search, layout = of.line("search"), of.line("layout")
+    of.tried(search, "anneal the walk", 0.5)
+    of.tried(search, "restart often", -0.2)
+    of.tried(layout, "hexagonal start", 0.7)
+    known = memories_of(of.board)
+    assert [each.text for each in known.gains(None, 5)] == [
+        "hexagonal start: score 1 -> 1.7",
+        "anneal the walk: score 1 -> 1.5",
+    ]
+    assert [each.surface for each in known.gains("search", 5)] == ["search"]
+    assert [each.text for each in known.latest("search", "no gain", 5)] == ["restart often: score 1 -> 0.8"]
+    assert known.about("hexagon start", 1)[0].surface == "layout"
+    assert known.about("hexagon start", 1, "search") == []
+    assert known.gains("search", 1)[0].evidence == ("x-1",)
+
+
+def test_notes_with_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
+    of = book()
+    search = of.line("search")
+    of.note(search, "Walks of more steps gain 0.9.", unbacked=("0.9",))
+    of.note(search, "Restarts cost time and bring nothing.", dead_end=True, evidence=("x-0",))
+    of.note(search, "The walk is stuck early.", concerns="Only one seed.")
+    known = memories_of(of.board)
+    assert len(known) == 2
+    assert [each.text for each in known.latest(None, "dead end", 9)] == ["Restarts cost time and bring nothing."]
+    assert known.latest("search", "note", 9)[0].text == "The walk is stuck early. Concerns: Only one seed."
+    assert not known.latest("search", "note", 9)[0].measured
+
+
+def test_it_grows_by_what_is_new_and_is_the_same_as_one_made_at_once() -> None:
+    of, at_once = book(), book()
+    for each in (of, at_once):
+        search = each.line("search")
+        for number in range(MOST_KEPT + 6):
+            each.tried(search, f"change number {number}", number / 100)
+            if each is of:
+                memories_of(each.board)
+    one, other = memories_of(of.board), memories_of(at_once.board)
+    assert one is memories_of(of.board)
+    assert one.gains(None, 100) == other.gains(None, 100)
+    assert one.latest(None, "gain", 100) == other.latest(None, "gain", 100)
+    assert len(one.gains("search", 100)) == MOST_KEPT
+    assert one.gains("search", 1)[0].gain == (MOST_KEPT + 5) / 100

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from tests.agents.books import FILES, AgentsBook
+from tests.boards import BASELINE
+
+from aster.agents.critic import BOUNDARY, MOST_TURNS
+from aster.agents.protocol import Unanswered
+from aster.agents.worker import LEFT_OUT, backed_only, run_worker
+from aster.domain.research import Draft, Handoff, Veto
+from aster.llm.protocol import Said
+from aster.testing.desks import FakeDesk, by_agent, says
+
+ANNEAL = {
+    "change": "anneal the walk",
+    "text": "Accept worse packings at first, ever fewer later, to leave local optima.",
+}
+POLISH = {"change": "polish by Newton", "text": "Solve the contact equations of the final packing with Newton steps."}
+TEXT = {"done": "Looked around.", "learnt": "The walk stalls.", "concerns": "None."}
+
+
+def started() -> tuple[AgentsBook, str]:
+    of = AgentsBook()
+    of.baseline(1.0)
+    return of, of.line("walk", ("solution/search.py",))
+
+
+def submit(*hypotheses: object, **more: str) -> Said:
+    return says(("submit_handoff", {**TEXT, "hypotheses": list(hypotheses), **more}))
+
+
+def verdicts(*given: str) -> Said:
+    """Return reviews: "" lets a hypothesis through, a text turns it down."""
+    reviews = [
+        {"number": number, "verdict": "turn down" if why else "try", "reason": why or "worth it"}
+        for number, why in enumerate(given, 1)
+    ]
+    return says(("submit_reviews", {"reviews": reviews}))
+
+
+def run(
+    of: AgentsBook, direction: str, worker: Sequence[Said], critic: Sequence[Said] = ()
+) -> tuple[Handoff, FakeDesk]:
+    given = of.assign("worker", direction)
+    turns = {each: list(replies) for each, replies in ((given.id, worker), (f"{given.id}.critic", critic))}
+    answer = by_agent(turns)
+    files = dict.fromkeys(of.board.candidates, FILES)
+    instructions = f"Be a worker.{BOUNDARY}Be a critic."
+    desk = FakeDesk(given, answer, instructions=instructions, board=of.board, files=files)
+    return asyncio.run(run_worker(desk)), desk
+
+
+def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() -> None:
+    of, walk = started()
+    found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("", "It is another surface.")])
+    anneal, polish = (Draft(each["change"], each["text"]) for each in (ANNEAL, POLISH))
+    assert found == Handoff(
+        "Looked around.", "The walk stalls.", "None.", (anneal,), (Veto(polish, "critic", "It is another surface."),)
+    )
+    worker, critic = desk.calls
+    assert (worker.role, worker.prompt.instructions) == ("worker", "Be a worker.")
+    assert (critic.role, critic.prompt.instructions) == ("critic", "Be a critic.")
+    brief = desk.told()[1]
+    assert "## Hypothesis 2" in brief
+    assert "what may be edited: solution/search.py" in brief
+
+
+def test_what_was_tried_never_reaches_the_critic() -> None:
+    of, walk = started()
+    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
+    found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
+    assert [each.change for each in found.drafts] == ["polish by Newton"]
+    (veto,) = found.vetoed
+    assert (veto.by, veto.draft.change) == ("history", "anneal the walk")
+    assert "tried before as h-0" in veto.reason
+    assert "score 1 -> 0.9" in veto.reason
+    assert "anneal" not in desk.told()[1].partition("## Hypothesis 1")[0]
+    assert "## Hypothesis 2" not in desk.told()[1]
+
+
+def test_what_is_handed_over_twice_or_was_turned_down_before_is_left_out() -> None:
+    of, walk = started()
+    first, _ = run(of, walk, [submit(ANNEAL)] * 2, [*[verdicts("No.")] * MOST_TURNS, verdicts("Still no.")])
+    of.back(of.assign("worker", walk), first)
+    found, _ = run(of, walk, [submit(POLISH, POLISH, ANNEAL)], [verdicts("")])
+    assert [each.change for each in found.drafts] == ["polish by Newton"]
+    assert [each.by for each in found.vetoed] == ["history", "history"]
+    assert "says the same" in found.vetoed[0].reason
+    assert 'turned down before: "' in found.vetoed[1].reason
+
+
+def test_a_worker_without_a_hypothesis_left_may_try_once_more() -> None:
+    of, walk = started()
+    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
+    found, desk = run(of, walk, [submit(ANNEAL), submit(POLISH)], [verdicts("")])
+    assert [each.change for each in found.drafts] == ["polish by Newton"]
+    assert len(found.vetoed) == 1
+    assert 'None of your hypotheses is left:\n- "anneal the walk": by history' in desk.told()[1]
+
+
+def test_the_critics_second_round_has_turns_of_its_own_and_the_worker_no_third() -> None:
+    of, walk = started()
+    answers = [verdicts("No."), *[verdicts()] * (MOST_TURNS - 1), verdicts("Not that either.")]
+    found, desk = run(of, walk, [submit(ANNEAL), submit(POLISH)], answers)
+    assert found.drafts == ()
+    assert [each.reason for each in found.vetoed] == ["No.", "Not that either."]
+    assert [call.turn for call in desk.calls if call.role == "critic"] == [1, 1 + MOST_TURNS]
+
+
+def test_a_direction_is_retired_without_hypotheses_and_without_a_critic() -> None:
+    of, walk = started()
+    found, desk = run(of, walk, [submit(retire=" Nothing is left. ")])
+    assert (found.drafts, found.retire) == ((), "Nothing is left.")
+    assert len(desk.calls) == 1
+
+
+def test_reviews_must_be_one_for_each_hypothesis() -> None:
+    of, walk = started()
+    found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts(""), verdicts("", "")])
+    assert len(found.drafts) == 2
+    assert "one review for each hypothesis, 1 to 2; you gave: [1]" in desk.told()[2]
+
+
+def test_a_critic_that_does_not_answer_lets_nothing_through() -> None:
+    of, walk = started()
+    with pytest.raises(Unanswered):
+        run(of, walk, [submit(ANNEAL)], [Said("Fine, I guess.")] * MOST_TURNS)
+
+
+def test_parents_must_exist() -> None:
+    of, walk = started()
+    found, desk = run(
+        of, walk, [submit({**ANNEAL, "parent": "best"}), submit({**ANNEAL, "parent": BASELINE})], [verdicts("")]
+    )
+    assert 'There is no candidate "best"' in desk.told()[1]
+    assert found.drafts[0].parent == BASELINE
+
+
+def test_numbers_that_no_experiment_gave_go_back_once_and_are_then_left_out() -> None:
+    of, walk = started()
+    of.tried(walk, "restart 40 times", 0.25)
+    true = "Restarting 40 times gains 0.25. It is slower."
+    found, _ = run(of, walk, [submit(learnt=true)])
+    assert found.learnt == true
+    false = "Restarting gains 0.25. Annealing gains 0.75! It is slower."
+    found, desk = run(of, walk, [submit(learnt=false), submit(learnt=false)])
+    assert "gave these numbers: 0.75." in desk.told()[1]
+    assert found.learnt == f"Restarting gains 0.25. It is slower. {LEFT_OUT}"
+
+
+def test_a_text_keeps_its_sentences_where_all_is_backed() -> None:
+    assert backed_only("One is 1.5. Two is 2.5.\nSo be it", ()) == "One is 1.5. Two is 2.5. So be it"
+    assert backed_only("One is 1.5. Two is 2.5.\nSo be it", ("1.5", "2.5")) == f"So be it {LEFT_OUT}"
+    assert backed_only("It is 9.9", ("9.9",)) == LEFT_OUT
+
+
+def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on() -> None:
+    of, walk = started()
+    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
+    first, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
+    of.tried(walk, POLISH["change"], -0.1, POLISH["text"])
+    assert asyncio.run(run_worker(desk)) == first
+    assert len(desk.calls) == 2

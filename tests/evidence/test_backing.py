@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from tests.boards import Book, setup
+
+from aster.domain.records import Failed
+from aster.evidence.backing import unbacked
+
+
+def book() -> tuple[Book, str]:
+    """Return a book with a baseline of 2.0, and an experiment that measured 2.5 with 3.14159 of something else."""
+    of = Book(setup(exact=True))
+    of.baseline(2.0, width=3.0)
+    candidate = of.candidate("c-1", of.direction("search"))
+    return of, of.run(candidate, 2.5, seconds=41.7, width=3.14159)
+
+
+BACKED = [
+    "The score is 2.5, from 2.0: a gain of 0.5.",
+    "score 2.500 (+0.5), 25% better, 1.25x",
+    "Width grew to 3.14159, so about 3.1416, or 3.14; 3.1415 cut off.",
+    "It took 41.7 s, that is 42 seconds.",
+    "We tried 3 variants of c-1 with float32 in x-12.5 and a v2.1 file::name2.",
+    "a decrease of -0.5 or −0.5 to 125%",
+    "5e-1 more",
+    "Nothing is said in numbers here.",
+]
+UNBACKED = [
+    ("The score is 2.7.", ("2.7",)),
+    ("It gains 0.6 and 30%.", ("0.6", "30%")),
+    ("It scored 9.", ("9",)),
+    ("It improved by 7.", ("7",)),
+    ("2,500 steps, 1.5e-3 each", ("2,500", "1.5e-3")),
+    ("1.9x as fast, 1.9x", ("1.9x",)),
+    ("Width 3.15", ("3.15",)),
+]
+
+
+@pytest.mark.parametrize("text", BACKED)
+def test_numbers_that_were_measured_are_backed_as_they_are_rounded(text: str) -> None:
+    of, experiment = book()
+    assert unbacked(of.board, text, [experiment]) == ()
+
+
+@pytest.mark.parametrize(("text", "missing"), UNBACKED)
+def test_numbers_that_nothing_gave_are_named(text: str, missing: tuple[str, ...]) -> None:
+    of, experiment = book()
+    assert unbacked(of.board, text, [experiment]) == missing
+
+
+def test_only_what_is_in_evidence_backs_beside_what_everybody_compares_with() -> None:
+    of, experiment = book()
+    other = of.run(of.candidate("c-2", of.direction("layout")), 2.1, width=7.5)
+    assert unbacked(of.board, "width 7.5", [experiment]) == ("7.5",)
+    assert unbacked(of.board, "width 7.5", [experiment, other]) == ()
+    assert unbacked(of.board, "width 7.5", ["x-unknown"]) == ("7.5",)
+
+
+def test_what_is_given_may_be_repeated() -> None:
+    of, experiment = book()
+    text = "STEPS from 150 to 400 brings 0.5"
+    assert unbacked(of.board, text, [experiment]) == ("150", "400")
+    assert unbacked(of.board, text, [experiment], given=["STEPS = 150 -> 400"]) == ()
+
+
+def test_an_experiment_that_did_not_measure_backs_no_score() -> None:
+    of = Book(setup(exact=True))
+    of.baseline(2.0)
+    experiment = of.run(of.candidate("c-1", of.direction("search")), Failed("boom"))
+    assert unbacked(of.board, "It reached 2.4.", [experiment]) == ("2.4",)
