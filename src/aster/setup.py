@@ -151,24 +151,6 @@ def check_steering(setup: Setup, text: str) -> str:
     return said
 
 
-def chosen_models(asked: Sequence[str | ModelChoice]) -> tuple[ModelChoice, ...]:
-    """Return the models that are asked for, as records or as the command line takes them.
-
-    Raises:
-        UserError: one of them is no model.
-    """
-    check_kind("models", asked, list | tuple, 'a list of models, such as ["openai:gpt-5-mini"]')
-    return tuple(each if isinstance(each, ModelChoice) else _parsed(each) for each in asked)
-
-
-def _parsed(model: object) -> ModelChoice:
-    check_kind("a model", model, str, '"PROVIDER:NAME" or a ModelChoice')
-    from aster.llm.parse import parse_model  # imported late: it knows prices, and most campaigns have no models
-
-    assert isinstance(model, str)
-    return parse_model(model, "", {})
-
-
 def _count_agents(agents: int | None, slots: int, models: Sequence[ModelChoice]) -> int:
     check_kind("agents", agents, int | None, "a whole number")
     if not models:
