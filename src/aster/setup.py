@@ -104,6 +104,7 @@ def make_setup(
         ),
         researcher=researcher,
         constraints=spec.bounds,
+        checks=spec.has_check,
         progress=spec.progress_goal if spec.progress is not None and spec.progress.stop else None,
         models=tuple(models),
         agents=_count_agents(agents, side_by_side, models),
