@@ -25,7 +25,7 @@ def test_a_campaign_replays(finished: Campaign) -> None:
 def test_a_ledger_that_was_altered_is_found_out(finished: Campaign, tmp_path: Path) -> None:
     folder = tmp_path / finished.id
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("keeper*"))
-    find = """SELECT position, CAST(body AS TEXT) FROM events WHERE CAST(body AS TEXT) LIKE '%"purpose":"search"%' LIMIT 1"""
+    find = """SELECT position, CAST(body AS TEXT) AS text FROM events WHERE text LIKE '%"purpose":"search"%' LIMIT 1"""
     with closing(sqlite3.connect(folder / "ledger.db")) as db, db:
         [(position, event)] = db.execute(find)
         seed = json.loads(event)["experiment"]["seed"]

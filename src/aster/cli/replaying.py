@@ -19,10 +19,10 @@ MOST_SHOWN = 10
 def replay(
     campaign: CampaignArgument, campaigns: CampaignsOption = DEFAULT_CAMPAIGNS, as_json: JsonOption = False
 ) -> None:
-    """Make a campaign's decisions again, run its agents again on what was recorded, and compare.
+    """Decide a campaign again from its record, and compare.
 
-    Asks no model, runs no experiment and writes nothing. Exits with 1 where something comes out differently, and names
-    the first place.
+    Agents are run again on what was recorded. Asks no model, runs no experiment and writes nothing. Exits with 1 where
+    something comes out differently, and names the first place.
     """
     from aster.app import load_campaign
     from aster.cli.find import find_campaign
