@@ -109,7 +109,7 @@ def run(
             minds = make_minds(problem, board.setup.researcher, store.get_blob)
             parts = (board, store, executor, minds, make_job)
             position, shortage = began[-1].position, partial(_shortage, folder)
-            crew = hire(board, store.get_blob, clock) if board.setup.models else None
+            crew = hire(board, problem, store.get_blob, clock) if board.setup.models else None
             return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage, crew=crew)
 
         with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
