@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,6 +20,16 @@ PROVIDERS = (
 )  # fmt: skip
 """Whose models can be asked: all of these speak one of three ways, as OpenAI, Anthropic or Google do."""
 
+OWN = ("openai", "openai-chat", "openai-responses", "ollama", "vllm", "litellm")
+"""Whose models may run on a server of one's own."""
+
+USUAL = {
+    "ollama": "http://localhost:11434/v1",
+    "vllm": "http://localhost:8000/v1",
+    "litellm": "http://localhost:4000/v1",
+}
+"""Where such servers are, unless an address is given."""
+
 FORM = "[ROLE[,ROLE]=]PROVIDER:NAME[*WEIGHT]"
 EXAMPLES = "anthropic:claude-sonnet-4-5, planner=openai:gpt-5 or subagent=ollama:qwen3:32b*2"
 
@@ -28,7 +38,7 @@ def parse_model(text: str, base_url: str = "", prices: Mapping[str, Price] | Non
     """Return the model that a text such as "planner,worker=anthropic:claude-sonnet-4-5*2" names.
 
     Args:
-        base_url: of an OpenAI-compatible server; "": the provider's own.
+        base_url: of an OpenAI-compatible server, for models that run on such; "": where they usually are.
         prices: by "PROVIDER:NAME", instead of the public list's.
 
     Raises:
@@ -51,35 +61,36 @@ def parse_model(text: str, base_url: str = "", prices: Mapping[str, Price] | Non
             f"{provider!r} is not a provider that can be asked. There are {', '.join(PROVIDERS)}; "
             f"a model on a server of your own is openai:NAME with --base-url: openai:{rest}, for instance."
         )
-    choice = ModelChoice(rest, None, roles, _weight(weight, text) if star else 1.0, checked_url(base_url))
+    where = (checked_url(base_url) or USUAL.get(provider, "")) if provider in OWN else ""
+    choice = ModelChoice(rest, None, roles, _weight(weight, text) if star else 1.0, where)
     given = (prices or {}).get(rest)
     return ModelChoice(rest, given or price_of(choice), roles, choice.weight, choice.base_url)
 
 
-def parse_models(
-    texts: Iterable[str], base_url: str = "", prices: Mapping[str, Price] | None = None
-) -> tuple[ModelChoice, ...]:
-    """Return a pool of models.
+def check_pool(pool: Sequence[ModelChoice], base_url: str = "") -> None:
+    """Make sure that models can be used together.
+
+    Args:
+        base_url: the address that was given for some of them.
 
     Raises:
-        UserError: a text names none, a model comes twice, a price is for none of them, or a role has no model.
+        UserError: one comes twice, a role has none, or the address is for none of them.
     """
-    pool = tuple(parse_model(text, base_url, prices) for text in texts)
     names = [choice.name for choice in pool]
     for name in names:
         if names.count(name) > 1:
             raise UserError(
                 f"The model {name} is given twice: give it once, with all of its roles: planner,worker={name}."
             )
-    for name in prices or {}:
-        if name not in names:
-            raise UserError(f"There is a price for {name}, which is none of the models: {', '.join(names) or 'none'}.")
     for role in ROLES if pool else ():
         if not any(not choice.roles or role in choice.roles for choice in pool):
             raise UserError(
                 f"No model is left for the {role}: give one without roles, or --model {role}=PROVIDER:NAME."
             )
-    return pool
+    if pool and base_url and not any(choice.base_url == checked_url(base_url) for choice in pool):
+        raise UserError(
+            f"None of the models is asked at {base_url}: an address of its own is for models of {', '.join(OWN)}."
+        )
 
 
 def parse_price(text: str) -> tuple[str, Price]:

@@ -86,13 +86,13 @@ def _clean(usage: dict[str, Any], bad: list[str]) -> bool:
     """Make the counts of a report whole numbers, 0 where they cannot be; return whether any was changed."""
     changed = False
     for name, value in usage.items():
-        if isinstance(value, dict):
+        needed = name in _INPUT or name in _OUTPUT
+        if isinstance(value, dict) and not needed:
             changed |= _clean(value, bad)
-        elif value is None or isinstance(value, list):
-            continue
         elif name.lower().endswith("details"):
-            usage[name], changed = None, True
-        elif "token" in name.lower():
+            if not isinstance(value, list | None):
+                usage[name], changed = None, True
+        elif needed or ("token" in name.lower() and not isinstance(value, list | None)):
             count = whole(value)
             if count is None:
                 bad.append(name)
@@ -103,7 +103,7 @@ def _clean(usage: dict[str, Any], bad: list[str]) -> bool:
 
 def _fill(usage: dict[str, Any], bad: list[str]) -> bool:
     """Give a chat completion's report the counts that it lacks; return whether it lacked any."""
-    missing = [name for name in _NEEDED if usage.get(name) is None]
+    missing = [name for name in _NEEDED if not isinstance(usage.get(name), int)]
     for name in missing:
         usage[name] = 0
     bad.extend(name for name in missing if name != "total_tokens")

@@ -2,8 +2,8 @@
 
 class TestMyClient(ClientContract):
     @pytest.fixture
-    def ask(self):
-        ...  # return a function that asks a model whose answers the given function makes up
+    def open_client(self):
+        ...  # return a function that opens a client of a model whose answers the function that it is given makes up
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import pytest
+
 from aster.domain.research import ModelChoice, Tokens
-from aster.llm.protocol import Prompt, Reply, Said, ToolCall
+from aster.llm.protocol import Client, Prompt, Reply, Returned, Said, Told, ToolCall, ToolSpec
 
 Answer = Callable[[Prompt], Reply | Awaitable[Reply]]
 """What a model says to a prompt; it may raise Refusal or Unknown, and may be a coroutine function that waits."""
@@ -100,3 +103,122 @@ def calls(
 
 def _length(said: Said) -> int:
     return len(said.text) + sum(len(call.name) + len(call.arguments) for call in said.calls)
+
+
+Opened = AbstractAsyncContextManager[tuple[Client, ModelChoice]]
+Open = Callable[[Answer], Opened]
+"""Opens a client, and names a model of it whose answers the given function makes up; leaving it closes the client."""
+
+AT = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
+TOOL = ToolSpec("look", "Look at a place.", AT)
+TOLD = Prompt("You are brief.", (Told("hello"),), (), 100)
+FREE_TOOL = Prompt("You are brief.", (Told("hello"),), (TOOL,), 100)
+
+
+class ClientContract:
+    """What every client promises. A subclass has the fixture `open_client`."""
+
+    def test_words_come_back_with_what_they_used(self, open_client: Open) -> None:
+        reply = asked(open_client, lambda prompt: says(prompt, "hi", Tokens(11, 3, 2)), TOLD)
+        assert (reply.said.text, reply.said.calls) == ("hi", ())
+        assert (reply.tokens, reply.finish, reply.odd) == (Tokens(11, 3, 2), "stop", "")
+
+    def test_the_model_is_sent_what_the_prompt_says(self, open_client: Open) -> None:
+        seen: list[Prompt] = []
+
+        def answer(prompt: Prompt) -> Reply:
+            seen.append(prompt)
+            return says(prompt, "hi")
+
+        said = Said("on it", (ToolCall("c1", "look", '{"at":"x"}'),))
+        messages = (Told("hello"), said, Returned("c1", "look", "nothing"), Told("look again"))
+        sent = Prompt("You are brief.", messages, (TOOL,), 77, must_call=True)
+        asked(open_client, answer, sent)
+        (got,) = seen
+        assert got == sent, f"{got} was seen where {sent} was sent"
+
+    def test_a_call_of_a_tool_comes_back_with_its_arguments(self, open_client: Open) -> None:
+        reply = asked(open_client, lambda prompt: calls(prompt, ("look", {"at": "é"}), text="let me see"), FREE_TOOL)
+        (call,) = reply.said.calls
+        assert (call.name, json.loads(call.arguments), reply.finish) == ("look", {"at": "é"}, "tool_call")
+        assert reply.said.text == "let me see"
+
+    def test_calls_side_by_side_keep_their_order_and_differ_in_id(self, open_client: Open) -> None:
+        both = ("look", {"at": "a"}), ("look", {"at": "b"})
+        reply = asked(open_client, lambda prompt: calls(prompt, *both), FREE_TOOL)
+        assert [json.loads(call.arguments)["at"] for call in reply.said.calls] == ["a", "b"]
+        assert len({call.id for call in reply.said.calls}) == 2
+
+    def test_broken_arguments_are_passed_on_as_they_came(self, open_client: Open) -> None:
+        reply = asked(open_client, lambda prompt: calls(prompt, ("look", '{"at": "x')), FREE_TOOL)
+        assert reply.said.calls[0].arguments == '{"at": "x'
+
+    def test_a_reply_can_go_back_in_the_next_prompt(self, open_client: Open) -> None:
+        async def run() -> list[Prompt]:
+            seen: list[Prompt] = []
+
+            def answer(prompt: Prompt) -> Reply:
+                seen.append(prompt)
+                return calls(prompt, ("look", {"at": "a"}), ("look", {"at": "b"}), text="two")
+
+            async with open_client(answer) as (client, model):
+                said = (await client.ask(model, FREE_TOOL)).said
+                returned = tuple(Returned(call.id, call.name, "nothing") for call in said.calls)
+                await client.ask(model, Prompt("You are brief.", (Told("hello"), said, *returned), (TOOL,), 100))
+            return seen
+
+        told, said, *returned = asyncio.run(run())[1].messages
+        assert told == Told("hello")
+        assert isinstance(said, Said)
+        assert [call.id for call in said.calls] == [each.call for each in returned if isinstance(each, Returned)]
+        assert said.text == "two"
+
+    def test_a_reply_without_anything_is_a_reply(self, open_client: Open) -> None:
+        reply = asked(open_client, lambda prompt: says(prompt, "", Tokens(5, 1)), TOLD)
+        assert (reply.said.text, reply.said.calls) == ("", ())
+
+    def test_requests_go_side_by_side(self, open_client: Open) -> None:
+        async def run() -> int:
+            together, all_here = 0, asyncio.Event()
+
+            async def answer(prompt: Prompt) -> Reply:
+                nonlocal together
+                together += 1
+                if together == 150:
+                    all_here.set()
+                await asyncio.wait_for(all_here.wait(), 60)
+                return says(prompt, "hi")
+
+            async with open_client(answer) as (client, model):
+                replies = await asyncio.gather(*(client.ask(model, TOLD) for _ in range(150)))
+            return len(replies)
+
+        assert asyncio.run(run()) == 150
+
+    def test_a_request_can_be_given_up(self, open_client: Open) -> None:
+        async def run() -> None:
+            begun = asyncio.Event()
+
+            async def answer(prompt: Prompt) -> Reply:
+                begun.set()
+                await asyncio.sleep(3600)
+                return says(prompt, "late")
+
+            async with open_client(answer) as (client, model):
+                task = asyncio.create_task(client.ask(model, TOLD))
+                await asyncio.wait_for(begun.wait(), 60)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+        asyncio.run(run())
+
+
+def asked(open_client: Open, answer: Answer, prompt: Prompt) -> Reply:
+    """Return what a client makes of the answer to a prompt."""
+
+    async def run() -> Reply:
+        async with open_client(answer) as (client, model):
+            return await client.ask(model, prompt)
+
+    return asyncio.run(run())
