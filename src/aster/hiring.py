@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from aster.board import Board
@@ -10,17 +11,23 @@ from aster.campaign.crew import Crew
 from aster.domain.trees import unpack_tree
 from aster.problems.problem import Problem
 
+RATES = "ASTER_RATES"
+"""The variable that says what providers take; like a key, it belongs to an account and not to a campaign."""
+
 
 def hire(board: Board, problem: Problem, get_blob: Callable[[str], bytes], clock: Clock) -> Crew:
     """Return the crew of a campaign that has models; none of its agents is at work yet.
 
     Raises:
-        UserError: a model cannot be asked: no such provider, or no key for it.
+        UserError: a model cannot be asked: no such provider, or no key for it; or ASTER_RATES says nothing that can be.
     """
     from aster.agents.crew import Agents  # imported late: they load pydantic-ai, and most campaigns have no agents
     from aster.llm.client import PydanticClient
+    from aster.llm.limits import Gate
+    from aster.llm.parse import parse_rates
     from aster.llm.retry import pause_s
 
+    gate = Gate(parse_rates(os.environ.get(RATES, "").split()))
     client = PydanticClient()
     for model in board.setup.models:
         client.check(model)
@@ -32,4 +39,5 @@ def hire(board: Board, problem: Problem, get_blob: Callable[[str], bytes], clock
         get_blob=get_blob,
         files_of=lambda candidate: unpack_tree(candidate.tree, get_blob),
         clock=clock,
+        gate=gate,
     )

@@ -281,6 +281,49 @@ def test_refused_calls_are_free_and_unknown_ones_are_charged_in_full(tmp_path: P
     assert len(board.research.notes) == 1
 
 
+def test_a_request_that_cannot_be_taken_ends_its_agent_and_not_the_model(tmp_path: Path) -> None:
+    errors: list[Any] = [Refusal("too long", fatal=True)]
+
+    def answer(_: ModelChoice, __: Prompt) -> Any:
+        return errors.pop(0) if errors else Reply(Said("ok"), Tokens(10, 10))
+
+    plan = plan_of("x", "y")
+    lab = Lab(
+        tmp_path, with_models(agents=1), Answering(answer), planner=plan, worker=nothing_more, subagent=raising("a")
+    )
+    board = lab.run()
+    ended = [(event.ending, event.reason) for event in lab.those(ev.AssignmentEnded)]
+    assert ("failed", "too long") in ended
+    assert not board.research.model(MODEL.name).cut_off
+    assert board.research.notes
+
+
+def test_a_model_that_cannot_be_used_is_cut_off_at_once(tmp_path: Path) -> None:
+    def answer(_: ModelChoice, __: Prompt) -> Any:
+        return Refusal("bad key", unusable=True)
+
+    lab = Lab(tmp_path, with_models(), Answering(answer), planner=plan_of("x"), subagent=raising("a"))
+    board = lab.run()
+    assert board.research.model(MODEL.name).cut_off == "bad key"
+    assert len(lab.those(ev.CallSettled)) <= 4
+
+
+def test_counts_that_cannot_be_read_are_charged_as_reserved_and_not_held_against_the_model(tmp_path: Path) -> None:
+    def answer(_: ModelChoice, __: Prompt) -> Any:
+        return Reply(Said("ok"), Tokens(10**9, 10**9), odd="no usable number")
+
+    lab = Lab(
+        tmp_path, with_models(), Answering(answer), planner=plan_of("x"), worker=nothing_more, subagent=raising("a")
+    )
+    board = lab.run()
+    calls = {event.call.id: event.call for event in lab.those(ev.CallReserved)}
+    for event in lab.those(ev.CallSettled):
+        assert event.settled.tokens.total == calls[event.settled.call].tokens
+        assert event.settled.usd == pytest.approx(calls[event.settled.call].usd)
+        assert (event.settled.over_usd, event.settled.error) == (0.0, "no usable number")
+    assert not board.research.model(MODEL.name).cut_off
+
+
 def test_a_campaign_that_is_stopped_goes_on_without_paying_twice(tmp_path: Path) -> None:
     async def explore(desk: Desk) -> Note:
         await talk(desk, turns=3)

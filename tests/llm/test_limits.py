@@ -11,7 +11,7 @@ import pytest
 
 from aster.domain.research import ModelChoice
 from aster.llm.breaker import MOST_FAILURES
-from aster.llm.limits import Bucket, Gate, Rates, Turn
+from aster.llm.limits import MOST_REFUSED, Bucket, Gate, Rates, Turn
 from aster.llm.protocol import Refusal, Unknown
 
 MODEL = ModelChoice("openai:a")
@@ -223,17 +223,23 @@ def test_retry_after_holds_all_agents_of_the_model() -> None:
     lab_of(Rates(), play)
 
 
-def test_a_fatal_refusal_says_nothing_of_the_model() -> None:
+def test_a_fatal_refusal_says_nothing_of_the_model_until_nothing_else_comes() -> None:
     async def too_long(turn: Turn) -> None:
         turn.failed(Refusal("too long", fatal=True))
 
     async def play(lab: Lab) -> None:
-        for _ in range(3 * MOST_FAILURES):
+        for _ in range(MOST_REFUSED - 1):
             lab.agent("x", too_long)
         await settle()
+        assert not lab.gate.given_up(MODEL)
+        lab.agent("x", too_long)
+        await settle()
+        assert lab.gate.given_up(MODEL)
+        assert not lab.gate.given_up(OTHER)
         lab.agent("a")
         await settle()
         assert lab.names.endswith("xa")
+        assert not lab.gate.given_up(MODEL)
 
     lab_of(Rates(), play)
 

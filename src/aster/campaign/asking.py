@@ -14,6 +14,7 @@ from aster.domain.ids import seeded
 from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
 from aster.llm.chain import Chain, read_link
 from aster.llm.estimate import worst_tokens
+from aster.llm.limits import Gate, Turn
 from aster.llm.protocol import Client, ModelError, Prompt, Refusal, Reply, Said
 from aster.planning.models import choose_model
 
@@ -33,8 +34,9 @@ Pause = Callable[[ModelError, int, float], float]
 class Asking:
     """The campaign's model calls. Used in one thread."""
 
-    def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock) -> None:
+    def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
+        self._gate = gate
         self._pending_usd, self._pending_tokens = 0.0, 0
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -66,17 +68,17 @@ class Asking:
             if number > TRIES:
                 trouble = research.model(model.name).last_error
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
-            call = await self._reserve(assignment, f"{agent}/{turn}/{number}", chain, prompt, model)
-            began = self._clock.monotonic()
-            try:
-                reply = await self._make(model, prompt)
-            except ModelError as error:
-                await self._fail(call, model, error, self._clock.monotonic() - began)
-                await asyncio.sleep(self._pause(error, number, seeded(call.id).random()))
+            name = f"{agent}/{turn}/{number}"
+            async with self._gate.turn(model, worst_tokens(prompt, self._last.get(agent))) as way:
+                call = await self._reserve(assignment, name, chain, prompt, model)
+                began = self._clock.monotonic()
+                came = await self._make(way, model, prompt)
+            if isinstance(came, ModelError):
+                await self._fail(call, model, came, self._clock.monotonic() - began)
+                await asyncio.sleep(self._pause(came, number, seeded(call.id).random()))
                 continue
-            await self._settle(call, model, chain, reply, self._clock.monotonic() - began)
-            self._last[agent] = reply.tokens
-            return reply.said
+            self._last[agent] = await self._settle(call, model, chain, came, self._clock.monotonic() - began)
+            return came.said
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -130,32 +132,51 @@ class Asking:
         if allowed.usd is not None and state.usd + usd > allowed.usd:
             raise Spent(f"the ${allowed.usd:.2f} of this assignment have no room for a call of up to ${usd:.4f}")
 
-    async def _make(self, model: ModelChoice, prompt: Prompt) -> Reply:
+    async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
         self.under_way += 1
         try:
-            return await self._client.ask(model, prompt)
+            reply = await self._client.ask(model, prompt)
+            way.worked(reply.tokens.total)
+            return reply
+        except ModelError as error:
+            way.failed(error)
+            return error
         finally:
             self.under_way -= 1
 
-    async def _settle(self, call: Call, model: ModelChoice, chain: Chain, reply: Reply, seconds: float) -> None:
-        """Record an answer and what it cost: never more than was reserved, whatever the provider reports."""
+    async def _settle(self, call: Call, model: ModelChoice, chain: Chain, reply: Reply, seconds: float) -> Tokens:
+        """Record an answer and what it cost: never more than was reserved, whatever the provider reports.
+
+        Counts that could not be read are taken to be as large as was reserved, and are not held against the model.
+        """
         price = model.price or FREE
-        cost = price.of(reply.tokens)
-        over = max(0.0, cost - call.usd)
+        tokens = _within(call, reply.tokens) if reply.odd else reply.tokens
+        cost = price.of(tokens)
+        over = 0.0 if reply.odd else max(0.0, cost - call.usd)
         link, blobs = chain.linked(reply.said)
-        settled = Settled(call.id, "answered", min(cost, call.usd), reply.tokens, over, link, "", seconds)
+        settled = Settled(call.id, "answered", min(cost, call.usd), tokens, over, link, reply.odd, seconds)
         await self._crew.post(ev.CallSettled(settled), blobs)
-        if over > 1e-9 or reply.tokens.total > call.tokens:
-            why = f"it reported {reply.tokens.total} tokens for a call that could use {call.tokens} at most"
+        if over > 1e-9 or tokens.total > call.tokens:
+            why = f"it reported {tokens.total} tokens for a call that could use {call.tokens} at most"
             await self._crew.post(ev.ModelCutOff(model.name, why))
+        return tokens
 
     async def _fail(self, call: Call, model: ModelChoice, error: ModelError, seconds: float) -> None:
         refused = isinstance(error, Refusal)
         status: CallStatus = "refused" if refused else "unknown"
         usd = 0.0 if refused else call.usd
         await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
-        if isinstance(error, Refusal) and error.fatal:
+        if self._gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
             await self._crew.post(ev.ModelCutOff(model.name, str(error)))
+        elif isinstance(error, Refusal) and error.fatal:
+            raise Unanswered(str(error))
+
+
+def _within(call: Call, tokens: Tokens) -> Tokens:
+    """Return counts that come to no more than was reserved."""
+    made = min(tokens.output, call.tokens)
+    given = min(tokens.input, call.tokens - made)
+    return Tokens(given, made, min(tokens.cache_read, given), min(tokens.cache_write, given))
 
 
 def _left(usd: float | None, tokens: int | None) -> str:

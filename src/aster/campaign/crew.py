@@ -19,6 +19,7 @@ from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
 from aster.domain.records import Candidate
 from aster.domain.research import Assignment, Ending, Result, Settled, Tokens
+from aster.llm.limits import Gate
 from aster.llm.protocol import Client
 
 LAST_S = 60.0
@@ -48,12 +49,13 @@ class Crew:
         get_blob: GetBlob,
         files_of: Callable[[Candidate], Mapping[str, bytes]],
         clock: Clock,
+        gate: Gate | None = None,
     ) -> None:
         self.board = board
         self.get_blob, self.files_of = get_blob, files_of
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to record."""
-        self.asking = Asking(self, client, pause, clock)
+        self.asking = Asking(self, client, pause, clock, gate or Gate())
         self._runner = runner
         self._posted: list[Posted] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -22,6 +22,9 @@ BURST = 1 / 6
 """Of a minute's limit: what may go out at one moment."""
 
 
+MOST_REFUSED = 16
+"""Requests in a row that a model cannot take: then it is not about the requests."""
+
 SLACK_S = 0.001
 """A timer that is this late is not woken again for the last millionth of a second."""
 
@@ -135,6 +138,7 @@ class Gate:
         self._limits, self._given_timer = dict(limits or {}), timer
         self._providers: dict[str, _Provider] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._refused: dict[str, int] = {}
 
     @asynccontextmanager
     async def turn(self, model: ModelChoice, tokens: int) -> AsyncIterator[Turn]:
@@ -165,6 +169,10 @@ class Gate:
                     found.append(Waiting(alive[0][0].model.name, len(alive), now - alive[0][1], why))
         return tuple(found)
 
+    def given_up(self, model: ModelChoice) -> bool:
+        """Whether a model took none of many requests in a row, so that it is no use to ask it anything."""
+        return self._refused.get(_key(model), 0) >= MOST_REFUSED
+
     def breaker(self, model: ModelChoice) -> Breaker:
         """Return how a model does."""
         return self._breaker(model)
@@ -173,6 +181,7 @@ class Gate:
 
     def note_answer(self, turn: Turn, tokens: int) -> None:
         """A turn's request was answered, and used so many tokens."""
+        self._refused.pop(_key(turn.model), None)
         self._set(turn.model, self._breaker(turn.model).worked(self._timer.time()))
         self._provider(turn.model).tokens.take(tokens - turn.tokens, self._timer.time())
 
@@ -180,6 +189,7 @@ class Gate:
         """A turn's request was not answered."""
         breaker = self._breaker(turn.model)
         if isinstance(error, Refusal) and error.fatal:  # about this request, or the model is cut off anyway
+            self._refused[_key(turn.model)] = self._refused.get(_key(turn.model), 0) + 1
             self._set(turn.model, breaker.dropped())
         else:
             after = error.retry_after_s if isinstance(error, Refusal) else None
