@@ -11,7 +11,7 @@ from aster.llm.protocol import Said
 from aster.testing.desks import Answer, says, scripted
 
 EDIT = ("edit_file", {"path": "solution/main.py", "find": "GAIN = 1", "replace": "GAIN = 3"})
-RUN = ("run_experiment", {"change": "a gain of 3"})
+RUN = ("run_experiment", {"change": "a gain\n of 3"})
 FINISH = ("finish", {"finding": "Setting GAIN to 3 scores 3, a gain of 2 on the parent."})
 
 
@@ -134,6 +134,12 @@ def test_a_dead_end_needs_an_experiment() -> None:
     note = work(lab)
     assert "A dead end needs an experiment" in told(lab)
     assert (note.dead_end, note.evidence, note.concerns) == (False, (), "The surface lacks the loop.")
+
+
+def test_a_finding_is_not_written_before_its_experiment_was_seen() -> None:
+    lab = Lab(scripted(says(EDIT, RUN, FINISH), says(FINISH)))
+    assert work(lab).evidence == ("x-4",)
+    assert "before you had seen what your experiment came to" in told(lab)
 
 
 def test_notes_are_handed_over_with_the_finding() -> None:

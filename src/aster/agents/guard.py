@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -11,6 +12,9 @@ from aster.problems.troubles import nearest
 
 MOST_FILE = 512 * 1024
 """Bytes that a file may have."""
+
+_NEW_PATH = re.compile(r"[A-Za-z0-9_./-]+")
+"""Others read the names of files too: no sentences in them."""
 
 Reach = Literal["all", "parts", "none", "frozen"]
 """How much of a file may be edited: all of it; definitions of it; nothing, as it is not on the surface; nothing, as it
@@ -33,9 +37,15 @@ class Guard:
         for path, _, name in (each.partition("::") for each in paths if "::" in each):
             self._names.setdefault(path, []).append(name)
         self._paths = tuple(paths)
+        self._reach: dict[str, Reach] = {}
 
     def reach(self, path: str) -> Reach:
         """Return how much of a file of the parent may be edited."""
+        if path not in self._reach:
+            self._reach[path] = self._look_up(path)
+        return self._reach[path]
+
+    def _look_up(self, path: str) -> Reach:
         if path not in self._editable:
             return "frozen"
         if self._all or path in self._files:
@@ -84,8 +94,8 @@ class Guard:
 
 def _misplaced(path: str, others: Iterable[str]) -> str | None:
     """Return why a new file cannot be where it is to be, or None."""
-    if len(path) > 200 or not path.isprintable() or "\\" in path:
-        return "That is no path for a file: use at most 200 plain characters."
+    if _NEW_PATH.fullmatch(path) is None or len(path) > 120:
+        return "A new file's path may have letters, digits and _ - . / only, 120 at most."
     for other in others:
         if other.startswith(path + "/") or path.startswith(other + "/"):
             return f"{path} cannot be a file: {other} is there."

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aster.agents.converse import Misuse, Place
 from aster.agents.protocol import Desk, Granted, Spent
-from aster.agents.quoting import bounded, in_line, plain, quoted
+from aster.agents.quoting import bounded, flat, in_line, plain, quoted
 from aster.archive import traits
 from aster.board import Board
 from aster.domain.ids import tree_id
@@ -27,13 +27,19 @@ MOST_CHECKS = 24
 
 
 class Ran(NamedTuple):
-    """An experiment that has run: what was changed, what came of it in one line, and all that the agent is told."""
+    """An experiment that has run.
+
+    Attributes:
+        change: what was changed. `summary`: what came of it, in a line. `text`: all that the agent is told.
+        turn: when it was asked for.
+    """
 
     experiment: str
     candidate: str
     change: str
     summary: str
     text: str
+    turn: int
 
 
 class Report(Struct, frozen=True):
@@ -72,7 +78,7 @@ class Laboratory:
         Raises:
             Misuse: nothing differs from the parent, there are no experiments left, or it was refused.
         """
-        candidate = self._changed(files)
+        candidate, change = self._changed(files), flat(change)
         before = next((ran for ran in self.ran if ran.candidate == candidate), None)
         if before is not None:
             return before._replace(text=f"You have measured exactly this before.\n{before.text}")
@@ -86,7 +92,7 @@ class Laboratory:
         report = await self._tell(experiment, outcome, candidate, place)
         head = "It had been run before, by somebody else, and cost you nothing.\n" if granted.known else ""
         text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
-        self.ran.append(Ran(experiment, candidate, change, report.summary, text))
+        self.ran.append(Ran(experiment, candidate, change, report.summary, text, place.turn))
         return self.ran[-1]
 
     async def check(self, files: Mapping[str, bytes], place: Place) -> str:

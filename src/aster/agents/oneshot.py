@@ -8,10 +8,11 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from aster.agents.converse import Misuse, OutOfTurns, Place, Submit, converse
+from aster.agents.grounds import Grounds, Start, opening, starting
 from aster.agents.measuring import Laboratory
 from aster.agents.protocol import Desk
 from aster.agents.quoting import bounded
-from aster.agents.subagent import MAX_OUTPUT, Start, opening, runs_our_python, starting, workspace_of
+from aster.agents.subagent import MAX_OUTPUT
 from aster.agents.workspace import Workspace
 from aster.domain.research import Note
 from aster.problems.problem import Problem
@@ -35,7 +36,7 @@ class NewFile(BaseModel):
 
 
 class Proposal(BaseModel):
-    change: str = Field(max_length=200, description="what you change, in a few words")
+    change: str = Field(min_length=3, max_length=200, description="what you change, in a few words")
     why: str = Field(default="", max_length=2000, description="why it should help")
     edits: list[Edit] = Field(default=[], max_length=60, description="replacements, done in order")
     files: list[NewFile] = Field(default=[], max_length=20, description="files to write whole, before the replacements")
@@ -56,7 +57,7 @@ class OneShot:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+        self._grounds = Grounds(problem)
 
     async def __call__(self, desk: Desk) -> Note:
         """Take samples and measure them; see `AgentRunner`.
@@ -64,7 +65,7 @@ class OneShot:
         Whatever one sample comes to, the others come to their end first: they are under way, and paid for.
         """
         start = await starting(desk)
-        laboratory = Laboratory(desk, start.parent, self._problem.editable_files, checks=False)
+        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=False)
         allowance = desk.assignment.allowance
         number = max(1, min(allowance.experiments, allowance.requests // TURNS))
         samples = [self._sample(desk, start, laboratory, each) for each in range(number)]
@@ -75,14 +76,13 @@ class OneShot:
         return _note([each for each in ended if isinstance(each, _Sample)])
 
     async def _sample(self, desk: Desk, start: Start, laboratory: Laboratory, number: int) -> _Sample:
-        work = workspace_of(self._problem, desk, start)
-        strict = runs_our_python(self._problem)
+        work = self._grounds.workspace(desk, start)
         place = Place(desk.assignment.id, TURNS * number + 1, 1)
 
         async def check(proposal: Proposal, at: Place) -> None:
             nonlocal place
             place = at
-            apply(proposal, work, strict=strict)
+            apply(proposal, work, strict=self._grounds.strict)
 
         try:
             proposal = await converse(

@@ -43,8 +43,12 @@ def plain(text: str) -> str:
     return _HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
+def flat(text: str, most: int = 200) -> str:
+    """Return text as one line of at most `most` characters."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 def in_line(text: str, most: int = 200) -> str:
     """Return text as one line in quotation marks, at most `most` characters: for names, reasons and titles."""
-    flat = " ".join(plain(text).split())
-    flat = flat if len(flat) <= most else flat[: most - 3] + "..."
-    return '"' + flat.replace('"', "'") + '"'
+    return '"' + flat(text, most).replace('"', "'") + '"'

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from aster.agents.converse import Misuse, OutOfTurns, Place, Submit, Tool, converse
-from aster.agents.guard import Guard
+from aster.agents.grounds import Grounds, Start, opening, starting
 from aster.agents.measuring import Laboratory
 from aster.agents.protocol import Desk
-from aster.agents.quoting import bounded, quoted
-from aster.agents.tools import Nothing, file_tools, listed
+from aster.agents.quoting import bounded
+from aster.agents.tools import Nothing, file_tools
 from aster.agents.workspace import Workspace
-from aster.domain.records import Candidate
 from aster.domain.research import Note
 from aster.evidence.backing import unbacked
 from aster.problems.problem import Problem
@@ -29,23 +27,10 @@ SHOWN_AT_FIRST = 16_000
 MOST_NOTES = 12
 
 
-class Start(Struct, frozen=True):
-    """Where an assignment begins, as the board tells it.
-
-    Attributes:
-        paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
-        change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
-    """
-
-    parent: Candidate
-    paths: tuple[str, ...]
-    change: str
-    text: str
-    other: Candidate | None = None
-
-
 class Experimenting(BaseModel):
-    change: str = Field(max_length=200, description="what you changed, in a few words: the candidate's name")
+    change: str = Field(
+        min_length=3, max_length=200, description="what you changed, in a few words: the candidate's name"
+    )
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
 
 
@@ -71,14 +56,14 @@ class Subagent:
     """
 
     def __init__(self, problem: Problem, *, checks: bool) -> None:
-        self._problem, self._checks = problem, checks
+        self._grounds, self._checks = Grounds(problem), checks
 
     async def __call__(self, desk: Desk) -> Note:
         """Work until there is a finding; see `AgentRunner`."""
         start = await starting(desk)
-        work = workspace_of(self._problem, desk, start)
-        laboratory = Laboratory(desk, start.parent, self._problem.editable_files, checks=self._checks)
-        bench = _Session(desk, work, laboratory, start, strict=runs_our_python(self._problem))
+        work = self._grounds.workspace(desk, start)
+        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
+        bench = _Session(desk, work, laboratory, start, strict=self._grounds.strict)
         other = desk.files(start.other) if start.other is not None else None
         allowance = desk.assignment.allowance
         try:
@@ -130,6 +115,8 @@ class _Session:
             Misuse: it names experiments that do not exist; or see above.
         """
         evidence = self._evidence(args)
+        if any(ran.turn == place.turn for ran in self._lab.ran):
+            raise Misuse("You wrote this before you had seen what your experiment came to. Read it, then finish.")
         if not evidence and args.dead_end:
             raise Misuse("A dead end needs an experiment as evidence; without one, finish with dead_end false.")
         if not evidence and not args.concerns and self._lab.left > 0:
@@ -196,56 +183,3 @@ class _Session:
         if reason not in self._asked_back:
             self._asked_back.add(reason)
             raise Misuse(text + " Or call finish again as it is.")
-
-
-async def starting(desk: Desk) -> Start:
-    """Return where the desk's assignment begins."""
-
-    async def make() -> str:
-        board, assignment = desk.look(), desk.assignment
-        assert assignment.hypothesis is not None, "a subagent has a hypothesis"
-        hypothesis = board.hypotheses[assignment.hypothesis]
-        start = Start(
-            parent=board.candidates[assignment.parent or hypothesis.parent],
-            paths=board.directions[hypothesis.direction].record.paths,
-            change=hypothesis.change,
-            text=hypothesis.text,
-            other=board.candidates[assignment.other] if assignment.other is not None else None,
-        )
-        return msgspec.json.encode(start).decode()
-
-    return msgspec.json.decode(await desk.step(desk.assignment.id, 0, 0, make), type=Start)
-
-
-def workspace_of(problem: Problem, desk: Desk, start: Start) -> Workspace:
-    """Return a fresh workspace over the parent's files. What is hidden from candidates is not in it."""
-    solution = problem.spec.solution
-    statement = problem.spec.problem.statement
-    fixed = {**problem.frozen_solution_files}
-    if statement not in problem.editable_files:
-        fixed[statement] = problem.files[statement]
-    return Workspace(
-        desk.files(start.parent), fixed, Guard(problem.editable, solution.root, start.paths), solution.root
-    )
-
-
-def runs_our_python(problem: Problem) -> bool:
-    """Whether candidates run under the Python that runs Aster, so that what is wrong here is wrong there."""
-    environment = problem.spec.environment
-    return environment.python is None and environment.requirements is None and environment.interpreter is None
-
-
-def opening(work: Workspace, most: int) -> str:
-    """Return the files, and those of the surface in full as far as `most` characters go."""
-    parts = [f"## Files\n\n{listed(work)}"]
-    for path in work.files():
-        if work.guard.reach(path) not in ("all", "parts"):
-            continue
-        try:
-            text = work.text(path)
-        except Misuse:
-            continue  # it is no text, so it cannot be shown
-        if len(text) <= most:
-            most -= len(text)
-            parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
-    return "\n\n".join(parts)

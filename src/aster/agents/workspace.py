@@ -38,6 +38,7 @@ class Workspace:
     def __init__(self, parent: Mapping[str, bytes], fixed: Mapping[str, bytes], guard: Guard, root: str) -> None:
         self._parent, self._fixed, self._guard, self._root = parent, fixed, guard, root
         self._changes: dict[str, bytes | None] = {}
+        self._readable: dict[str, bytes] | None = None
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -56,9 +57,11 @@ class Workspace:
         now = {**self._parent, **self._changes}
         return {path: data for path, data in sorted(now.items()) if data is not None}
 
-    def readable(self) -> dict[str, bytes]:
+    def readable(self) -> Mapping[str, bytes]:
         """Return every file that can be read, by path."""
-        return dict(sorted({**self._fixed, **self.files()}.items()))
+        if self._readable is None:
+            self._readable = dict(sorted({**self._fixed, **self.files()}.items()))
+        return self._readable
 
     def text(self, path: str) -> str:
         """Return a file as text with plain line ends.
@@ -157,6 +160,7 @@ class Workspace:
         if named is None:
             raise Misuse(f"{path[:200]} was not changed. Changed files: {', '.join(self.changed) or 'none'}.")
         del self._changes[named]
+        self._readable = None
 
     # --- the rest ----------------------------------------------------------------------------------------
 
@@ -191,6 +195,7 @@ class Workspace:
             why = f"You have added {MOST_NEW} files; that is the most."
         if why is not None:
             raise Misuse(f"Not changed: {why}")
+        self._readable = None
         if data == before:
             self._changes.pop(path, None)
         else:

@@ -1,0 +1,91 @@
+"""Where a subagent's work begins: its parent, its surface, and the files that it sees."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from aster.agents.converse import Misuse
+from aster.agents.guard import Guard
+from aster.agents.protocol import Desk
+from aster.agents.quoting import quoted
+from aster.agents.tools import listed
+from aster.agents.workspace import Workspace
+from aster.domain.records import Candidate
+from aster.problems.problem import Problem
+
+
+class Start(Struct, frozen=True):
+    """Where an assignment begins, as the board tells it.
+
+    Attributes:
+        paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
+        change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
+    """
+
+    parent: Candidate
+    paths: tuple[str, ...]
+    change: str
+    text: str
+    other: Candidate | None = None
+
+
+class Grounds:
+    """What all subagents of a problem share.
+
+    Attributes:
+        baseline: the problem's own editable files.
+        strict: whether candidates run under the Python that runs Aster, so that syntax that is wrong here is wrong
+            there.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._editable, self._root = problem.editable, problem.spec.solution.root
+        self._guards: dict[tuple[str, ...], Guard] = {}
+        self.baseline = problem.editable_files
+        environment = problem.spec.environment
+        self.strict = {environment.python, environment.requirements, environment.interpreter} == {None}
+        statement = problem.spec.problem.statement
+        self._fixed = dict(problem.frozen_solution_files)
+        if statement not in self.baseline:
+            self._fixed[statement] = problem.files[statement]
+
+    def workspace(self, desk: Desk, start: Start) -> Workspace:
+        """Return a fresh workspace over the parent's files. What is hidden from candidates is not in it."""
+        guard = self._guards.setdefault(start.paths, Guard(self._editable, self._root, start.paths))
+        return Workspace(desk.files(start.parent), self._fixed, guard, self._root)
+
+
+async def starting(desk: Desk) -> Start:
+    """Return where the desk's assignment begins."""
+
+    async def make() -> str:
+        board, assignment = desk.look(), desk.assignment
+        assert assignment.hypothesis is not None, "a subagent has a hypothesis"
+        hypothesis = board.hypotheses[assignment.hypothesis]
+        start = Start(
+            parent=board.candidates[assignment.parent or hypothesis.parent],
+            paths=board.directions[hypothesis.direction].record.paths,
+            change=hypothesis.change,
+            text=hypothesis.text,
+            other=board.candidates[assignment.other] if assignment.other is not None else None,
+        )
+        return msgspec.json.encode(start).decode()
+
+    return msgspec.json.decode(await desk.step(desk.assignment.id, 0, 0, make), type=Start)
+
+
+def opening(work: Workspace, most: int) -> str:
+    """Return the files, and those of the surface in full as far as `most` characters go."""
+    parts = [f"## Files\n\n{listed(work)}"]
+    for path in work.files():
+        if work.guard.reach(path) not in ("all", "parts"):
+            continue
+        try:
+            text = work.text(path)
+        except Misuse:
+            continue  # it is no text, so it cannot be shown
+        if len(text) <= most:
+            most -= len(text)
+            parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
+    return "\n\n".join(parts)
