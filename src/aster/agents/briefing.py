@@ -53,6 +53,11 @@ class CampaignBriefing:
         self._problem, self._files_of, self._ideas = problem, files_of, tuple(ideas)
         self._instructions: dict[tuple[Role, bool], str] = {}
 
+    @property
+    def baseline(self) -> Mapping[str, bytes]:
+        """The unchanged editable files."""
+        return self._problem.editable_files
+
     def instructions(self, board: Board, role: Role) -> str:
         """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role.
 
