@@ -86,9 +86,19 @@ def test_a_tree_that_changes_the_same_lines_is_found_whatever_its_blanks_and_com
     again = edited(b"best = max(best, at)", b"best  =  best+at*2  # faster")
     other = edited(b"STEPS = 10", b"STEPS = 11")
     board, files = with_trees(first, other)
-    found = trees_like(board, again, FILES, lambda candidate: files[candidate.id])
+    found = trees_like(board, again, FILES, FILES, lambda candidate: files[candidate.id])
     assert [(each.candidate, each.share) for each in found] == [(tree_id(first), 1.0)]
-    assert trees_like(board, first, FILES, lambda candidate: files[candidate.id]) == []
+    assert trees_like(board, first, FILES, FILES, lambda candidate: files[candidate.id]) == []
+    assert trees_like(board, again, FILES, FILES, lambda candidate: files[candidate.id], [tree_id(first)]) == []
+    assert trees_like(board, FILES, FILES, FILES, lambda candidate: files[candidate.id]) == []
+
+
+def test_a_small_change_of_a_large_one_is_a_change_of_its_own() -> None:
+    grown = {**FILES, "solution/search.py": b"".join(b"step_%d = %d\n" % (at, at) for at in range(60))}
+    child, other, twin = ({**grown, "solution/run.py": text} for text in (b"A = 1\n", b"B = 2\n", b"A = 1  # one\n"))
+    board, files = with_trees(grown, other, twin)
+    found = trees_like(board, child, grown, FILES, lambda candidate: files[candidate.id])
+    assert [each.candidate for each in found] == [tree_id(twin)]
 
 
 def test_each_tree_is_read_once_and_only_those_of_agents() -> None:
@@ -101,7 +111,7 @@ def test_each_tree_is_read_once_and_only_those_of_agents() -> None:
         return files[candidate.id]
 
     for _ in range(3):
-        trees_like(board, edited(b"STEPS = 10", b"STEPS = 12"), FILES, files_of)
+        trees_like(board, edited(b"STEPS = 10", b"STEPS = 12"), FILES, FILES, files_of)
     assert read == [tree_id(first)]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Mapping
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -23,7 +22,10 @@ ALIKE_WORDS = 0.35
 """From this likeness on, a critic is told."""
 
 SAME_LINES = 0.9
-"""From this share of changed lines in common on, two trees are nearly the same."""
+"""From this share of its changed lines in common with another tree on, a tree is nearly the same."""
+
+MOST_FOLLOWED = 64
+"""Lines of a tree that are followed to others, the rarest, and trees that are compared with it."""
 
 FilesOf = Callable[[Candidate], Mapping[str, bytes]]
 
@@ -124,7 +126,7 @@ def repeats_one_of(draft: Draft, others: Iterable[Draft]) -> Draft | None:
 
 
 class Near(Struct, frozen=True):
-    """A candidate that changes the baseline in nearly the same lines; `share` of them, 1: in the same."""
+    """A candidate whose tree is nearly the same as another one; `share`: of what that one changes in its parent."""
 
     candidate: str
     share: float
@@ -155,28 +157,44 @@ class _Trees:
         for line in lines:
             self._with.setdefault(line, deque(maxlen=MOST_LOOKED_AT)).append(name)
 
-    def near(self, lines: frozenset[str], most: int) -> list[Near]:
-        rare = sorted((line for line in lines if line in self._with), key=lambda line: (len(self._with[line]), line))
-        shared = Counter(name for line in rare[:64] for name in islice(reversed(self._with[line]), MOST_LOOKED_AT))
-        found = [Near(name, _share(lines, self._lines[name])) for name, _ in shared.most_common(64)]
-        return sorted(found, key=lambda each: (-each.share, each.candidate))[:most]
+    def near(self, lines: frozenset[str], parent: frozenset[str]) -> list[Near]:
+        change = len(lines ^ parent)
+        known = [line for line in lines if line in self._with]
+        rare = sorted(known, key=lambda line: (len(self._with[line]), line))
+        shared = Counter(name for line in rare[:MOST_FOLLOWED] for name in self._with[line])
+        found = [
+            Near(name, 1 - len(lines ^ self._lines[name]) / change) for name, _ in shared.most_common(MOST_FOLLOWED)
+        ]
+        return sorted(found, key=lambda each: (-each.share, each.candidate))
 
 
 _trees: WeakKeyDictionary[Board, _Trees] = WeakKeyDictionary()
 
 
 def trees_like(
-    board: Board, files: Mapping[str, bytes], baseline: Mapping[str, bytes], files_of: FilesOf, most: int = 3
+    board: Board,
+    files: Mapping[str, bytes],
+    parent: Mapping[str, bytes],
+    baseline: Mapping[str, bytes],
+    files_of: FilesOf,
+    but: Collection[str] = (),
 ) -> list[Near]:
-    """Return candidates by agents whose change of the baseline is nearly that of `files`, the nearest first.
+    """Return candidates by agents that are nearly `files`, the nearest first: so near that it is the same change.
 
-    The same tree is not among them: it has the same id.
+    Two trees are near if they differ in few lines, blanks and comments aside, beside those that one changes in its
+    parent. The same tree is not among them: it has the same id.
+
+    Args:
+        parent, baseline: the files that it was made from, and those of the unchanged solution.
+        but: candidates that do not count.
     """
     known = _trees.setdefault(board, _Trees())
     known.grow(board, baseline, files_of)
-    own = tree_id(files)
-    near = known.near(changed_lines(baseline, files), most + 1)
-    return [each for each in near if each.share >= SAME_LINES and each.candidate != own][:most]
+    lines, before = changed_lines(baseline, files), changed_lines(baseline, parent)
+    if lines == before:
+        return []
+    own = {tree_id(files), tree_id(parent), *but}
+    return [each for each in known.near(lines, before) if each.share >= SAME_LINES and each.candidate not in own]
 
 
 def changed_lines(baseline: Mapping[str, bytes], files: Mapping[str, bytes]) -> frozenset[str]:
@@ -201,7 +219,3 @@ def _lines(data: bytes) -> Counter[str]:
 
 def _hash(path: str, sign: str, line: str) -> str:
     return blob_id(f"{path}\n{sign}{line}".encode())[:16]
-
-
-def _share(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / len(a | b) if a or b else 1.0
