@@ -48,11 +48,14 @@ def test_it_grows_by_what_is_new_and_is_the_same_as_one_made_at_once() -> None:
         search = each.line("search")
         for number in range(MOST_KEPT + 6):
             each.tried(search, f"change number {number}", number / 100)
+            if number % 3 == 0:
+                each.note(search, f"change number {number} is slow")
             if each is of:
                 memories_of(each.board)
     one, other = memories_of(of.board), memories_of(at_once.board)
     assert one is memories_of(of.board)
     assert one.gains(None, 100) == other.gains(None, 100)
     assert one.latest(None, "gain", 100) == other.latest(None, "gain", 100)
+    assert one.about("change number", 100) == other.about("change number", 100)
     assert len(one.gains("search", 100)) == MOST_KEPT
     assert one.gains("search", 1)[0].gain == (MOST_KEPT + 5) / 100

@@ -45,11 +45,14 @@ class Memory(Struct, frozen=True):
 
 
 class Memories:
-    """The memory of one board."""
+    """The memory of one board.
+
+    Findings and notes are kept apart, each in the board's order: what is found must not depend on when it was grown.
+    """
 
     def __init__(self) -> None:
         self._all: dict[str, Memory] = {}
-        self._texts = Texts()
+        self._measured, self._noted = Texts(), Texts()
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
         self._findings = self._notes = 0
@@ -81,14 +84,17 @@ class Memories:
 
     def about(self, query: str, most: int, surface: str | None = None) -> list[Memory]:
         """Return what is most alike to a query, on a surface (None: on all)."""
-        found = [self._all[key] for key, _ in self._texts.search(query, most if surface is None else most * 4)]
+        wanted = most if surface is None else most * 4
+        rows = [*self._measured.search(query, wanted), *self._noted.search(query, wanted)]
+        found = [self._all[key] for key, _ in sorted(rows, key=lambda row: -row[1])]
         return [each for each in found if surface in (None, each.surface)][:most]
 
     def _keep(self, memory: Memory) -> None:
         if memory.key in self._all:
             return
         self._all[memory.key] = memory
-        self._texts.add(memory.key, f"{memory.surface}: {memory.text}")
+        texts = self._measured if memory.measured else self._noted
+        texts.add(memory.key, f"{memory.surface}: {memory.text}")
         for surface in {"", memory.surface}:
             self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
             if memory.kind == "gain" and memory.gain is not None:

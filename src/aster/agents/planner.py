@@ -140,7 +140,9 @@ def troubles_of(board: Board, plan: Plan) -> list[str]:
     for opened in plan.open:
         found += unknown_parents(board, opened.drafts)
     surfaces = [each.surface.lower() for each in plan.open]
-    found += [f"surface {in_line(each)} is opened twice" for each in {s for s in surfaces if surfaces.count(s) > 1}]
+    found += [
+        f"surface {in_line(each)} is opened twice" for each in dict.fromkeys(surfaces) if surfaces.count(each) > 1
+    ]
     return found
 
 
