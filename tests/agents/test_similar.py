@@ -8,7 +8,7 @@ from aster.board import Board
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate
-from aster.domain.research import Draft
+from aster.domain.research import Draft, Note
 
 CHANGE, TEXT = (
     "anneal the walk",
@@ -49,6 +49,37 @@ def test_other_numbers_make_another_hypothesis() -> None:
     same = "More hops in a chain let it leave local optima."
     assert tried_before(of.board, Draft("chains of 100 hops", same)) is not None
     assert tried_before(of.board, Draft("chains of 900 hops", same)) is None
+
+
+def test_what_nobody_came_to_try_may_be_proposed_again_and_what_is_under_way_not() -> None:
+    of = AgentsBook()
+    of.baseline(1.0)
+    search = of.line("search")
+    drafted, draft = of.draft(search, CHANGE, TEXT), Draft(CHANGE, TEXT)
+    assert came_to(of, draft) == "it waits for a subagent"
+    given = of.assign("subagent", search, hypothesis=drafted, parent=BASELINE)
+    assert came_to(of, draft) == "a subagent is at it"
+    of.say(ev.AssignmentEnded(given.id, "failed", None, "no answer"))
+    assert tried_before(of.board, draft) is None
+    again = of.assign("subagent", search, hypothesis=drafted, parent=BASELINE)
+    of.back(again, Note("There is no walk in this code."))
+    assert came_to(of, draft) == "nothing was measured: There is no walk in this code."
+
+
+def test_what_became_of_a_draft_is_what_became_of_its_best_version() -> None:
+    of = AgentsBook()
+    of.baseline(1.0)
+    search = of.line("search")
+    drafted = of.draft(search, CHANGE, TEXT)
+    for change, gain in (("first version", -0.1), ("second version", 0.2), ("third version", -0.3)):
+        of.tried(search, change, gain, "Other words entirely.", of=drafted)
+    assert came_to(of, Draft(CHANGE, TEXT)) == "second version: score 1 -> 1.2"
+
+
+def came_to(of: AgentsBook, draft: Draft) -> str:
+    found = tried_before(of.board, draft)
+    assert found is not None
+    return found.came_to
 
 
 def test_what_is_like_it_is_found_even_where_it_is_not_the_same() -> None:

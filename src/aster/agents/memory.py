@@ -24,6 +24,10 @@ MOST_KEPT = 64
 """Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
 
 
+MOST_GAINS = 6
+"""Latest gains of an idea that are remembered."""
+
+
 class Memory(Struct, frozen=True):
     """One thing that is known.
 
@@ -55,12 +59,16 @@ class Memories:
         self._measured, self._noted = Texts(), Texts()
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
+        self._ideas: dict[str, deque[float | None]] = {}
         self._findings = self._notes = 0
 
     def grow(self, board: Board) -> None:
         """Take in what is new on the board."""
         for finding in board.findings[self._findings :]:
             self._keep(_of_finding(board, finding))
+            idea = _idea_added(board, finding)
+            if idea is not None:
+                self._ideas.setdefault(idea, deque(maxlen=MOST_GAINS)).append(finding.gain)
         self._findings = len(board.findings)
         notes = board.research.notes
         for place in range(self._notes, len(notes)):
@@ -76,6 +84,13 @@ class Memories:
         """Return what gained, the most first, on a surface (None: on all)."""
         rows = self._gains.get(surface or "", [])
         return [self._all[key] for _, _, key in rows[:most]]
+
+    def ideas(self, most: int) -> list[tuple[str, list[float | None]]]:
+        """Return the library's ideas with their latest gains on the parents that they were put on, the best first."""
+        best = {
+            name: max((gain for gain in gains if gain is not None), default=0.0) for name, gains in self._ideas.items()
+        }
+        return [(name, list(self._ideas[name])) for name in sorted(best, key=lambda name: (-best[name], name))[:most]]
 
     def latest(self, surface: str | None, kind: Kind, most: int) -> list[Memory]:
         """Return the latest of a kind on a surface (None: on all), the latest first."""
@@ -109,6 +124,16 @@ def _of_finding(board: Board, finding: Finding) -> Memory:
     candidate = board.experiments[finding.experiment].record.candidate
     kind: Kind = "gain" if finding.success else "no gain"
     return Memory(finding.hypothesis, kind, surface, finding.text, finding.gain, (finding.experiment,), candidate)
+
+
+def _idea_added(board: Board, finding: Finding) -> str | None:
+    """Return the one idea that a candidate has beside those of its parent, or None if it is not so."""
+    candidate = board.candidates[board.experiments[finding.experiment].record.candidate]
+    if not candidate.recipe or candidate.root is not None:
+        return None
+    before = {change.idea for change in board.candidates[board.hypotheses[finding.hypothesis].parent].recipe}
+    added = [change.idea for change in candidate.recipe if change.idea not in before]
+    return added[0] if len(added) == 1 and len(candidate.recipe) == len(before) + 1 else None
 
 
 def _of_note(board: Board, assignment: str, note: Note) -> Memory:
