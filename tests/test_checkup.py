@@ -78,6 +78,24 @@ def test_a_seed_that_is_ignored_is_said(tmp_path: Path) -> None:
     assert "the solution ignores its seed" in found.notes[0]
 
 
+def test_the_unchanged_solution_passes_its_own_check(tmp_path: Path) -> None:
+    quick = PROBLEM.replace("exact = true\n", "").replace('timeout = "30s"', 'timeout = "30s"\nquick = true', 1)
+    found = check(rods_problem(tmp_path / "rods", problem_toml=quick), seeds=2, slots=2, cheats=False)
+    assert not any("quick" in note for note in found.notes)
+    only = 'trusted = true\nquick = "only"'
+    lost = PROBLEM.replace(
+        "[[metric]]",
+        f"""[[stage]]
+name = "look"
+command = ["python", "evaluate.py", "{{outputs}}/rods.json"]
+{only}
+timeout = "30s"
+[[metric]]""",
+    )
+    with pytest.raises(BaselineError, match=r"does not pass its own quick stages.*invalid: not JSON: FileNotFound"):
+        check(rods_problem(tmp_path / "lost", problem_toml=lost), slots=2, cheats=False)
+
+
 def test_outputs_too_large_to_keep_are_not_spoiled_and_plain_processes_hide_nothing(tmp_path: Path) -> None:
     padded = LAY.replace('{"rods"', '{"padding": " " * (2 << 20), "rods"')
     data = PROBLEM + '[[data]]\nname = "answers"\npath = "answers"\nvisible = ["score"]\n'

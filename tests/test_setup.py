@@ -14,7 +14,7 @@ from aster.domain.records import Setup
 from aster.domain.research import ModelChoice, Price, Role
 from aster.errors import UserError
 from aster.problems.problem import Problem, load_problem
-from aster.setup import MOST_STEERING, check_steering, chosen_models, make_setup
+from aster.setup import MOST_STEERING, check_steering, make_setup
 
 BIG, SMALL = ModelChoice("openai:big", Price(1.0, 2.0)), ModelChoice("local:small")
 
@@ -75,14 +75,6 @@ def test_every_role_needs_a_model(toy: Problem) -> None:
         made(toy, only)
     assert made(toy, only, with_roles("local:small", "subagent")).agents == 6
     assert made(toy, only, SMALL).agents == 6
-
-
-def test_models_may_be_given_as_records() -> None:
-    assert chosen_models([BIG, SMALL]) == (BIG, SMALL)
-    with pytest.raises(UserError, match="models must be a list of models"):
-        chosen_models("openai:gpt-5-mini")
-    with pytest.raises(UserError, match="a model must be"):
-        chosen_models([3])  # type: ignore[list-item]
 
 
 def test_what_a_planner_is_told_is_plain_text_and_bounded(toy: Problem) -> None:

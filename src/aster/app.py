@@ -20,6 +20,7 @@ from aster.campaign.clock import Clock
 from aster.campaign.jobs import job_of
 from aster.campaign.loop import Loop, Observer
 from aster.campaign.portal import drive
+from aster.choosing import chosen_models
 from aster.domain import events as ev
 from aster.domain.records import Experiment, Mode
 from aster.domain.research import ModelChoice
@@ -28,6 +29,7 @@ from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
+from aster.hiring import hire
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
@@ -41,7 +43,7 @@ from aster.sandbox.keeper.disk import short
 from aster.sandbox.keeper.locks import held
 from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.layers import SandboxName, check_no_weaker, choose_walls
-from aster.setup import check_kind, check_steering, chosen_models
+from aster.setup import check_kind, check_steering
 from aster.surroundings import Surroundings, Tell, check_same, look_around, silence
 from aster.ticker import observing
 
@@ -107,7 +109,8 @@ def run(
             minds = make_minds(problem, board.setup.researcher, store.get_blob)
             parts = (board, store, executor, minds, make_job)
             position, shortage = began[-1].position, partial(_shortage, folder)
-            return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage)
+            crew = hire(board, problem, store.get_blob, clock) if board.setup.models else None
+            return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage, crew=crew)
 
         with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
             drive(make_loop, interrupted)
@@ -300,17 +303,13 @@ def research(
     Args:
         problem: a problem, or what `load_problem` takes.
         budget: the ceiling over wall time, experiments, and what language models and GPUs cost.
-        researcher: who writes candidates, such as "ideas", "ideas+tuner" or "agents+tuner"; None: ideas if the problem
-            has some, else the tuner; with models agents, and beside them whatever else has something to vary.
+        researcher: who writes candidates: "ideas", "ideas+tuner", "agents+tuner", ...; None: as `create` has it.
         slots: attempts side by side; None: as many as the machine has cores or devices for.
         seed: with the same seed and slots, an ordered campaign makes the same experiments.
         mode: None: ordered if only experiments are budgeted and there are no models, else arrival.
         campaigns: the folder in which the campaign's own folder is made.
-        models: language models for agents, as `ModelChoice`s or as `--model` takes them:
-            "[ROLE[,ROLE]=]PROVIDER:NAME[*WEIGHT]".
-        agents: how many think side by side; None: twice the slots.
-        one_shot: subagents answer once with edits, instead of working with tools.
-        directions: what the planner is told from the start.
+        models: for agents, as `ModelChoice`s or as `--model` takes them: "[ROLE[,ROLE]=]PROVIDER:NAME[*WEIGHT]".
+        agents, one_shot, directions: as `create` has them.
         sandbox: what candidate code runs in; "auto" takes the strongest that works here (`aster doctor`).
         require_sandbox: refuse to run where only plain processes would hold it.
         on_event: called with the board and the new events, in the campaign's thread; it must be quick.
@@ -325,18 +324,10 @@ def research(
     check_kind("campaigns", campaigns, str | Path, "a folder")
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
     check_sandbox(chosen, sandbox, require_sandbox)
+    place, pool = Path(campaigns), chosen_models(models)
     folder = create(
-        chosen,
-        budget,
-        researcher=researcher,
-        slots=slots,
-        seed=seed,
-        mode=mode,
-        campaigns=Path(campaigns),
-        models=chosen_models(models),
-        agents=agents,
-        one_shot=one_shot,
-        directions=directions,
-    )
+        chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=place,
+        models=pool, agents=agents, one_shot=one_shot, directions=directions,
+    )  # fmt: skip
     with observing(on_event, progress) as observers:
         return run(folder, observers=observers, sandbox=sandbox, require_sandbox=require_sandbox)

@@ -101,4 +101,4 @@ def make_plan(problem: Problem, around: Surroundings) -> RunPlan:
 
 
 def _stage_plan(stage: Stage) -> StagePlan:
-    return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "")
+    return StagePlan(stage.name, stage.command, stage.timeout_s, stage.trusted, stage.service or "", stage.quick)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from aster.agents.protocol import Briefing
 from aster.campaign.claims import Believes, no_model
 from aster.campaign.decide import Minds
 from aster.domain.ids import tree_id
@@ -93,7 +94,16 @@ def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
         parts.append(tuner)
         believes = tuner.believed
     proposer = parts[0] if len(parts) == 1 else Several(parts)
-    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files, believes)
+    briefing = make_briefing(problem, library, get_blob) if "agents" in researcher.split("+") else None
+    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files, believes, briefing)
+
+
+def make_briefing(problem: Problem, library: IdeaLibrary, get_blob: GetBlob) -> Briefing:
+    """Return what agents of a campaign are told."""
+    from aster.agents.briefing import CampaignBriefing, IdeaLine  # imported late: most campaigns have no agents
+
+    ideas = [IdeaLine(name, library[name].surface, library[name].title, library[name].predicts) for name in library]
+    return CampaignBriefing(problem, lambda candidate: unpack_tree(candidate.tree, get_blob), ideas)
 
 
 def surface_map(problem: Problem) -> SurfaceMap:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from aster.campaign.budget import HELD_BACK, Budget, check_limits, set_aside
 from aster.checking.report import Cost, Pace, cost_of
 from aster.domain.ids import tree_id
 from aster.domain.records import Mode, Setup
+from aster.domain.research import ModelChoice
 from aster.errors import AsterError
 from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments
 from aster.evidence.noise import Reach, reach
@@ -21,7 +22,7 @@ from aster.handle import Campaign
 from aster.minds import choose_researcher, tuned_constants
 from aster.problems.problem import Problem
 from aster.proposers.ideas import load_ideas
-from aster.setup import make_setup
+from aster.setup import check_steering, make_setup
 
 
 class Ground(Struct, frozen=True):
@@ -59,6 +60,7 @@ class Rehearsal(Struct, frozen=True):
         gains: the same in the metric's units, where the noise is known.
         known: of the youngest campaign on the same solution, or None.
         cost: where an earlier campaign tells how long an experiment takes.
+        models, agents, one_shot: as in the campaign's setup. `usd`, `tokens`: the ceilings of model calls.
     """
 
     problem: str
@@ -82,6 +84,12 @@ class Rehearsal(Struct, frozen=True):
     gains: tuple[Reach, ...]
     known: Known | None
     cost: Cost | None
+    models: tuple[ModelChoice, ...] = ()
+    agents: int = 0
+    one_shot: bool = False
+    usd: float | None = None
+    tokens: int | None = None
+    gpu_s: float | None = None
 
 
 def rehearse(
@@ -93,6 +101,10 @@ def rehearse(
     seed: int = 0,
     mode: Mode | None = None,
     campaigns: Path = Path("campaigns"),
+    models: Sequence[ModelChoice] = (),
+    agents: int | None = None,
+    one_shot: bool = False,
+    directions: str = "",
 ) -> Rehearsal:
     """Return what `create` and `run` would do with the same arguments.
 
@@ -103,14 +115,20 @@ def rehearse(
         BudgetError: the budget cannot hold an honest campaign.
         UserError: as `create` does.
     """
-    chosen = choose_researcher(problem, researcher)
-    setup = make_setup(problem, budget, chosen, slots, seed, mode)
+    chosen = choose_researcher(problem, researcher, bool(models))
+    setup = make_setup(problem, budget, chosen, slots, seed, mode, models=models, agents=agents, one_shot=one_shot)
     check_limits(setup)
-    grounds = tuple(_grounds(problem, chosen))
-    known = next(_earlier(problem, campaigns), None)
+    if directions:
+        check_steering(setup, directions)
+    return _plan(problem, setup, next(_earlier(problem, campaigns), None))
+
+
+def _plan(problem: Problem, setup: Setup, known: Known | None) -> Rehearsal:
+    grounds = tuple(_grounds(problem, setup.researcher))
     limits = setup.limits
+    timed = limits.wall_s is not None or limits.gpu_s is not None
     cost = _cost(problem, setup, known.pace) if known is not None else None
-    expected = cost.experiments if cost is not None else limits.experiments if limits.wall_s is None else None
+    expected = cost.experiments if cost is not None else limits.experiments if not timed else None
     kept = _held_back(setup, expected)
     sizes = sorted({MIN_PAIRS, _most_pairs(setup, kept)}) if not setup.objective.exact else []
     sd = known.sd if known is not None else None
@@ -118,7 +136,7 @@ def rehearse(
         problem=setup.problem,
         title=setup.title,
         metric=setup.objective.metric,
-        researcher=chosen,
+        researcher=setup.researcher,
         mode=setup.mode,
         slots=setup.slots,
         seed=setup.seed,
@@ -136,17 +154,25 @@ def rehearse(
         gains=reach(sd, setup.objective.resolution, setup.paired, sizes) if sd is not None else (),
         known=known,
         cost=cost,
+        models=setup.models,
+        agents=setup.agents,
+        one_shot=setup.one_shot,
+        usd=limits.usd,
+        tokens=limits.tokens,
+        gpu_s=limits.gpu_s,
     )
 
 
 def _cost(problem: Problem, setup: Setup, pace: Pace) -> Cost:
     resources, limits = problem.spec.resources, setup.limits
+    by_gpus = None if limits.gpu_s is None else max(1, int(limits.gpu_s / (max(pace.wall_s, 1e-3) * resources.gpus)))
+    experiments = [each for each in (limits.experiments, by_gpus) if each is not None]
     return cost_of(
         pace,
         slots=setup.slots,
         cpus=resources.cpus,
         gpus=resources.gpus,
-        experiments=limits.experiments,
+        experiments=min(experiments, default=None),
         wall_s=limits.wall_s,
         price=None,
     )

@@ -1,30 +1,82 @@
-"""`aster replay`: a campaign decided again from its ledger, which is only read."""
+"""`aster replay`: a campaign's decisions and agents once more, on what its ledger has. Nothing is written or run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
+from msgspec import Struct
 from threadpoolctl import threadpool_limits
 
+from aster._version import VERSION
+from aster.agents.protocol import AgentRunner
+from aster.agents.record import read_records
+from aster.agents.replay import Departure, rerun
 from aster.app import problem_of
 from aster.board import Board
 from aster.campaign.decide import Minds
 from aster.campaign.replay import Replayed, replay
 from aster.handle import Campaign
+from aster.ledger.protocol import Store
 from aster.minds import make_minds
 
 
-def replay_decisions(campaign: Campaign) -> Replayed:
-    """Make every decision of a campaign again, and compare its events with the ledger's.
+class Replay(Struct, frozen=True):
+    """What became of a replay.
+
+    Attributes:
+        agents: how many were run again.
+        departures: where agents part from the record, a place each, in the order of the ledger.
+        versions: of Aster that ran the campaign, by term.
+    """
+
+    decided: Replayed
+    agents: int
+    departures: tuple[Departure, ...]
+    versions: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether all came out as the ledger has it."""
+        return self.decided.divergence is None and not self.departures
+
+    @property
+    def hint(self) -> str:
+        """What may be the matter where something came out differently."""
+        ran = ", ".join(dict.fromkeys(self.versions))
+        return (
+            f"It was run by Aster {ran}; this is {VERSION}. Other versions of Aster, its prompts or its libraries "
+            "decide otherwise; with the very same ones this is a bug of Aster's."
+        )
+
+
+def replay_campaign(campaign: Campaign, make_runner: Callable[[Campaign, Store], AgentRunner] | None = None) -> Replay:
+    """Make every decision of a campaign again and run every agent again, and compare them with the record.
+
+    Args:
+        make_runner: returns what carries out assignments; None: what carries them out in campaigns.
 
     Raises:
         StoreError: the ledger cannot be read.
         ProblemError: this version of Aster does not take the campaign's problem any more.
     """
     with closing(campaign.open_store()) as store:
+        decided = replay_decisions(campaign, store)
+        records = read_records(store.read())
+        departures: list[Departure] = []
+        if records:
+            assert make_runner is not None
+            board, runner = Board().fold(store.read()), make_runner(campaign, store)
+            found = [rerun(record, runner, board, store.get_blob) for record in records.values()]
+            departures = sorted((each for each in found if each is not None), key=lambda each: each.position)
+        return Replay(decided, len(records), tuple(departures), decided.versions)
 
-        def minds_of(board: Board) -> Minds:
-            return make_minds(problem_of(campaign.folder, board, store), board.setup.researcher, store.get_blob)
 
-        with threadpool_limits(1, "blas"):  # as when it ran
-            return replay(store.read(), minds_of)
+def replay_decisions(campaign: Campaign, store: Store) -> Replayed:
+    """Make every decision of a campaign again, and compare its events with the ledger's; raises as above."""
+
+    def minds_of(board: Board) -> Minds:
+        return make_minds(problem_of(campaign.folder, board, store), board.setup.researcher, store.get_blob)
+
+    with threadpool_limits(1, "blas"):  # as when it ran
+        return replay(store.read(), minds_of)

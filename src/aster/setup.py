@@ -104,6 +104,7 @@ def make_setup(
         ),
         researcher=researcher,
         constraints=spec.bounds,
+        checks=spec.has_check,
         progress=spec.progress_goal if spec.progress is not None and spec.progress.stop else None,
         models=tuple(models),
         agents=_count_agents(agents, side_by_side, models),
@@ -149,24 +150,6 @@ def check_steering(setup: Setup, text: str) -> str:
     if len(said) > MOST_STEERING:
         raise UserError(f"{len(said)} characters are too many to tell the planner; {MOST_STEERING} are the most.")
     return said
-
-
-def chosen_models(asked: Sequence[str | ModelChoice]) -> tuple[ModelChoice, ...]:
-    """Return the models that are asked for, as records or as the command line takes them.
-
-    Raises:
-        UserError: one of them is no model.
-    """
-    check_kind("models", asked, list | tuple, 'a list of models, such as ["openai:gpt-5-mini"]')
-    return tuple(each if isinstance(each, ModelChoice) else _parsed(each) for each in asked)
-
-
-def _parsed(model: object) -> ModelChoice:
-    check_kind("a model", model, str, '"PROVIDER:NAME" or a ModelChoice')
-    from aster.llm.parse import parse_model  # imported late: it knows prices, and most campaigns have no models
-
-    assert isinstance(model, str)
-    return parse_model(model, "", {})
 
 
 def _count_agents(agents: int | None, slots: int, models: Sequence[ModelChoice]) -> int:

@@ -48,7 +48,7 @@ class Ticker:
 def line_of(board: Board) -> str:
     """Return how the campaign stands, in at most WIDTH characters."""
     setup, score, best = board.setup, board.baseline_score, next(iter(board.ranking), None)
-    done, most = len(board.seen) + len(board.unseen), setup.limits.experiments
+    done, most = sum(board.tally.values()), setup.limits.experiments
     parts = [f"{done}/{most} experiments" if most is not None else f"{done} experiments"]
     if setup.limits.wall_s is not None:
         parts.append(f"{duration(board.spend.wall_s)} of {duration(setup.limits.wall_s)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.boards import BASELINE, CPU, Book, recipe, setup
 
 from aster.board import Board
@@ -10,7 +11,7 @@ from aster.board.board import _FOLDS
 from aster.board.research import RESEARCH_FOLDS
 from aster.domain import events as ev
 from aster.domain.ids import recipe_key, search_seed
-from aster.domain.records import Decided, Goal, Measured, Verdict
+from aster.domain.records import Constraint, Decided, Goal, Measured, Verdict
 from aster.testing.proposers import deep
 
 OTHER = "gpu: other"
@@ -314,3 +315,31 @@ def test_the_baseline_stands_in_where_the_champion_has_no_score() -> None:
     assert book.board.standing == BASELINE
     book.run("a", 2.0)
     assert book.board.standing == "a"
+
+
+# --- checks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_check_is_kept_and_counts_for_nothing() -> None:
+    book = Book(replace(setup(), constraints=(Constraint("memory", max=1.0),)))
+    book.baseline(1.0, memory=0.5)
+    name = book.candidate("a", book.direction("layout"))
+    before = deep_without(book.board)
+    check = book.plan(name, purpose="check")
+    assert check in book.board.waiting
+    book.end(check, Measured({}), seconds=7.0)
+    book.decide()
+    state = book.board.experiments[check]
+    assert (state.status, state.metrics, state.reported, state.seen) == ("measured", None, None, True)
+    assert (deep_without(book.board), book.board.fresh) == (before, [])
+    assert list(book.board.counted) == [book.board.experiments[book.board.baselines[0]]]
+    assert book.board.spend.attempt_s == 8.0  # seconds are paid for, whatever they were for
+    assert book.board.spend.gpu_s == 1.0
+
+
+def deep_without(board: Board) -> object:
+    """Return what the board makes of experiments, for comparison."""
+    return (
+        list(board.ranking), list(board.seen), dict(board.tally), board.experiments_of,
+        board.spend.experiments, board.spend.whole_s, list(board.unseen), board.score("a"),
+    )  # fmt: skip

@@ -49,6 +49,11 @@ def test_results(status: Status, expected: Result) -> None:
     assert result_of(raw(status), judge) == expected
 
 
+def test_a_check_is_not_asked_for_a_score() -> None:
+    assert result_of(raw(score="", quick=True), judge) == Measured({})
+    assert result_of(raw("failed", quick=True), judge) == Failed("why")
+
+
 def test_gpu_seconds_count_every_device(tmp_path: Path) -> None:
     outcome, blobs = outcome_of(raw(), tmp_path, "x-1", "gpu: A", judge)
     assert outcome.usage.gpu_s == 6.0

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -419,3 +420,16 @@ def test_a_combination_beats_its_parts(tmp_path: Path) -> None:
     tree = compose(names)
     assert tree is not None
     assert solved(quick(tree), tmp_path) > 2.5
+
+
+@pytest.mark.parametrize(("path", "text", "code"), [("moves/nudge.py", "1 +", 1), ("search.py", None, 0)])
+def test_the_check_tells_a_broken_solution(path: str, text: str | None, code: int, tmp_path: Path) -> None:
+    problem = tomllib.loads((PACK / "problem.toml").read_text())
+    [stage] = [each for each in problem["stage"] if each.get("quick")]
+    shutil.copytree(PACK / "solution", tmp_path / "solution")
+    if text is not None:
+        (tmp_path / "solution" / path).write_text(text)
+    done = subprocess.run(
+        [sys.executable, *stage["command"][1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr  # it says nothing that could pass for a score

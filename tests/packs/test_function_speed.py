@@ -193,14 +193,17 @@ def test_the_picture_is_well_formed(score: ModuleType) -> None:
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
     """The problem's own plan and judge, with fewer rounds."""
     found, folder = problem("function_speed"), tmp_path_factory.mktemp("speed")
-    stages = {s.name: StagePlan(s.name, tuple(s.command), 60.0, s.trusted, s.service or "") for s in found.spec.stages}
+    stages = {
+        s.name: StagePlan(s.name, tuple(s.command), 60.0, s.trusted, s.service or "", s.quick)
+        for s in found.spec.stages
+    }
     evaluate = found.trusted_files["evaluate.py"]
     few = evaluate
     for old, new in ((b"WARM, ROUNDS = 3, 25", b"WARM, ROUNDS = 1, 3"), (b"PATIENCE_S = 20.0", b"PATIENCE_S = 3.0")):
         assert few.count(old) == 1
         few = few.replace(old, new)
     plan = RunPlan(
-        (stages["score"],),
+        (stages["try"], stages["score"]),
         {**found.trusted_files, "evaluate.py": few},
         frozen_solution=("solution/serve.py",),
         services=(stages["serve"],),
@@ -211,8 +214,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
     made.close()
 
 
-def outcome(room: LocalExecutor, files: dict[str, bytes]) -> Outcome:
-    room.submit(Job("x-1.1", "x-1", 1, files))
+def outcome(room: LocalExecutor, files: dict[str, bytes], *, quick: bool = False) -> Outcome:
+    room.submit(Job("x-1.1", "x-1", 1, files, quick=quick))
     [arrival] = collect(room)
     room.acknowledge("x-1.1")
     assert isinstance(arrival.fact, OutcomeRecorded)
@@ -223,6 +226,13 @@ def test_the_baseline_is_measured(room: LocalExecutor) -> None:
     result = outcome(room, tree("function_speed")).result
     assert isinstance(result, Measured), result
     assert result.metrics["speedup"] == pytest.approx(2 ** result.metrics["log2_speedup"])
+
+
+def test_the_check_looks_at_answers_and_gives_no_score(room: LocalExecutor) -> None:
+    assert outcome(room, tree("function_speed"), quick=True).result == Measured({})
+    result = outcome(room, hostile(HOSTILE["answers with what it finds in its memory"][0]), quick=True).result
+    assert isinstance(result, Invalid)
+    assert "is right" in result.rule
 
 
 def hostile(code: str) -> dict[str, bytes]:

@@ -94,7 +94,17 @@ def test_whether_seeds_pair(changes: tuple[str, ...], takes: bool, toml: Toml) -
             "stage[0].timeout",
             'missing; it must be a time such as "60s", "2m" or "1.5h" (in "solve")',
         ),
-        ('timeout = "1.5h"', 'timeout = "9s"\nquick = true', "stage[0].quick", "not yet supported"),
+        ('timeout = "1.5h"', 'timeout = "9s"\nquick = 1', "stage[0].quick", 'true, false or "only"'),
+        ('timeout = "1.5h"', 'timeout = "9s"\nquick = "yes"', "stage[0].quick", 'true, false or "only"'),
+        ('timeout = "1.5h"', 'timeout = "9s"\nquick = "only"', "stage", "no stage runs the candidate's code"),
+        ("timeout = 20", 'timeout = 20\nquick = "only"', "stage", 'nobody can report "total"'),
+        (
+            'timeout = "1.5h"',
+            'timeout = "1.5h"\nquick = true\n[[stage]]\nname = "ask"\ncommand = ["python", "evaluate.py"]\n'
+            'trusted = true\ntimeout = 9\nservice = "solve"',
+            "stage[0].quick",
+            'runs only beside "ask"; say quick there',
+        ),
         ('"solution/solve.py", "--out"', '7, "--out"', "stage[0].command[1]", "list of words"),
         ('"solution/solve.py"', '"solution/slove.py"', "stage[0].command[1]", 'did you mean "solution/solve.py"'),
         ('"solution/solve.py"', '"evaluate.py"', "stage[0].command[1]", "all that an untrusted stage sees"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aster.domain.records import Failed, Invalid, Measured, Result, Said
-from aster.problems.judge import make_judge
+from aster.problems.judge import judge_check, make_judge
 from aster.problems.model import About, Archive, Constraint, Metric, Resources, Seeds, Solution, Spec, Stage
 
 SPEC = Spec(
@@ -187,3 +187,20 @@ def test_each_metric_has_one_source() -> None:
 
 def test_a_constrained_metric_must_be_reported() -> None:
     assert both("{}", Said({"loss": "3"})) == Failed("the evaluator reported no spread; it reported nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("", Measured({})),
+        ('{"total": 3.5, "anything": null}', Measured({})),
+        ('{"invalid": "too \\u001b large", "total": 1}', Invalid("too large")),
+        ('{"total": NaN}', Invalid("the score holds NaN, which is not a number")),
+    ],
+)
+def test_a_check_has_no_numbers(text: str, result: Result) -> None:
+    assert judge_check(text) == result
+
+
+def test_a_check_that_writes_nonsense_has_failed() -> None:
+    assert isinstance(judge_check('{"a": 1}{"a": 2}'), Failed)

@@ -2,8 +2,10 @@ import pytest
 from tests.report.boards import CPU, Story, exact_setup, noisy_setup, noisy_story, packing_story
 
 from aster.domain.events import AttemptLost, DirectionRetired
-from aster.domain.records import Change, Failed, Reference
+from aster.domain.records import Change, Failed, Measured, Reference
+from aster.report.progress import progress_view
 from aster.report.summary import standing, summarize
+from aster.report.tables import table_of
 
 
 def small(goal: str = "maximize") -> Story:
@@ -77,6 +79,19 @@ def test_spend_counts_every_purpose_and_every_attempt() -> None:
     assert (s.costs.experiments, s.costs.confirm, s.costs.attempt_s, s.lost) == (7, 2, 80.0, 1)
     assert s.counts == {"measured": 5, "failed": 1, "waiting": 1}
     assert s.costs.limits.experiments == 400
+
+
+def test_checks_are_in_no_count() -> None:
+    story = small()
+    before = summarize(story.board).counts
+    story.end(story.plan(story.baseline, 0, "check"), Measured({}))
+    story.end(story.plan(story.baseline, 0, "check"), Failed("no"), see=False)
+    s = summarize(story.board)
+    assert (s.counts, s.unseen) == (before, 0)
+    view = progress_view(story.board)
+    assert not any(miss.reason == "no" for miss in view.misses)
+    assert view.seconds == story.board.spend.attempt_s
+    assert table_of(story.board, "experiments").size == sum(before.values())
 
 
 def test_the_champion_of_an_exact_metric_has_its_exact_value() -> None:

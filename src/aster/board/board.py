@@ -6,7 +6,7 @@ folding a ledger gives the same board whatever process does it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from sys import intern
 from typing import Any
 
@@ -74,24 +74,19 @@ class Board:
         self.baselines: list[str] = []  # its own runs on any hardware, without those that confirm or refute claims
         self.claims: dict[str, ClaimState] = {}
         self.findings: list[Finding] = []
-        self.concluded: set[str] = set()
-        """Hypotheses that have a finding."""
+        self.concluded: set[str] = set()  # hypotheses that have a finding
         self.conflicts: set[tuple[str, ...]] = set()
         self.archive = ArchiveState()
         self.spend = Spend()
         self.baseline: str | None = None
         self.champion: str | None = None
         """The candidate of the latest confirmed claim; None until there is one."""
-        self.running: dict[str, str] = {}
-        """Attempt -> experiment, for attempts without an end."""
+        self.running: dict[str, str] = {}  # attempt -> experiment, for attempts without an end
         self.waiting: dict[str, None] = {}
         """Experiments without a running attempt and without an outcome, oldest first."""
-        self.unseen: dict[str, None] = {}
-        """Experiments whose outcome has arrived and that no decision has seen, in order of arrival."""
-        self.seen: list[str] = []
-        """Experiments in the order in which decisions saw them."""
-        self.fresh: list[str] = []
-        """Those that the current decision is the first to see."""
+        self.unseen: dict[str, None] = {}  # experiments whose outcome no decision has seen, in order of arrival
+        self.seen: list[str] = []  # experiments in the order in which decisions saw them, without checks
+        self.fresh: list[str] = []  # those that the current decision is the first to see
         self.tally: dict[str, int] = {}  # how many outcomes of each kind have arrived
         self.lost = 0
         self.research = Research()
@@ -108,6 +103,11 @@ class Board:
     def kind(self) -> str:
         """The kind of hardware whose scores may be compared now."""
         return ANY_HARDWARE if self.setup.objective.exact else self.hardware
+
+    @property
+    def counted(self) -> Iterator[ExperimentState]:
+        """The experiments in the order in which they were planned, without checks."""
+        return (state for state in self.experiments.values() if state.record.purpose != "check")
 
     @property
     def ranking(self) -> Ranking:
@@ -216,14 +216,15 @@ class Board:
         record, outcome = state.record, state.outcome
         assert outcome is not None
         del self.unseen[record.id]
+        if record.purpose == "check":
+            state.place = len(self.seen) + 1  # it takes none of its own: patience is counted in experiments
+            return
         self.seen.append(record.id)
         state.place = len(self.seen)
         self.fresh.append(record.id)
         direction = self.direction_of(record)
         if direction is not None:
             direction.seconds += outcome.usage.wall_s
-        if record.purpose == "check":
-            return
         if state.metrics is not None:
             self._on(outcome.hardware).take(record, state.metrics[self.setup.objective.metric])
         else:

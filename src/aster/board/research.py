@@ -53,7 +53,7 @@ class Research:
         self.barren = 0
         """Plans in a row that nothing came of."""
         self.failures = 0
-        """Assignments in a row that failed, by the provider's or the model's doing."""
+        """Assignments in a row that came to nothing, by the provider's or the model's doing."""
         self.last_failure = ""
         self.ceiling = ""
         """Which ceiling on models has no room for another call; "" while none is known to be reached."""
@@ -170,7 +170,8 @@ class Research:
             self.open_asks.pop(ask, None)
         for agent in (event.assignment, f"{event.assignment}{CRITIC}"):
             self.paths.pop(agent, None)
-        self.failures = self.failures + 1 if event.ending == "failed" else 0
+        fruitless = event.ending in ("failed", "spent") and not state.experiments
+        self.failures = self.failures + 1 if fruitless else 0
         self.last_failure = event.reason
         if event.ending == "spent" and event.reason.startswith(CEILING):
             self.ceiling = event.reason

@@ -184,16 +184,19 @@ class ExperimentState:
         self._outcome = _encode(
             _Packed(of.attempt, of.result, of.hardware, used, of.started, of.ended, *files, of.progress)
         )
-        self.status = intern(_status(of.result, setup))
+        check = self.record.purpose == "check"  # which measures nothing that a constraint could be about
+        self.status = intern(_status(of.result, None if check else setup))
 
     @property
     def metrics(self) -> dict[str, float] | None:
-        """The measured numbers, or None if it did not measure (yet) or is infeasible."""
+        """The measured numbers, or None if it did not measure (yet), is infeasible, or a check."""
         return self.reported if self.status == "measured" else None
 
     @property
     def reported(self) -> dict[str, float] | None:
-        """The measured numbers, those of an infeasible experiment too, which never count; else None."""
+        """The measured numbers, those of an infeasible experiment too, which never count; else None, as for a check."""
+        if self.record.purpose == "check":
+            return None
         if self._outcome is not None and self.status in ("measured", "infeasible"):
             result = _decode(self._outcome).result
             assert isinstance(result, Measured)
@@ -242,8 +245,8 @@ class ClaimState:
         self.decided: Decided | None = None
 
 
-def _status(result: Result, setup: Setup) -> str:
-    if isinstance(result, Measured) and setup.infeasible(result.metrics) is not None:
+def _status(result: Result, setup: Setup | None) -> str:
+    if isinstance(result, Measured) and setup is not None and setup.infeasible(result.metrics) is not None:
         return "infeasible"
     if isinstance(result, Cancelled) and result.early:
         return "stopped_early"

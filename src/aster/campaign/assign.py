@@ -29,7 +29,8 @@ BARREN = 2
 """Times in a row that a planner, or a worker, may have nothing to propose before it is not asked again."""
 
 FAILURES = 5
-"""Assignments in a row that may fail by the provider's or the model's doing, before no more are given."""
+"""Assignments in a row that may come to nothing before no more are given; as many as there are agents, if these are
+more: what stops one provider for a while stops all who ask it."""
 
 ALLOWANCES: dict[Role, Allowance] = {
     "planner": Allowance(requests=8, tokens=300_000),
@@ -241,8 +242,8 @@ def stuck(board: Board) -> str | None:
         return None
     if research.ceiling:
         return research.ceiling
-    if research.failures >= FAILURES:
-        return f"models: {FAILURES} agents in a row came to nothing, the last because {research.last_failure}"
+    if research.failures >= max(FAILURES, board.setup.agents):
+        return f"models: {research.failures} agents in a row came to nothing, the last because {research.last_failure}"
     if all(research.model(each.name).cut_off for each in board.setup.models):
         return "models: none is left to ask; " + research.model(board.setup.models[-1].name).cut_off
     return None

@@ -29,5 +29,5 @@ def job_of(
         outcome = board.experiments[experiment.artifact].outcome
         assert outcome is not None
         inputs = {name: get_blob(blob) for name, blob in outcome.artifacts.items()}
-    confirms = experiment.purpose == "confirm"
-    return Job(attempt, experiment.id, experiment.seed, files, inputs, confirms, experiment.bars)
+    confirms, quick = experiment.purpose == "confirm", experiment.purpose == "check"
+    return Job(attempt, experiment.id, experiment.seed, files, inputs, confirms, experiment.bars, quick)

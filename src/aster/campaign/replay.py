@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from aster.board import Board
-from aster.campaign.decide import Minds, Step, conclude, decide, must_end
+from aster.campaign.decide import Minds, conclude, decide, must_end
+from aster.campaign.step import Step
 from aster.domain import events as ev
 
 _OUTSIDE = (ev.CampaignOpened, ev.TermStarted, ev.AttemptStarted, ev.DecisionTaken)
@@ -33,14 +34,12 @@ class Divergence(Struct, frozen=True):
         decision: the number of the decision that it belongs to.
         expected: what the ledger has there; None: the step was over.
         came: what was decided this time; None: nothing more.
-        version: of Aster, as the campaign's term there has it.
     """
 
     position: int
     decision: int
     expected: ev.Event | None
     came: ev.Event | None
-    version: str = ""
 
     @property
     def text(self) -> str:
@@ -62,6 +61,7 @@ class Replayed(Struct):
             them; of the step that diverges only the events before it do.
         facts: how many entries of the ledger were taken as they are.
         board: the fold of all that was gone through.
+        versions: of Aster, of each term.
     """
 
     board: Board
@@ -69,6 +69,7 @@ class Replayed(Struct):
     events: int = 0
     facts: int = 0
     divergence: Divergence | None = None
+    versions: tuple[str, ...] = ()
 
 
 def replay(entries: Iterable[ev.Entry], make_minds: MakeMinds) -> Replayed:
@@ -85,7 +86,6 @@ class _Replay:
     def __init__(self, entries: Iterable[ev.Entry], make_minds: MakeMinds) -> None:
         self._entries, self._make_minds = _Ahead(entries), make_minds
         self._minds: Minds | None = None
-        self._version = ""
         self.done = Replayed(Board())
 
     def run(self) -> Replayed:
@@ -100,7 +100,7 @@ class _Replay:
         """Fold what nobody decides."""
         event, board = entry.event, self.done.board
         if isinstance(event, ev.TermStarted):
-            self._version = event.version
+            self.done.versions += (event.version,)
         if _part_of_step(event) and board.term:
             self._diverged(entry.position, event, None)
             return
@@ -147,7 +147,7 @@ class _Replay:
         return decide(board, self._minds, first.elapsed)
 
     def _diverged(self, position: int, expected: ev.Event | None, came: ev.Event | None) -> None:
-        self.done.divergence = Divergence(position, self.done.board.decision, expected, came, self._version)
+        self.done.divergence = Divergence(position, self.done.board.decision, expected, came)
 
 
 def _ended_by_loop(board: Board, last: ev.CampaignEnded, elapsed: float) -> bool:

@@ -29,11 +29,12 @@ MOST_LOSSES = 2
 
 
 class Work(Struct, frozen=True):
-    """One attempt to make. As in `Job`: `inputs` are files that the trusted stages alone are run on."""
+    """One attempt to make. As in `Job`: `inputs` are for the trusted stages alone, `quick`: a check."""
 
     seed: int
     files: dict[str, bytes]
     inputs: dict[str, bytes] | None = None
+    quick: bool = False
 
 
 class Ran(Struct, frozen=True):
@@ -86,7 +87,8 @@ class Bench:
         self._number += 1
         attempt = f"x{self._number}.1"
         running[attempt] = (index, work, time.monotonic(), losses)
-        self._executor.submit(Job(attempt, f"x{self._number}", work.seed, work.files, work.inputs))
+        job = Job(attempt, f"x{self._number}", work.seed, work.files, work.inputs, quick=work.quick)
+        self._executor.submit(job)
 
     def _settle(self, arrival: Arrival, running: dict[str, tuple[int, Work, float, int]], done: dict[int, Ran]) -> None:
         fact = arrival.fact

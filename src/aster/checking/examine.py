@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from statistics import fmean
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,9 @@ CHEAT_S = 5.0
 LOG_LINES = 12
 """Lines of a baseline's log that are shown where it does not measure."""
 
+SLOW_CHECK_S = 2.0
+"""A check that takes less needs no excuse."""
+
 OpenExecutor = Callable[[float | None], AbstractContextManager[LocalExecutor]]
 """Gives the problem's executor, with stages limited to so many seconds (None: to their own limits)."""
 
@@ -52,13 +56,15 @@ class Wishes(Struct, frozen=True):
 
 
 class Baseline(Struct, frozen=True):
-    """The baseline's runs. `again`: the first seed's second run; `rescored`: the first run's outputs, scored again."""
+    """The baseline's runs. `again`: the first seed's second run; `rescored`: the first run's outputs, scored again;
+    `check_s`: how long its quick stages took, None if there are none."""
 
     seeds: tuple[int, ...]
     runs: tuple[Ran, ...]
     values: tuple[float, ...]
     again: float | None
     rescored: tuple[float, ...]
+    check_s: float | None = None
 
 
 def examine(
@@ -157,7 +163,25 @@ def _measure(problem: Problem, bench: Bench, wishes: Wishes, told: Callable[[str
             f"{rescored[-1]!r}: every claim would be refused. Make the evaluator deterministic, or remove exact."
         )
     again = None if objective.exact else values[-1]
-    return Baseline(seeds, tuple(runs), values[:count], again, rescored)
+    return Baseline(seeds, tuple(runs), values[:count], again, rescored, _check(problem, bench))
+
+
+def _check(problem: Problem, bench: Bench) -> float | None:
+    """Return the seconds that the unchanged solution takes for its quick stages, which it must pass; None: none."""
+    if not problem.spec.has_check:
+        return None
+    [run] = bench.run([Work(search_seed(0, 0), problem.solution_files, quick=True)])
+    if not isinstance(run.result, Measured):
+        raise BaselineError(
+            f"The unchanged solution of {problem.spec.problem.name} does not pass its own quick stages, so every agent "
+            f"would be told that its work is broken: it {trouble(run.result)}. Mend them, and see that none needs the "
+            f"outputs of a stage that is not quick. The end of the log:\n{_end_of(run)}"
+        )
+    return run.usage.wall_s
+
+
+def _end_of(run: Ran) -> str:
+    return "\n".join(f"    {line}" for line in run.log.strip().splitlines()[-LOG_LINES:])
 
 
 def _value(problem: Problem, run: Ran) -> float:
@@ -170,10 +194,9 @@ def _value(problem: Problem, run: Ran) -> float:
                 "[[constraint]], or begin with a solution that keeps it."
             )
     if value is None:
-        log = "\n".join(f"    {line}" for line in run.log.strip().splitlines()[-LOG_LINES:])
         raise BaselineError(
             f"The unchanged solution of {problem.spec.problem.name} does not measure, so a campaign would have nothing "
-            f"to compare with: it {trouble(run.result)}. Mend the problem folder. The end of its log:\n{log}"
+            f"to compare with: it {trouble(run.result)}. Mend the problem folder. The end of its log:\n{_end_of(run)}"
         )
     return value
 
@@ -181,7 +204,8 @@ def _value(problem: Problem, run: Ran) -> float:
 def _rescore(problem: Problem, bench: Bench, run: Ran) -> tuple[float, ...]:
     """Score a run's kept outputs twice more; empty if they are not all that the evaluator needs."""
     spec = problem.spec
-    if spec.services or not run.outputs or not any(stage.trusted for stage in spec.stages):
+    served, trusted = any(each.service for each in spec.measuring), any(each.trusted for each in spec.measuring)
+    if served or not run.outputs or not trusted:
         return ()
     found = [value_of(ran.result, problem.objective) for ran in bench.run([Work(0, {}, run.outputs)] * 2)]
     return tuple(value for value in found if value is not None) if None not in found else ()
@@ -204,6 +228,12 @@ def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
         yield (
             f"{objective.metric} is self-reported: any candidate can print any number, and nothing here can tell. "
             "Score in a trusted stage what has to be believed."
+        )
+    whole_s = fmean(run.usage.wall_s for run in baseline.runs)
+    if baseline.check_s is not None and baseline.check_s > SLOW_CHECK_S and baseline.check_s > whole_s / 2:
+        yield (
+            f"The quick stages take {baseline.check_s:.3g} s, a whole experiment {whole_s:.3g} s: a check that is no "
+            "cheaper is of little use to agents."
         )
     if objective.exact and not baseline.rescored:
         yield "Its outputs are not all kept (16 files of 1 MiB, flat), so claims would run the code again."

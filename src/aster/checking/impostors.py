@@ -78,7 +78,7 @@ class Recording(Struct, frozen=True):
 
 def entry_of(problem: Problem) -> Entry | None:
     """Return the first editable Python file that an untrusted command names, or None."""
-    for stage in problem.spec.stages:
+    for stage in problem.spec.measuring:
         for place, word in enumerate(stage.command if not stage.trusted else ()):
             before = stage.command[place - 1] if place else ""
             path = word.replace(".", "/") + ".py" if before == "-m" else word.removeprefix("./")
@@ -113,7 +113,7 @@ def impostors(
     yield Impostor("writes nothing and ends well", "score", {entry.path: b""}, seed)
     said = fill(scripts.SAY, score=score)
     yield _impostor("writes and prints a score of its own", "score", said, entry, recording, seed)
-    if any(stage.trusted for stage in problem.spec.stages):
+    if any(stage.trusted for stage in problem.spec.measuring):
         modules = sorted(_imports(problem.trusted_files) - _PLANTED) or ["json"]
         planted = fill(scripts.PLANT, modules=modules, score=score)
         yield _impostor("plants modules for the evaluator to import", "score", planted, entry, recording, seed)

@@ -1,7 +1,7 @@
 """The entry point: `aster COMMAND`. Errors become one paragraph and an exit code here, and nowhere else.
 
-Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback), or the reader of our output left; 2 something
-that the user can mend; 130 a campaign left by two interrupts.
+Exit codes: 0 done; 1 the machine failed (or a bug, with its traceback), the reader of our output left, or a replay
+parts from its record; 2 something that the user can mend; 130 a campaign left by two interrupts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aster.cli import applying, auditing, check, doctor, exporting, init, listing, preparing, running, show
+from aster.cli import (
+    applying,
+    auditing,
+    check,
+    distilling,
+    doctor,
+    exporting,
+    init,
+    listing,
+    preparing,
+    replaying,
+    running,
+    show,
+)
 from aster.errors import AsterError, SystemTrouble, UserError
 
 
@@ -50,11 +63,14 @@ app.command()(running.run)
 app.command()(check.check)
 app.command()(running.resume)
 app.command()(running.stop)
+app.command()(running.steer)
 app.command()(listing.campaigns)
 app.command()(show.show)
 app.command()(listing.report)
 app.command()(applying.apply)
 app.command()(exporting.export)
+app.command()(replaying.replay)
+app.command()(distilling.distill)
 app.command()(listing.problems)
 app.command()(auditing.audit)
 app.command()(doctor.doctor)

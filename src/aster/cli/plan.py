@@ -22,16 +22,17 @@ def show_plan(plan: Rehearsal, as_json: bool) -> None:
         typer.echo(msgspec.json.encode(plan).decode())
         return
     from aster.cli.words import clean, console
-    from aster.report.wording import duration
+    from aster.domain.records import Limits
+    from aster.report.wording import ceiling_texts
 
     out = console()
     out.print(f"{clean(plan.title)}: the plan; nothing runs and nothing is written")
-    ceilings = [f"{plan.limit} experiments"] if plan.limit is not None else []
-    ceilings += [f"{duration(plan.wall_s)} of wall time"] if plan.wall_s is not None else []
+    ceilings = ceiling_texts(Limits(plan.wall_s, plan.limit, plan.usd, plan.tokens, plan.gpu_s))
     out.print(f"budget: {', '.join(ceilings)}; {plan.slots} slots, {plan.mode}, seed {plan.seed}")
     _show_split(out, plan)
     _show_reach(out, plan)
     _show_grounds(out, plan)
+    _show_models(out, plan)
     _show_cost(out, plan)
 
 
@@ -62,9 +63,24 @@ def _show_reach(out: Console, plan: Rehearsal) -> None:
 
 
 def _show_grounds(out: Console, plan: Rehearsal) -> None:
-    out.print(f"researcher {plan.researcher}: {_work(plan.grounds)} on {_count(len(plan.grounds), 'surface')}")
+    work = f"{_work(plan.grounds)} on {_count(len(plan.grounds), 'surface')}" if plan.grounds else "whatever they find"
+    out.print(f"researcher {plan.researcher}: {work}")
     for each in plan.grounds:
         out.print(f"  {each.surface}: {_work([each])}")
+
+
+def _show_models(out: Console, plan: Rehearsal) -> None:
+    from aster.cli.words import clean
+
+    if not plan.models:
+        return
+    how = "answering once with edits" if plan.one_shot else "working with tools"
+    out.print(f"agents: {plan.agents} side by side; subagents {how}")
+    for model in plan.models:
+        roles = f"for {', '.join(model.roles)}" if model.roles else "for every other role"
+        price = model.price
+        cost = "no price" if price is None else f"${price.input:g} in and ${price.output:g} out per million tokens"
+        out.print(f"  {clean(model.name, 80)} {roles}: {cost}")
 
 
 def _work(grounds: Sequence[Ground]) -> str:
@@ -82,12 +98,13 @@ def _count(number: int, what: str) -> str:
 def _show_cost(out: Console, plan: Rehearsal) -> None:
     from aster.cli.check import show_hours, show_time
 
+    paid = "$0.00 for models" if plan.usd is None else f"at most ${plan.usd:.2f} for models"
     if plan.cost is None or plan.known is None:
-        out.print("cost: $0.00 for models; how long an experiment takes is not known yet: `aster check` measures it")
+        out.print(f"cost: {paid}; how long an experiment takes is not known yet: `aster check` measures it")
         return
     cost = plan.cost
     out.print(
         f"cost: about {cost.experiments} experiments of {show_time(plan.known.pace.wall_s)} (as in "
         f"{plan.known.campaign} on {plan.known.hardware}): {show_time(cost.wall_s)}, "
-        f"{show_hours(cost.device_hours, cost.device)}; $0.00 for models"
+        f"{show_hours(cost.device_hours, cost.device)}; {paid}"
     )

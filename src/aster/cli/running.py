@@ -1,26 +1,43 @@
-"""`aster run`, `aster resume` and `aster stop`."""
+"""`aster run`, `aster resume`, `aster stop` and `aster steer`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from aster.cli.options import (
     DEFAULT_CAMPAIGNS,
+    AgentsOption,
+    BaseUrlOption,
     CampaignArgument,
     CampaignsOption,
+    DirectionsOption,
+    DryRunOption,
+    ExperimentsOption,
+    GpuHoursOption,
     JsonOption,
-    ModeName,
+    ModelOption,
+    ModeOption,
+    OneShotOption,
+    PriceOption,
     ProblemArgument,
     RequireSandboxOption,
+    ResearcherOption,
     SandboxName,
     SandboxOption,
+    SeedOption,
+    SlotsOption,
+    TokensOption,
+    UsdOption,
+    WallOption,
 )
 
 if TYPE_CHECKING:
+    from aster.campaign.budget import Budget
     from aster.domain.records import Mode
+    from aster.domain.research import ModelChoice
 
 LEFT = 130
 """Exit code of a campaign that was left by two interrupts."""
@@ -28,60 +45,97 @@ LEFT = 130
 
 def run(
     problem: ProblemArgument,
-    wall: Annotated[
-        str | None, typer.Option(metavar="TIME", help='Ceiling of active wall time, such as "2h", "90m" or "45s".')
-    ] = None,
-    experiments: Annotated[
-        int | None, typer.Option(metavar="N", help="Ceiling of experiments, baselines and confirmations included.")
-    ] = None,
-    researcher: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Who writes the candidates: `ideas`, `tuner` or `ideas+tuner`; by default ideas if there are any.",
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None, typer.Option(metavar="N", help="Experiments side by side; by default as many as fit this machine.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="The same seed and slots make the same ordered campaign.")] = 0,
-    mode: Annotated[
-        ModeName | None,
-        typer.Option(help="`ordered` repeats exactly; `arrival` never waits. By default ordered without --wall."),
-    ] = None,
+    wall: WallOption = None,
+    experiments: ExperimentsOption = None,
+    usd: UsdOption = None,
+    tokens: TokensOption = None,
+    gpu_hours: GpuHoursOption = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = "",
+    price: PriceOption = None,
+    agents: AgentsOption = None,
+    one_shot: OneShotOption = False,
+    directions: DirectionsOption = None,
+    researcher: ResearcherOption = None,
+    slots: SlotsOption = None,
+    seed: SeedOption = 0,
+    mode: ModeOption = None,
     sandbox: SandboxOption = SandboxName.auto,
     require_sandbox: RequireSandboxOption = False,
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, its cost and what it could tell; run and write nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a new campaign on a problem, under a budget.
 
-    The budget is --wall, --experiments or both. Ctrl-C ends the campaign cleanly, a second one leaves it at once;
-    either way `aster resume` goes on.
+    The budget is --wall, --experiments or both, and --usd or --tokens for language models. Ctrl-C ends the campaign
+    cleanly, a second one leaves it at once; either way `aster resume` goes on.
     """
-    from aster.app import check_sandbox, create
     from aster.campaign.budget import Budget
+    from aster.choosing import chosen_models
+
+    asked = Asked(
+        budget=Budget(wall=wall, experiments=experiments, usd=usd, tokens=tokens, gpu_hours=gpu_hours),
+        researcher=researcher,
+        slots=slots,
+        seed=seed,
+        mode=None if mode is None else mode.value,
+        campaigns=campaigns,
+        models=chosen_models(model or [], base_url, price or []),
+        agents=agents,
+        one_shot=one_shot,
+        directions=_read_directions(directions),
+    )
+    _begin(problem, asked, dry_run, sandbox, require_sandbox, as_json)
+
+
+class Asked(TypedDict):
+    """What a campaign is asked to be, as `create` and `rehearse` take it."""
+
+    budget: Budget
+    researcher: str | None
+    slots: int | None
+    seed: int
+    mode: Mode | None
+    campaigns: Path
+    models: tuple[ModelChoice, ...]
+    agents: int | None
+    one_shot: bool
+    directions: str
+
+
+def _begin(
+    problem: str, asked: Asked, dry_run: bool, sandbox: SandboxName, require_sandbox: bool, as_json: bool
+) -> None:
+    from aster.app import check_sandbox, create
     from aster.cli.preparing import tell
     from aster.problems.problem import load_problem
 
     found = load_problem(problem)
-    chosen: Mode | None = None if mode is None else mode.value
-    budget = Budget(wall=wall, experiments=experiments)
     if dry_run:
         from aster.cli.plan import show_plan
         from aster.rehearsal import rehearse
 
-        plan = rehearse(found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns)
-        show_plan(plan, as_json)
+        show_plan(rehearse(found, **asked), as_json)
         return
     check_sandbox(found, sandbox.value, require_sandbox, tell)
-    folder = create(
-        found, budget, researcher=researcher, slots=slots, seed=seed, mode=chosen, campaigns=campaigns, tell=tell
-    )
-    _carry_out(folder, sandbox, require_sandbox, as_json)
+    _carry_out(create(found, **asked, tell=tell), sandbox, require_sandbox, as_json)
+
+
+def _read_directions(file: Path | None) -> str:
+    """Return what the planner is to be told, from a file; "" without one."""
+    from aster.errors import UserError
+
+    if file is None:
+        return ""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"{file} cannot be read: {why}. --directions takes a text file for the planner.") from error
+    if not text.strip():
+        raise UserError(f"{file} is empty: write where the planner is to look, or leave --directions out.")
+    return text
 
 
 def resume(
@@ -114,6 +168,25 @@ def stop(
         typer.echo(f"Asked {folder.name} to end; it waits for what is running. `{command_for('show', folder)}` tells.")
     else:
         typer.echo(f"{folder.name} is not running, so there is nothing to stop.")
+
+
+def steer(
+    campaign: CampaignArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='What the planner is told: "look at the optimizer".')],
+    campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
+) -> None:
+    """Tell a campaign's planner where to look.
+
+    It weighs this when it plans next, at once if it is idle. What was begun is not thrown away.
+    """
+    from aster.app import steer as tell_planner
+    from aster.cli.find import command_for, find_campaign
+
+    folder = find_campaign(campaign, campaigns)
+    if tell_planner(folder, text):
+        typer.echo(f"The planner of {folder.name} will weigh it; `{command_for('show', folder)} --agents` tells.")
+    else:
+        typer.echo(f"{folder.name} is not running; its planner is told when `{command_for('resume', folder)}` goes on.")
 
 
 def _carry_out(folder: Path, sandbox: SandboxName, require_sandbox: bool, as_json: bool) -> None:

@@ -33,6 +33,10 @@ def show(
     directions: Annotated[bool, typer.Option("--directions", help="All directions with their yield.")] = False,
     findings: Annotated[bool, typer.Option("--findings", help="Everything that was learnt, oldest first.")] = False,
     experiments: Annotated[bool, typer.Option("--experiments", help="All experiments, oldest first.")] = False,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="A", help="What an agent was sent, what it said, and what that cost; A begins its id."),
+    ] = None,
     campaigns: CampaignsOption = DEFAULT_CAMPAIGNS,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,6 +52,11 @@ def show(
         command = shlex.join(["aster", "show", campaign, "--claim", which])
         raise UserError(f"What is {which!r}? To see one claim: {command}")
     loaded = load_campaign(find_campaign(campaign, campaigns))
+    if agent is not None:
+        from aster.cli.agent import print_agent
+
+        print_agent(loaded, agent, as_json)
+        return
     chosen = choose_claim(loaded.board, which) if claim else None
     if as_json:
         _print_json(loaded, chosen, directions, findings, experiments)

@@ -128,6 +128,8 @@ class Setup(Struct, frozen=True):
     """How many agents think side by side, at most."""
     attempt_gpu_s: float = 0.0
     """The most GPU seconds that one attempt may take, over its devices; 0 where it needs none."""
+    checks: bool = False
+    """Whether a candidate can be checked by the problem's quick stages, without an experiment."""
     one_shot: bool = False
     """Whether subagents answer once with edits, instead of working with tools."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aster.domain.ids import blob_id
 from aster.domain.records import Cancelled, Failed, Invalid, Outcome, Result, Said, TimedOut, Usage
+from aster.problems.judge import judge_check
 from aster.sandbox.keeper.files import MAX_BYTES
 from aster.sandbox.keeper.spec import RawOutcome
 
@@ -51,8 +52,10 @@ def outcome_of(
 
 
 def result_of(raw: RawOutcome, judge: Judge) -> Result:
-    """Return the result that the keeper's status, or else the judge, gives."""
+    """Return the result that the keeper's status, or else the judge, gives; a check is not asked for a score."""
     match raw.status:
+        case "done" if raw.quick:
+            return judge_check(raw.score)
         case "done":
             return judge(raw.score, Said(raw.said, raw.last_line))
         case "timed_out":

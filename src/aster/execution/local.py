@@ -20,7 +20,7 @@ from aster.execution.hardware import Gpu, cpu_kind, gpu_kind, list_gpus
 from aster.execution.leases import LEASES, LeaseFolder, check_feasible
 from aster.execution.protocol import Arrival, Job
 from aster.sandbox.client import KeeperClient, Refused
-from aster.sandbox.folder import AttemptFolder, make_spec
+from aster.sandbox.folder import AttemptFolder, make_spec, stage_of
 from aster.sandbox.keeper.cgroups import Group
 from aster.sandbox.keeper.files import sha256_of, write_atomically
 from aster.sandbox.keeper.spec import RawOutcome
@@ -108,14 +108,18 @@ class LocalExecutor:
         devices = self._leases.files if self._leases else {}
         mark = self._mark_of(job.attempt)
         spec = make_spec(self._plan, self._folder, job.attempt, mark, job.seed, devices, self._walls, job.confirms)
-        if job.inputs is None:
-            spec = replace(spec, frozen={path: blob_id(job.files[path]) for path in self._plan.frozen_solution})
-            files = job.files
-        else:
-            spec, files = replace(spec, stages=[each for each in spec.stages if each.trusted]), {}
-        spec = replace(spec, beside=self._slots, reading=replace(spec.reading, bars=list(job.bars)))
+        rescored = job.inputs is not None
+        frozen = {} if rescored else {path: blob_id(job.files[path]) for path in self._plan.frozen_solution}
+        spec = replace(
+            spec,
+            stages=[stage_of(each) for each in self._plan.stages_of(check=job.quick, rescored=rescored)],
+            frozen=frozen,
+            beside=self._slots,
+            reading=replace(spec.reading, bars=list(job.bars)),
+            quick=job.quick,
+        )
         try:
-            place.build(spec, files, job.inputs or {})
+            place.build(spec, {} if rescored else job.files, job.inputs or {})
             self._launch(place)
         except (OSError, ExecutorError) as error:
             self._still_there([job.attempt])

@@ -22,6 +22,7 @@ class Job(Struct, frozen=True):
             trusted stages run then. None: all stages run.
         confirms: it is part of a claim's test, and may see sealed data.
         bars: (step, worst intermediate value that may go on); an attempt that breaks one is stopped early.
+        quick: a check: only the problem's quick stages run, and it is measured without a number where all end well.
     """
 
     attempt: str
@@ -31,6 +32,7 @@ class Job(Struct, frozen=True):
     inputs: dict[str, bytes] | None = None
     confirms: bool = False
     bars: tuple[tuple[int, float], ...] = ()
+    quick: bool = False
 
 
 class Arrival(Struct, frozen=True):

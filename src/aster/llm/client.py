@@ -77,7 +77,7 @@ class PydanticClient:
         try:
             known = self._model(model)
         except UserError as error:
-            raise Refusal(str(error), fatal=True) from error
+            raise Refusal(str(error), unusable=True) from error
         with a_trip() as trip:
             response = await self._request(known, prompt, trip)
         try:

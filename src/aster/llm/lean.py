@@ -13,13 +13,14 @@ from openai import AsyncOpenAI, NotGiven, Omit
 from openai.resources.chat.completions import AsyncCompletions
 from openai.types.chat import ChatCompletion
 
-_ASIDE = ("extra_headers", "extra_query", "extra_body", "timeout")
+ASIDE = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json", "timeout": "timeout"}
+"""Parameters that are not part of the body, and what `post` calls them."""
 
 
 class LeanCompletions(AsyncCompletions):
     """Sends a chat completion's parameters as they are."""
 
-    async def create(self, **given: Any) -> Any:  # type: ignore[override]
+    async def create(self, **given: Any) -> Any:
         """Return the completion. Parameters are those of `AsyncCompletions.create`.
 
         Raises:
@@ -27,21 +28,15 @@ class LeanCompletions(AsyncCompletions):
         """
         if given.get("stream"):
             return await super().create(**given)
-        set_ones = {name: value for name, value in given.items() if not isinstance(value, Omit | NotGiven)}
-        aside = {name: set_ones.pop(name, None) for name in _ASIDE}
-        options: dict[str, Any] = {"security": {"bearer_auth": True}}
-        names = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json", "timeout": "timeout"}
-        options |= {names[name]: value for name, value in aside.items() if value is not None}
-        return await self._client.post(
-            "/chat/completions",
-            cast_to=ChatCompletion,
-            body=set_ones,
-            options=options,  # type: ignore[arg-type]
-        )
+        body = {name: value for name, value in given.items() if not isinstance(value, Omit | NotGiven)}
+        aside = {kind: body.pop(name) for name, kind in ASIDE.items() if name in body}
+        post: Any = self._client.post
+        options = {"security": {"bearer_auth": True}, **aside}
+        return await post("/chat/completions", cast_to=ChatCompletion, body=body, options=options)
 
 
 def lean_openai(base_url: str, key: str, http: httpx2.AsyncClient) -> AsyncOpenAI:
     """Return a client whose chat completions are lean."""
     client = AsyncOpenAI(base_url=base_url, api_key=key, http_client=http, max_retries=0)
-    client.chat.completions = LeanCompletions(client)  # a cached property: this takes its place
+    vars(client.chat)["completions"] = LeanCompletions(client)  # in place of a cached property's value
     return client

@@ -91,12 +91,15 @@ class Refusal(ModelError):
 
     Args:
         retry_after_s: seconds after which it may be asked again, as it says; None: it does not say.
-        fatal: asking again is no use (no such model, a bad key, a request that it cannot take).
+        fatal: asking the same again is no use.
+        unusable: nor is asking the model anything (no such model, a bad key, no money left); it is fatal then.
     """
 
-    def __init__(self, text: str, retry_after_s: float | None = None, fatal: bool = False) -> None:
+    def __init__(
+        self, text: str, retry_after_s: float | None = None, fatal: bool = False, unusable: bool = False
+    ) -> None:
         super().__init__(text)
-        self.retry_after_s, self.fatal = retry_after_s, fatal
+        self.retry_after_s, self.fatal, self.unusable = retry_after_s, fatal or unusable, unusable
 
 
 class Unknown(ModelError):

@@ -14,6 +14,9 @@ LONGEST = 400
 AGAIN = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may be taken."""
 
+GONE = frozenset({401, 402, 403, 404})
+"""No key, no money, no leave, no such model: whatever is asked."""
+
 LATE = frozenset({504, 524})
 """A gateway gave up waiting: the work behind it may have been done."""
 
@@ -51,9 +54,9 @@ def _answered(error: wrong.ModelHTTPError) -> ModelError:
     text = f"The provider answered {status}" + (f": {words}" if words else ".")
     if status in LATE or (status >= 500 and not words):
         return Unknown(text)
-    broke = isinstance(error, wrong.ModelQuotaExceededError)
-    fatal = broke or (status < 500 and status not in AGAIN)
-    return Refusal(text, None if fatal else error.retry_after, fatal)
+    unusable = status in GONE or isinstance(error, wrong.ModelQuotaExceededError)
+    fatal = unusable or (status < 500 and status not in AGAIN)
+    return Refusal(text, None if fatal else error.retry_after, fatal, unusable)
 
 
 def _words(body: object) -> str:

@@ -45,19 +45,16 @@ def credible(reported: Reported, worst: Tokens, said_something: bool) -> tuple[T
     odd = []
     given, made = reported.input, reported.output
     if not given:
-        odd.append("no usable number of input tokens: the most it can be is counted")
+        odd.append("no usable number of input tokens")
         given = worst.input
     if made is None or (made == 0 and said_something):
-        odd.append("no usable number of output tokens: the most it can be is counted")
+        odd.append("no usable number of output tokens")
         made = worst.output
-    if given >= MOST or made >= MOST:
-        odd.append(f"more than {MOST:,} tokens in one call")
-    given, made = min(given, MOST), min(made, MOST)
-    read = max(0, min(reported.cache_read, given))
-    write = max(0, min(reported.cache_write, given - read))
-    if (read, write) != (reported.cache_read, reported.cache_write):
-        odd.append("more cached tokens than input tokens")
-    return Tokens(given, made, read, write), "; ".join(odd)
+    read, write = max(0, reported.cache_read), max(0, reported.cache_write)
+    if read + write > given:  # it counts them apart
+        given += read + write
+    why = f"The provider gave {' and '.join(odd)}: the most it can be is counted." if odd else ""
+    return Tokens(min(given, MOST), min(made, MOST), min(read, MOST), min(write, MOST)), why
 
 
 def clean_usage(body: bytes) -> tuple[bytes, tuple[str, ...]]:

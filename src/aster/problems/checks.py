@@ -134,7 +134,7 @@ def _parse(data: bytes, where: str) -> dict[str, object]:
 def _draft(raw: dict[str, object], where: str, troubles: list[Trouble]) -> Draft:
     for name in raw:
         if name not in _TABLES:
-            troubles.append(Trouble(where, name, refusal(name, _TABLES, ())))
+            troubles.append(Trouble(where, name, refusal(name, _TABLES)))
     missing = {name for name in _NEEDED if raw.get(name, []) == []}
     for name in sorted(missing):
         troubles.append(Trouble(where, name, f"missing; add {_NEEDED[name]}"))
@@ -188,9 +188,10 @@ def _check_stages(draft: Draft) -> Found:
         return
     services = {stage.service for stage in stages if stage.service is not None}
     yield from _service_troubles(stages)
-    if all(stage.trusted for stage in stages):
+    measuring = [stage for stage in stages if not stage.only_checks]
+    if all(stage.trusted for stage in measuring):
         yield "stage", "no stage runs the candidate's code; add one before the trusted one, without `trusted`"
-    if not any(stage.trusted for stage in stages):
+    if not any(stage.trusted for stage in measuring):
         scored = next((metric.name for metric in whole(draft.metrics) or () if metric.pattern is None), None)
         if scored is not None:
             yield (
@@ -217,6 +218,9 @@ def _service_troubles(stages: Sequence[Stage]) -> Found:
             yield key, f'there is no stage "{stage.service}"' + nearest(stage.service, kinds)
         elif found.trusted:
             yield key, f'"{stage.service}" is trusted; a service runs the candidate\'s code beside a trusted stage'
+        elif found.quick:
+            mend = f'only beside "{stage.name}"; say quick there, not here'
+            yield f"stage[{stages.index(found)}].quick", f'"{found.name}" runs {mend}'
         if not stage.trusted:
             yield key, f'"{stage.name}" is untrusted; only a trusted stage can have a service beside it'
 
@@ -273,7 +277,7 @@ def _check_seeds(draft: Draft) -> Found:
     first = next(iter(draft.metrics or ()), None)
     if draft.seeds is None or first is None:
         return
-    if first.exact and any(stage.service for stage in draft.stages or () if stage):
+    if first.exact and any(stage.service and not stage.only_checks for stage in draft.stages or () if stage):
         yield (
             "metric[0].exact",
             "a score that a service takes part in is not deterministic given the outputs; remove it",

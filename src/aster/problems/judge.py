@@ -70,6 +70,18 @@ def make_judge(spec: Spec) -> Judge:
     return judge
 
 
+def judge_check(text: str) -> Result:
+    """Return what a check came to whose stages all ended well; `text` is what the trusted ones wrote, if any did.
+
+    Measured without a number, because checks do not score; or, as in an experiment, Invalid where the evaluator says
+    so, and Failed where it wrote no strict JSON.
+    """
+    reported = _read_score(text, _HINT.format(name="invalid")) if text.strip() else {}
+    if not isinstance(reported, dict):
+        return reported
+    return _verdict(reported["invalid"]) if "invalid" in reported else Measured({})
+
+
 def _read_score(text: str, hint: str) -> dict[str, object] | Result:
     """Return the score as an object, or what the attempt came to without one."""
     if not text.strip():

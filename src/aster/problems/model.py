@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator, model_validator
 
@@ -102,6 +102,12 @@ def _seed_variable(name: str) -> str:
     return name
 
 
+def _quick(value: object) -> object:
+    if isinstance(value, bool) or value == "only":  # a Literal would take 1 for true
+        return value
+    raise ValueError(f'must be true, false or "only", not {show(value)}')
+
+
 def _metric_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.@/-]{0,63}", name) or name == "invalid":
         raise ValueError(
@@ -117,6 +123,8 @@ Paths = Annotated[tuple[Path, ...], ListToTuple]
 AnyPath = Annotated[str, AfterValidator(path_of_data)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 MetricName = Annotated[str, AfterValidator(_metric_name)]
+Quick = Annotated[Literal[True, False, "only"], BeforeValidator(_quick)]
+"""Whether a stage is part of a check; "only": and of nothing else."""
 
 
 class About(Table):
@@ -180,8 +188,6 @@ class Solution(Table):
 class Stage(Table):
     """[[stage]]: one command in a process tree of its own; `timeout_s` in seconds."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"quick"})
-
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description='a short name, such as "solve"')
     command: Annotated[tuple[Text, ...], ListToTuple] = Field(
         min_length=1, description='a list of words, such as ["python", "solution/solve.py"]'
@@ -189,6 +195,12 @@ class Stage(Table):
     timeout_s: Seconds = Field(alias="timeout", description='a time such as "60s", "2m" or "1.5h"')
     trusted: bool = Field(default=False, description="true or false")
     service: Text | None = Field(default=None, description="the name of the stage that serves beside this one")
+    quick: Quick = Field(default=False, description='true, false or "only"')
+
+    @property
+    def only_checks(self) -> bool:
+        """Whether experiments leave it out."""
+        return self.quick == "only"
 
 
 class Metric(Table):
@@ -322,13 +334,23 @@ class Spec:
         return said or self.objective.goal
 
     @property
+    def measuring(self) -> tuple[Stage, ...]:
+        """The stages of an experiment: all but those that only check."""
+        return tuple(stage for stage in self.stages if not stage.only_checks)
+
+    @property
     def services(self) -> frozenset[str]:
         """The names of the stages that run only beside a trusted one."""
         return frozenset(stage.service for stage in self.stages if stage.service is not None)
 
     @property
+    def has_check(self) -> bool:
+        """Whether a candidate can be checked without an experiment: there are quick stages."""
+        return any(stage.quick for stage in self.stages)
+
+    @property
     def takes_seed(self) -> bool:
         """Whether a seed reaches the candidate's code, so that two candidates can be paired on the same one."""
         return self.seeds.env is not None or any(
-            "{seed}" in word for stage in self.stages if not stage.trusted for word in stage.command
+            "{seed}" in word for stage in self.measuring if not stage.trusted for word in stage.command
         )

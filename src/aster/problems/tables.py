@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,13 +12,9 @@ from aster.problems.troubles import Trouble, nearest
 
 
 class Table(BaseModel):
-    """A frozen table. Each field's description completes the sentence "must be ..." in errors.
-
-    `LATER` names keys of the design that this version does not act on yet: they are refused, never ignored.
-    """
+    """A frozen table. Each field's description completes the sentence "must be ..." in errors."""
 
     model_config = ConfigDict(frozen=True, strict=True, populate_by_name=True)
-    LATER: ClassVar[frozenset[str]] = frozenset()
 
 
 def _as_tuple(value: object) -> object:
@@ -37,7 +33,7 @@ def read_table(model: type[M], raw: object, where: str, key: str, troubles: list
         troubles.append(Trouble(where, key, f"must be a table, written as [{key}]"))
         return None
     known = {field.alias or name for name, field in model.model_fields.items()}
-    strange = [Trouble(where, _join(key, name), refusal(name, known, model.LATER)) for name in raw if name not in known]
+    strange = [Trouble(where, _join(key, name), refusal(name, known)) for name in raw if name not in known]
     troubles.extend(strange)
     try:
         return model.model_validate({name: value for name, value in raw.items() if name in known})
@@ -65,10 +61,8 @@ def whole(items: Sequence[M | None] | None) -> tuple[M, ...] | None:
     return good if items is not None and len(good) == len(items) else None
 
 
-def refusal(name: str, known: Collection[str], later: Collection[str]) -> str:
-    """Return why a key is refused: it comes with a later version, or nobody knows it."""
-    if name in later:
-        return "not yet supported by this version of Aster; remove it"
+def refusal(name: str, known: Collection[str]) -> str:
+    """Return why a key that is not known is refused."""
     return "unknown key" + (nearest(name, known) or f"; known are {', '.join(sorted(known))}")
 
 

@@ -29,7 +29,7 @@ from aster.problems.troubles import Trouble, nearest, raise_troubles
 from aster.proposers.compose import Conflict, baseline, merge
 from aster.proposers.diffs import DiffError, FileDiff, parse_diff
 from aster.proposers.knobs import KnobError, is_knob, parse_python, read_knob, same_value
-from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
+from aster.proposers.library import Effect, Idea, IdeaLibrary, KnobSpec
 
 __all__ = ["Idea", "IdeaLibrary", "KnobSpec", "load_ideas"]
 
@@ -65,6 +65,7 @@ class _Front(Table):
     conflicts: Names = Field(default=(), description="a list of ideas' names")
     resolves: Names = Field(default=(), description="a list of two or more ideas' names")
     knob: Any = ()  # read as tables of their own
+    measured: Any = None  # likewise
 
 
 class _KnobTable(Table):
@@ -78,6 +79,18 @@ class _KnobTable(Table):
     )
 
 
+class _MeasuredTable(Table):
+    """[measured]: what `aster distill` wrote."""
+
+    gain: FiniteFloat = Field(description="a number: the gain in the objective's units")
+    low: FiniteFloat = Field(description="a number: the lower end of the gain's interval")
+    high: FiniteFloat = Field(description="a number: the upper end of the gain's interval")
+    level: FiniteFloat = Field(gt=0, le=1, description="the interval's confidence, above 0 and at most 1")
+    pairs: int = Field(ge=1, description="a whole number from 1: how many pairs were measured")
+    hardware: str = Field(default="", description="a text: the kinds of hardware that it was measured on")
+    campaign: str = Field(default="", description="a text: the campaign that measured it")
+
+
 class _Page(NamedTuple):
     """One idea's file, read but not yet applied."""
 
@@ -86,6 +99,7 @@ class _Page(NamedTuple):
     knobs: tuple[_KnobTable, ...]
     text: str
     changes: list[FileDiff]
+    effect: Effect | None = None
 
 
 def load_ideas(idea_files: Mapping[str, str], solution: Mapping[str, bytes], editable: Container[str]) -> IdeaLibrary:
@@ -131,6 +145,9 @@ def _page(path: str, text: str, troubles: list[Trouble]) -> _Page | None:
         return None
     front = read_table(_Front, raw, path, "", troubles)
     knobs = whole(read_tables(_KnobTable, raw.get("knob", []), path, "knob", troubles))
+    measured = (
+        None if "measured" not in raw else read_table(_MeasuredTable, raw["measured"], path, "measured", troubles)
+    )
     prose, fences = _split_fences(body)
     if not prose:
         troubles.append(Trouble(path, "", "has no prose; say below the front matter why the idea should help"))
@@ -151,7 +168,8 @@ def _page(path: str, text: str, troubles: list[Trouble]) -> _Page | None:
             troubles.append(Trouble(path, f"knob[{place}].name", f'"{name}" stands twice; join their values'))
     if front is None or knobs is None or len(troubles) > before:
         return None
-    return _Page(path, front, knobs, prose, changes)
+    effect = None if measured is None else Effect(**measured.model_dump())
+    return _Page(path, front, knobs, prose, changes, effect)
 
 
 def _front_matter(path: str, text: str, troubles: list[Trouble]) -> tuple[dict[str, Any] | None, str]:
@@ -355,9 +373,10 @@ def _idea(page: _Page, base: Texts, patched: Texts, knobs: tuple[KnobSpec, ...])
         base={path: text for path, text in base.items() if text is not None},
         patched={path: text for path, text in patched.items() if text is not None},
         knobs=knobs,
-        predicts=front.predicts,
+        predicts=page.effect.gain if front.predicts is None and page.effect is not None else front.predicts,
         source=front.source,
         requires=front.requires,
         conflicts=front.conflicts,
         resolves=front.resolves,
+        effect=page.effect,
     )

@@ -34,6 +34,26 @@ class KnobSpec(Struct, frozen=True):
         return self.name.partition("::")[2]
 
 
+class Effect(Struct, frozen=True):
+    """What an idea was measured to gain on what it builds on, in the objective's units; positive is better.
+
+    Attributes:
+        low, high: the interval of the gain; both equal it where the metric is exact.
+        level: confidence of the interval, 0 to 1; 1 where the metric is exact.
+        pairs: of measurements, the idea's and what it was compared with.
+        hardware: the kinds that it was measured on.
+        campaign: which one measured it.
+    """
+
+    gain: float
+    low: float
+    high: float
+    level: float
+    pairs: int
+    hardware: str = ""
+    campaign: str = ""
+
+
 class Idea(Struct, frozen=True):
     """One hypothesis with the change that tests it.
 
@@ -45,11 +65,13 @@ class Idea(Struct, frozen=True):
         base: the files that the change touches, path -> text, before it; a file that it creates is absent.
         patched: the same files after it; a file that it deletes is absent.
         knobs: constants worth varying.
-        predicts: the gain that it predicts, in the objective's units; positive is better.
+        predicts: the gain that it predicts, in the objective's units; positive is better. The one measured, where it
+            does not say.
         source: where the idea comes from.
         requires: ideas that must be in the same recipe; `base` is the baseline with all of them in it.
         conflicts: ideas that make no sense together with it, though they may merge.
         resolves: ideas that do not merge by themselves and are both in this change; empty for ordinary ideas.
+        effect: what an earlier campaign measured; None: nothing is known.
     """
 
     name: str
@@ -64,6 +86,7 @@ class Idea(Struct, frozen=True):
     requires: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     resolves: tuple[str, ...] = ()
+    effect: Effect | None = None
 
     @property
     def paths(self) -> frozenset[str]:

@@ -159,9 +159,11 @@ def _row(board: Board, state: ExperimentState, role: Literal["claimed", "against
 
 
 def status_of(state: ExperimentState) -> str:
-    """Return its status with spaces, such as "timed out"; running or waiting before the end."""
+    """Return its status with spaces, such as "timed out"; running or waiting before the end; a check passed."""
     if state.status is None:
         return "running" if state.attempt is not None else "waiting"
+    if state.record.purpose == "check" and state.status == "measured":
+        return "passed"
     return state.status.replace("_", " ")
 
 

@@ -202,7 +202,7 @@ def _rows(board: Board) -> Iterator[ExperimentRow]:
         outcome = state.outcome
         return outcome is None, outcome.ended if outcome else 0.0, state.record.decision
 
-    for number, state in enumerate(sorted(board.experiments.values(), key=when), start=1):
+    for number, state in enumerate(sorted(board.counted, key=when), start=1):
         record, outcome, metrics = state.record, state.outcome, state.reported
         why = reason_of(outcome, board.setup) if outcome else None
         yield ExperimentRow(
@@ -225,7 +225,7 @@ def _rows(board: Board) -> Iterator[ExperimentRow]:
 def _troubles(board: Board, blobs: Blobs) -> Iterator[Trouble]:
     """Yield the commonest ways to fail, each with the log of its latest experiment."""
     groups: dict[tuple[str, str], list[ExperimentState]] = {}
-    for state in board.experiments.values():
+    for state in board.counted:
         why = reason_of(state.outcome, board.setup) if state.outcome else None
         if why is not None and why[0] not in ("cancelled", "stopped early"):
             groups.setdefault((why[0], clean(why[1], 200)), []).append(state)

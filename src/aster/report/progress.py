@@ -217,8 +217,8 @@ def _points(board: Board, ends: list[tuple[float, ExperimentState, Outcome]]) ->
 
 def _misses(board: Board, ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[Miss]:
     for x, state, outcome in ends:
-        why = reason_of(outcome, board.setup)
-        if why is not None and why[0] != "cancelled" and state.record.purpose != "confirm":
+        why = reason_of(outcome, board.setup) if state.record.purpose not in ("confirm", "check") else None
+        if why is not None and why[0] != "cancelled":
             record, value = state.record, (state.reported or {}).get(board.setup.objective.metric)
             yield Miss(x, *why, record.id, outcome.attempt, record.candidate, outcome.usage.max_rss_mb, value)
 

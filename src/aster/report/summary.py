@@ -155,8 +155,8 @@ def summarize(board: Board) -> Summary:
     noise = None if setup.objective.exact or baseline is None else baseline.sd
     shown = [each.level.mean for each in (champion, unconfirmed) if each] or ([baseline.mean] if baseline else [])
     size = min((abs(mean) for mean in shown), default=0.0)
-    statuses = [status_of(state) for state in board.experiments.values()]
-    hardware = {s.outcome.hardware for s in board.experiments.values() if s.outcome is not None}
+    statuses = [status_of(state) for state in board.counted]
+    hardware = {s.outcome.hardware for s in board.counted if s.outcome is not None}
     return Summary(
         title=setup.title,
         problem=setup.problem,
@@ -169,7 +169,7 @@ def summarize(board: Board) -> Summary:
         unconfirmed=unconfirmed,
         claims=tuple(claim_views(board)),
         counts={status: statuses.count(status) for status in _STATUSES if status in statuses},
-        unseen=len(board.unseen),
+        unseen=sum(board.experiments[x].record.purpose != "check" for x in board.unseen),
         lost=board.lost,
         costs=_costs(board),
         directions=tuple(_directions(board)),

@@ -92,15 +92,15 @@ def _experiments(board: Board, about: dict[str, str]) -> Table:
     columns = (*_BEFORE, *(Column(METRIC + metric, "float") for metric in metrics), *_AFTER)
 
     def rows() -> Iterator[Row]:
-        return (_experiment(board, state, metrics) for state in board.experiments.values())
+        return (_experiment(board, state, metrics) for state in board.counted)
 
-    return Table("experiments", columns, len(board.experiments), rows, about)
+    return Table("experiments", columns, sum(1 for _ in board.counted), rows, about)
 
 
 def _metrics(board: Board) -> list[str]:
     """Return the names of all that was measured, the objective first, the others sorted."""
     names: set[str] = set()
-    for state in board.experiments.values():
+    for state in board.counted:
         if state.status in ("measured", "infeasible"):
             names.update(state.reported or ())
     objective = board.setup.objective.metric

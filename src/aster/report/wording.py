@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+from aster.domain.records import Limits
+
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -65,6 +67,31 @@ def duration(seconds: float) -> str:
 def count(n: int, noun: str) -> str:
     """Return "1 seed", "2 seeds", "1,200 seeds"."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def dollars(usd: float) -> str:
+    """Return an amount of money, with two digits of what is less than a cent."""
+    if 0 < abs(usd) < 0.01:
+        return f"${usd:.2g}"
+    return f"${usd:,.2f}"
+
+
+def amount(n: float) -> str:
+    """Return a large number in three digits or fewer: "950", "12.3k", "4.56M"."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * size:
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.0f}"
+
+
+def ceiling_texts(limits: Limits) -> list[str]:
+    """Return a campaign's ceilings in words, each by itself."""
+    texts = [f"{limits.experiments} experiments"] if limits.experiments is not None else []
+    texts += [f"{duration(limits.wall_s)} of wall time"] if limits.wall_s is not None else []
+    texts += [f"{limits.gpu_s / 3600:.3g} GPU hours"] if limits.gpu_s is not None else []
+    texts += [f"{dollars(limits.usd)} for models"] if limits.usd is not None else []
+    texts += [f"{amount(limits.tokens)} tokens"] if limits.tokens is not None else []
+    return texts
 
 
 def clean(text: str, limit: int) -> str:

@@ -92,8 +92,8 @@ def make_spec(
         mark=mark,
         spool=str(campaign / "spool"),
         store=str(campaign / "trusted"),
-        stages=[_stage(each) for each in plan.stages],
-        services=[_stage(each) for each in plan.services],
+        stages=[stage_of(each) for each in plan.stages],
+        services=[stage_of(each) for each in plan.services],
         seed=seed,
         seed_env=plan.seed_env,
         interpreter=plan.interpreter,
@@ -123,7 +123,8 @@ def _path(walls: Walls) -> str:
     return os.pathsep.join(dict.fromkeys(seen)) or os.defpath
 
 
-def _stage(plan: StagePlan) -> Stage:
+def stage_of(plan: StagePlan) -> Stage:
+    """Return a stage as a keeper is told of it."""
     return Stage(plan.name, list(plan.command), plan.timeout_s, plan.trusted, plan.service)
 
 

@@ -18,6 +18,7 @@ class StagePlan(Struct, frozen=True):
         trusted: runs in a new folder with only the trusted files, after the candidate's processes are dead, and
             may write the score to the file that the environment variable ASTER_SCORE names.
         service: of a trusted stage: the name of the plan's service that runs beside it; "" for none.
+        quick: whether it is part of a check; "only": and of nothing else.
     """
 
     name: str
@@ -25,6 +26,7 @@ class StagePlan(Struct, frozen=True):
     timeout_s: float
     trusted: bool = False
     service: str = ""
+    quick: Literal[True, False, "only"] = False
 
 
 class GivenPlan(Struct, frozen=True):
@@ -49,7 +51,8 @@ class RunPlan(Struct, frozen=True):
     """Everything about the attempts of a problem that is not the candidate.
 
     Attributes:
-        stages: run in this order; the first that does not end well ends the attempt.
+        stages: run in this order, as far as they are part of the attempt (`stages_of`); the first that does not end
+            well ends it.
         trusted_files: path -> content, the tree that trusted stages run in.
         frozen_solution: paths in `Job.files` that the candidate's code may not change while it runs.
         services: untrusted commands that run only beside a stage that names them; they see the candidate's files,
@@ -83,3 +86,8 @@ class RunPlan(Struct, frozen=True):
     metrics: dict[str, str] = {}
     progress: str = ""
     progress_goal: Literal["maximize", "minimize"] = "minimize"
+
+    def stages_of(self, *, check: bool, rescored: bool) -> list[StagePlan]:
+        """Return the stages of an attempt: the quick ones for a check; the trusted ones where only these run."""
+        mine = [each for each in self.stages if (each.quick if check else each.quick != "only")]
+        return [each for each in mine if each.trusted or not rescored]

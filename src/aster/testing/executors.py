@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from aster.domain.events import AttemptLost, OutcomeRecorded
 from aster.domain.ids import blob_id
 from aster.domain.records import Cancelled, Failed, Invalid, Measured, Outcome, Said, TimedOut
@@ -74,15 +76,34 @@ def plan(timeout_s: float = DEADLINE_S, memory_mb: int = 2048) -> RunPlan:
     )
 
 
+LOOK = b"""\
+import os, pathlib, sys
+value = pathlib.Path(sys.argv[1], "value").read_text()
+with open(os.environ["ASTER_SCORE"], "w") as score:
+    score.write('{"value": 1}' if float(value) < 100 else '{"invalid": "too large"}')
+"""
+
+
+def with_check() -> RunPlan:
+    """Return `plan` with a check: its first stage, and a trusted one that experiments leave out."""
+    base = plan()
+    solve, score = base.stages
+    look = StagePlan("look", ("python", "look.py", "{outputs}"), DEADLINE_S, trusted=True, quick="only")
+    stages = (replace(solve, quick=True), look, score)
+    return replace(base, stages=stages, trusted_files={**base.trusted_files, "look.py": LOOK})
+
+
 def judge(score: str, _: Said) -> Measured | Invalid | Failed:
     """Return the JSON object of numbers in `score` as measured, or say that there is none."""
     return Measured(json.loads(score)) if score else Failed("no score")
 
 
-def job(source: str, attempt: str = "x-1.1", seed: int = 7, inputs: dict[str, bytes] | None = None) -> Job:
+def job(
+    source: str, attempt: str = "x-1.1", seed: int = 7, inputs: dict[str, bytes] | None = None, *, quick: bool = False
+) -> Job:
     """Return an attempt at the solution `source`."""
     files = {"solution/main.py": source.encode(), "solution/data.txt": b"frozen"}
-    return Job(attempt, attempt.rpartition(".")[0], seed, files, inputs)
+    return Job(attempt, attempt.rpartition(".")[0], seed, files, inputs, quick=quick)
 
 
 def collect(executor: Executor, count: int = 1) -> list[Arrival]:
@@ -288,6 +309,39 @@ for fd in range(3, 64):
         executor = make(tmp_path, plan())
         executor.submit(job("raise SystemExit('the candidate ran')", inputs={"value": b"3.5"}))
         assert outcome(executor).result == Measured({"value": 3.5})
+
+    def test_a_check_runs_the_quick_stages_alone(self, make: Make, tmp_path: Path) -> None:
+        executor = make(tmp_path, with_check())
+        executor.submit(job(HONEST, quick=True))
+        [arrival] = collect(executor)
+        assert isinstance(arrival.fact, OutcomeRecorded)
+        assert arrival.fact.outcome.result == Measured({})
+        log = arrival.blobs[arrival.fact.outcome.log or ""].decode()
+        assert [name for name in ("solve", "look", "score") if f"stage {name}" in log] == ["solve", "look"]
+
+    def test_an_experiment_leaves_out_what_only_checks(self, make: Make, tmp_path: Path) -> None:
+        executor = make(tmp_path, with_check())
+        executor.submit(job(HONEST, seed=700))
+        assert outcome(executor).result == Measured({"value": 700.0})
+
+    def test_a_check_can_fail(self, make: Make, tmp_path: Path) -> None:
+        executor = make(tmp_path, with_check())
+        executor.submit(job("raise SystemExit('broken')", "x-1.1", quick=True))
+        result = outcome(executor).result
+        assert isinstance(result, Failed)
+        assert result.reason == "solve: exit code 1: broken"
+        executor.submit(job(HONEST, "x-2.1", seed=700, quick=True))
+        assert outcome(executor).result == Invalid("too large")
+
+    def test_a_later_process_adopts_a_check(self, make: Make, tmp_path: Path) -> None:
+        first = make(tmp_path, with_check())
+        first.submit(job(BLOCKED, quick=True))
+        go = waiting(tmp_path)
+        first.close()
+        second = make(tmp_path, with_check())
+        second.adopt(["x-1.1"])
+        go.touch()
+        assert outcome(second).result == Measured({})
 
     def test_many_side_by_side(self, make: Make, tmp_path: Path) -> None:
         executor = make(tmp_path, plan(), slots=6)

@@ -96,6 +96,7 @@ class Keeper:
             said=self.reader.found,
             progress=self.reader.points,
             last_line=self.last_line,
+            quick=self.spec.quick,
         )
 
     def _stop(self, *_: object) -> None:

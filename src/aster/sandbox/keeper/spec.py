@@ -85,6 +85,7 @@ class Spec:
         compiled: folder of compiled kernels, of which each stage gets a copy to use and change; "": an empty one is
             made; None: compilers are left to their own ways.
         reading: what is read from the output of untrusted stages; of services nothing is.
+        quick: it is a check, which is not scored.
     """
 
     attempt: str
@@ -108,6 +109,7 @@ class Spec:
     given: list[Given] = field(default_factory=list)
     compiled: str | None = None
     reading: Reading = field(default_factory=Reading)
+    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class RawOutcome:
         early: it was cancelled because one of its bars was broken.
         said: metric -> the text that was read for it. `progress`: (step, value), steps growing.
         last_line: of the last untrusted stage's output, cleaned and bounded.
+        quick: as in its spec.
     """
 
     attempt: str
@@ -148,6 +151,7 @@ class RawOutcome:
     said: dict[str, str] = field(default_factory=dict)
     progress: list[tuple[int, float]] = field(default_factory=list)
     last_line: str = ""
+    quick: bool = False
 
 
 def decode_spec(data: bytes) -> Spec:
