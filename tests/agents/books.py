@@ -96,11 +96,18 @@ class AgentsBook(Book):
         self.back(of, Note(text, **more))
         return of.id
 
-    def tried(self, direction: str, change: str, gain: float | None, text: str = "A text of some length.") -> str:
+    def tried(
+        self,
+        direction: str,
+        change: str,
+        gain: float | None,
+        text: str = "A text of some length.",
+        of: str | None = None,
+    ) -> str:
         """Try a change on the baseline, which scores 1; returns the candidate."""
         name = f"c-{len(self.board.candidates):012x}"
         hypothesis = f"h-{len(self.board.hypotheses)}"
-        self.say(ev.HypothesisProposed(Hypothesis(hypothesis, direction, BASELINE, change, text)))
+        self.say(ev.HypothesisProposed(Hypothesis(hypothesis, direction, BASELINE, change, text, of=of)))
         self.say(
             ev.CandidateAdded(Candidate(name, "tree", (BASELINE,), "agents", hypothesis, label=change, traits=(1.0,)))
         )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from tests.agents.books import AgentsBook
+from tests.boards import recipe
 
 from aster.agents.memory import MOST_KEPT, memories_of
+from aster.domain.records import Failed
 
 
 def book() -> AgentsBook:
@@ -48,11 +50,27 @@ def test_it_grows_by_what_is_new_and_is_the_same_as_one_made_at_once() -> None:
         search = each.line("search")
         for number in range(MOST_KEPT + 6):
             each.tried(search, f"change number {number}", number / 100)
+            if number % 3 == 0:
+                each.note(search, f"change number {number} is slow")
             if each is of:
                 memories_of(each.board)
     one, other = memories_of(of.board), memories_of(at_once.board)
     assert one is memories_of(of.board)
     assert one.gains(None, 100) == other.gains(None, 100)
     assert one.latest(None, "gain", 100) == other.latest(None, "gain", 100)
+    assert one.about("change number", 100) == other.about("change number", 100)
     assert len(one.gains("search", 100)) == MOST_KEPT
     assert one.gains("search", 1)[0].gain == (MOST_KEPT + 5) / 100
+
+
+def test_the_librarys_ideas_are_remembered_with_their_gains() -> None:
+    of = book()
+    of.direction("layout")
+    first = of.candidate("c-1", "d-0", made_of=recipe("hex"))
+    of.learn(of.run(first, 1.4), 0.4)
+    of.learn(of.run(of.candidate("c-2", "d-0", first, recipe("hex", "slsqp")), 1.3), -0.1)
+    of.learn(of.run(of.candidate("c-3", "d-0", made_of=recipe("a", "b")), 1.3), 0.3)
+    broken = of.run(of.candidate("c-4", "d-0", made_of=recipe("slsqp")), Failed("boom"))
+    of.learn(broken, None, False)
+    assert memories_of(of.board).ideas(5) == [("hex", [0.4]), ("slsqp", [-0.1, None])]
+    assert memories_of(of.board).ideas(1) == [("hex", [0.4])]

@@ -8,7 +8,7 @@ from aster.board import Board
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
 from aster.domain.records import Candidate
-from aster.domain.research import Draft
+from aster.domain.research import Draft, Note
 
 CHANGE, TEXT = (
     "anneal the walk",
@@ -51,6 +51,37 @@ def test_other_numbers_make_another_hypothesis() -> None:
     assert tried_before(of.board, Draft("chains of 900 hops", same)) is None
 
 
+def test_what_nobody_came_to_try_may_be_proposed_again_and_what_is_under_way_not() -> None:
+    of = AgentsBook()
+    of.baseline(1.0)
+    search = of.line("search")
+    drafted, draft = of.draft(search, CHANGE, TEXT), Draft(CHANGE, TEXT)
+    assert came_to(of, draft) == "it waits for a subagent"
+    given = of.assign("subagent", search, hypothesis=drafted, parent=BASELINE)
+    assert came_to(of, draft) == "a subagent is at it"
+    of.say(ev.AssignmentEnded(given.id, "failed", None, "no answer"))
+    assert tried_before(of.board, draft) is None
+    again = of.assign("subagent", search, hypothesis=drafted, parent=BASELINE)
+    of.back(again, Note("There is no walk in this code."))
+    assert came_to(of, draft) == "nothing was measured: There is no walk in this code."
+
+
+def test_what_became_of_a_draft_is_what_became_of_its_best_version() -> None:
+    of = AgentsBook()
+    of.baseline(1.0)
+    search = of.line("search")
+    drafted = of.draft(search, CHANGE, TEXT)
+    for change, gain in (("first version", -0.1), ("second version", 0.2), ("third version", -0.3)):
+        of.tried(search, change, gain, "Other words entirely.", of=drafted)
+    assert came_to(of, Draft(CHANGE, TEXT)) == "second version: score 1 -> 1.2"
+
+
+def came_to(of: AgentsBook, draft: Draft) -> str:
+    found = tried_before(of.board, draft)
+    assert found is not None
+    return found.came_to
+
+
 def test_what_is_like_it_is_found_even_where_it_is_not_the_same() -> None:
     board = book(0.3).board
     text = "Let the walk accept worse packings at first, and fewer later on."
@@ -86,9 +117,19 @@ def test_a_tree_that_changes_the_same_lines_is_found_whatever_its_blanks_and_com
     again = edited(b"best = max(best, at)", b"best  =  best+at*2  # faster")
     other = edited(b"STEPS = 10", b"STEPS = 11")
     board, files = with_trees(first, other)
-    found = trees_like(board, again, FILES, lambda candidate: files[candidate.id])
+    found = trees_like(board, again, FILES, FILES, lambda candidate: files[candidate.id])
     assert [(each.candidate, each.share) for each in found] == [(tree_id(first), 1.0)]
-    assert trees_like(board, first, FILES, lambda candidate: files[candidate.id]) == []
+    assert trees_like(board, first, FILES, FILES, lambda candidate: files[candidate.id]) == []
+    assert trees_like(board, again, FILES, FILES, lambda candidate: files[candidate.id], [tree_id(first)]) == []
+    assert trees_like(board, FILES, FILES, FILES, lambda candidate: files[candidate.id]) == []
+
+
+def test_a_small_change_of_a_large_one_is_a_change_of_its_own() -> None:
+    grown = {**FILES, "solution/search.py": b"".join(b"step_%d = %d\n" % (at, at) for at in range(60))}
+    child, other, twin = ({**grown, "solution/run.py": text} for text in (b"A = 1\n", b"B = 2\n", b"A = 1  # one\n"))
+    board, files = with_trees(grown, other, twin)
+    found = trees_like(board, child, grown, FILES, lambda candidate: files[candidate.id])
+    assert [each.candidate for each in found] == [tree_id(twin)]
 
 
 def test_each_tree_is_read_once_and_only_those_of_agents() -> None:
@@ -101,7 +142,7 @@ def test_each_tree_is_read_once_and_only_those_of_agents() -> None:
         return files[candidate.id]
 
     for _ in range(3):
-        trees_like(board, edited(b"STEPS = 10", b"STEPS = 12"), FILES, files_of)
+        trees_like(board, edited(b"STEPS = 10", b"STEPS = 12"), FILES, FILES, files_of)
     assert read == [tree_id(first)]
 
 

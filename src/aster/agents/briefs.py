@@ -20,10 +20,11 @@ PARENTS = 5
 
 
 def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
-    """Return what the planner is told: about 12,000 tokens at most. `files`: nothing of them but their names."""
+    """Return what the planner is told: about 13,500 tokens at most. `files`: nothing of them but their names."""
     known = memories_of(board)
     elites = [f"- {tell.candidate_line(board, each)}" for each in ranked_elites(board)[:10]]
     refused = _refused(board)
+    ideas = [f"- {name}: gains {', '.join(map(tell.gain_text, gains))}" for name, gains in known.ideas(24)]
     return written(
         [
             Section("What the person who runs the campaign asks for", tell.steering_lines(board), 2500),
@@ -33,12 +34,14 @@ def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
             Section("What machines try beside you: library ideas, tuning", tell.machine_lines(board), 600),
             Section("What gained most", tell.memory_lines(known.gains(None, 14)), 1500, "Nothing yet."),
             Section("Dead ends", tell.memory_lines(known.latest(None, "dead end", 12)), 1000),
+            Section("Library ideas as they were measured, each on the parent that it was put on", ideas, 900),
             Section("What brought nothing lately", tell.memory_lines(known.latest(None, "no gain", 12), 240), 900),
             Section("Notes", tell.memory_lines(known.latest(None, "note", 8), 300), 800),
             Section("Candidates that differ, the best of each kind", elites, 700),
             Section("Spent", tell.spend_lines(board), 200),
             Section("What of your last plan could not be done", refused, 400),
-            Section("Files in the best version", [", ".join(sorted(files))], 600),
+            Section("Files in the best version", [f"- {in_line(path)}" for path in sorted(files)], 600),
+            Section("Your last note", _last_note(board), 500),
         ]
     )
 
@@ -48,6 +51,11 @@ def _refused(board: Board) -> list[str]:
         return []
     assignment, _ = board.research.plans[-1]
     return [f"- {in_line(each, 300)}" for each in board.research.assignments[assignment].refused]
+
+
+def _last_note(board: Board) -> list[str]:
+    note = board.research.plans[-1][1].note if board.research.plans else ""
+    return [in_line(note, 1000)] if note else []
 
 
 def worker_brief(board: Board, assignment: Assignment) -> str:
@@ -118,8 +126,9 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
     surface = board.directions[hypothesis.direction].record.surface
     known = memories_of(board)
     query = f"{surface} {hypothesis.change} {hypothesis.text}"
-    near = tell.distinct(known.about(query, 6, surface), known.gains(surface, 3), known.about(query, 3))
     dead = known.latest(surface, "dead end", 5)
+    found = tell.distinct(known.about(query, 6, surface), known.gains(surface, 3), known.about(query, 3))
+    near = [each for each in found if each not in dead]
     return written(
         [
             Section("Your hypothesis", _task(board, assignment), 3000),

@@ -11,6 +11,8 @@ from msgspec import Struct
 from aster.agents.converse import Misuse, Place
 from aster.agents.protocol import Desk, Granted, Spent
 from aster.agents.quoting import bounded, flat, in_line, plain, quoted
+from aster.agents.similar import trees_like
+from aster.agents.tellings import candidate_line
 from aster.archive import traits
 from aster.board import Board
 from aster.domain.ids import tree_id
@@ -24,6 +26,10 @@ LOG_FINE, LOG_TROUBLE = 1_500, 4_000
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
+
+
+NEAR = 1_000
+"""Added to a call's number: the key of its look at what is nearly the same, beside that of its result."""
 
 
 class Ran(NamedTuple):
@@ -65,6 +71,7 @@ class Laboratory:
         self._desk, self._parent, self._baseline, self._checks = desk, parent, baseline, checks
         self._used = self._checked = 0
         self._check_texts: dict[str, str] = {}
+        self._warned: set[str] = set()
         self.ran: list[Ran] = []
 
     @property
@@ -84,6 +91,7 @@ class Laboratory:
             return before._replace(text=f"You have measured exactly this before.\n{before.text}")
         if self.left <= 0:
             raise Misuse("You have no experiments left.")
+        await self._warn(files, candidate, place)
         self._used += 1  # before it is waited for: others may be asked for beside it
         granted = await self._ask(files, candidate, change, why, place, quick=False)
         if granted.experiment is None or granted.known:
@@ -94,6 +102,29 @@ class Laboratory:
         text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
         self.ran.append(Ran(experiment, candidate, change, report.summary, text, place.turn))
         return self.ran[-1]
+
+    async def _warn(self, files: Mapping[str, bytes], candidate: str, place: Place) -> None:
+        """Say once of a version that nearly the same was measured before, by somebody else.
+
+        Raises:
+            Misuse: it was.
+        """
+        if candidate in self._warned:
+            return
+        own = [ran.candidate for ran in self.ran]
+
+        async def make() -> str:
+            board, before = self._desk.look(), self._desk.files(self._parent)
+            near = trees_like(board, files, before, self._baseline, self._desk.files, own)
+            return "\n".join(f"- {candidate_line(board, each.candidate)}" for each in near[:3])
+
+        known = await self._desk.step(place.agent, place.turn, NEAR + place.call, make)
+        if known:
+            self._warned.add(candidate)
+            raise Misuse(
+                f"Nearly the same change was made before:\n{known}\nA constant or two is no other hypothesis: they "
+                "are tuned by a machine. Change more, or finish; or ask again, to measure it all the same."
+            )
 
     async def check(self, files: Mapping[str, bytes], place: Place) -> str:
         """Run the cheap stages on editable files and return what they came to, in words.

@@ -24,6 +24,10 @@ MOST_KEPT = 64
 """Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
 
 
+MOST_GAINS = 6
+"""Latest gains of an idea that are remembered."""
+
+
 class Memory(Struct, frozen=True):
     """One thing that is known.
 
@@ -45,19 +49,26 @@ class Memory(Struct, frozen=True):
 
 
 class Memories:
-    """The memory of one board."""
+    """The memory of one board.
+
+    Findings and notes are kept apart, each in the board's order: what is found must not depend on when it was grown.
+    """
 
     def __init__(self) -> None:
         self._all: dict[str, Memory] = {}
-        self._texts = Texts()
+        self._measured, self._noted = Texts(), Texts()
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
+        self._ideas: dict[str, deque[float | None]] = {}
         self._findings = self._notes = 0
 
     def grow(self, board: Board) -> None:
         """Take in what is new on the board."""
         for finding in board.findings[self._findings :]:
             self._keep(_of_finding(board, finding))
+            idea = _idea_added(board, finding)
+            if idea is not None:
+                self._ideas.setdefault(idea, deque(maxlen=MOST_GAINS)).append(finding.gain)
         self._findings = len(board.findings)
         notes = board.research.notes
         for place in range(self._notes, len(notes)):
@@ -74,6 +85,13 @@ class Memories:
         rows = self._gains.get(surface or "", [])
         return [self._all[key] for _, _, key in rows[:most]]
 
+    def ideas(self, most: int) -> list[tuple[str, list[float | None]]]:
+        """Return the library's ideas with their latest gains on the parents that they were put on, the best first."""
+        best = {
+            name: max((gain for gain in gains if gain is not None), default=0.0) for name, gains in self._ideas.items()
+        }
+        return [(name, list(self._ideas[name])) for name in sorted(best, key=lambda name: (-best[name], name))[:most]]
+
     def latest(self, surface: str | None, kind: Kind, most: int) -> list[Memory]:
         """Return the latest of a kind on a surface (None: on all), the latest first."""
         keys = self._latest.get((surface or "", kind), ())
@@ -81,14 +99,17 @@ class Memories:
 
     def about(self, query: str, most: int, surface: str | None = None) -> list[Memory]:
         """Return what is most alike to a query, on a surface (None: on all)."""
-        found = [self._all[key] for key, _ in self._texts.search(query, most if surface is None else most * 4)]
+        wanted = most if surface is None else most * 4
+        rows = [*self._measured.search(query, wanted), *self._noted.search(query, wanted)]
+        found = [self._all[key] for key, _ in sorted(rows, key=lambda row: -row[1])]
         return [each for each in found if surface in (None, each.surface)][:most]
 
     def _keep(self, memory: Memory) -> None:
         if memory.key in self._all:
             return
         self._all[memory.key] = memory
-        self._texts.add(memory.key, f"{memory.surface}: {memory.text}")
+        texts = self._measured if memory.measured else self._noted
+        texts.add(memory.key, f"{memory.surface}: {memory.text}")
         for surface in {"", memory.surface}:
             self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
             if memory.kind == "gain" and memory.gain is not None:
@@ -103,6 +124,16 @@ def _of_finding(board: Board, finding: Finding) -> Memory:
     candidate = board.experiments[finding.experiment].record.candidate
     kind: Kind = "gain" if finding.success else "no gain"
     return Memory(finding.hypothesis, kind, surface, finding.text, finding.gain, (finding.experiment,), candidate)
+
+
+def _idea_added(board: Board, finding: Finding) -> str | None:
+    """Return the one idea that a candidate has beside those of its parent, or None if it is not so."""
+    candidate = board.candidates[board.experiments[finding.experiment].record.candidate]
+    if not candidate.recipe or candidate.root is not None:
+        return None
+    before = {change.idea for change in board.candidates[board.hypotheses[finding.hypothesis].parent].recipe}
+    added = [change.idea for change in candidate.recipe if change.idea not in before]
+    return added[0] if len(added) == 1 and len(candidate.recipe) == len(before) + 1 else None
 
 
 def _of_note(board: Board, assignment: str, note: Note) -> Memory:

@@ -13,7 +13,9 @@ from aster.agents.reading import no_candidate, reading_tools
 from aster.board import Board
 from aster.domain.research import Combination, DirectionDraft, Plan
 
-MOST_TURNS = 16
+SPARE = 2
+"""Calls of the allowance that are kept for those that have to be made again."""
+
 MAX_OUTPUT = 8192
 
 
@@ -113,7 +115,7 @@ async def run_planner(desk: Desk) -> Plan:
 
     assignment = desk.assignment
     submit = Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check)
-    turns = max(1, min(MOST_TURNS, assignment.allowance.requests))
+    turns = max(1, assignment.allowance.requests - SPARE)
     found = await converse(
         desk,
         assignment.id,
@@ -138,7 +140,9 @@ def troubles_of(board: Board, plan: Plan) -> list[str]:
     for opened in plan.open:
         found += unknown_parents(board, opened.drafts)
     surfaces = [each.surface.lower() for each in plan.open]
-    found += [f"surface {in_line(each)} is opened twice" for each in {s for s in surfaces if surfaces.count(s) > 1}]
+    found += [
+        f"surface {in_line(each)} is opened twice" for each in dict.fromkeys(surfaces) if surfaces.count(each) > 1
+    ]
     return found
 
 

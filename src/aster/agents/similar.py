@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Mapping, Reversible
+from itertools import takewhile
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from aster.agents.texts import MOST_LOOKED_AT, Texts, numbers_of
 from aster.board import Board
 from aster.domain.ids import blob_id, tree_id
 from aster.domain.records import Candidate
-from aster.domain.research import Draft
+from aster.domain.research import Draft, Note
 
 SAME_WORDS = 0.85
 """From this likeness on, two hypotheses with the same numbers are the same."""
@@ -23,13 +23,23 @@ ALIKE_WORDS = 0.35
 """From this likeness on, a critic is told."""
 
 SAME_LINES = 0.9
-"""From this share of changed lines in common on, two trees are nearly the same."""
+"""From this share of its changed lines in common with another tree on, a tree is nearly the same."""
+
+MOST_FOLLOWED = 64
+"""Lines of a tree that are followed to others, the rarest, and trees that are compared with it."""
 
 FilesOf = Callable[[Candidate], Mapping[str, bytes]]
 
 
 class Tried(Struct, frozen=True):
-    """A hypothesis that was proposed before, how alike it is (0 to 1), and what came of it, in words."""
+    """A hypothesis that was proposed before.
+
+    Attributes:
+        likeness: 0 to 1.
+        came_to: what became of it, in words.
+        success: None: there is no finding.
+        counts: whether it was tried, or is being tried; else whoever was to try it never came to it.
+    """
 
     hypothesis: str
     change: str
@@ -37,41 +47,74 @@ class Tried(Struct, frozen=True):
     likeness: float
     came_to: str
     success: bool | None
-    """None: there is no finding yet."""
+    counts: bool = True
 
 
 class _Hypotheses:
-    """The hypotheses of a board, by their words."""
+    """The hypotheses of a board, by their words, and what became of them."""
 
     def __init__(self) -> None:
         self._texts = Texts()
-        self._known: set[str] = set()
+        self._last: str | None = None
         self._finding: dict[str, int] = {}
         self._folded = 0
+        self._given: dict[str, str] = {}
+        self._last_given: str | None = None
 
     def grow(self, board: Board) -> None:
-        fresh: list[str] = []
-        for name in reversed(board.hypotheses):
-            if name in self._known:
-                break
-            fresh.append(name)
-        for name in reversed(fresh):
+        for name in _since(board.hypotheses, self._last):
             hypothesis = board.hypotheses[name]
-            self._known.add(name)
             self._texts.add(name, wording(hypothesis.change, hypothesis.text))
+            self._last = name
         for place in range(self._folded, len(board.findings)):
-            self._finding[board.findings[place].hypothesis] = place
+            self._learn(board, place)
         self._folded = len(board.findings)
+        for name in _since(board.research.assignments, self._last_given):
+            given = board.research.assignments[name].record.hypothesis
+            if given is not None:
+                self._given[given] = name
+            self._last_given = name
+
+    def _learn(self, board: Board, place: int) -> None:
+        """Take in a finding: of its hypothesis, and of the one that it is a version of, if it is the best."""
+        finding = board.findings[place]
+        self._finding[finding.hypothesis] = place
+        of = board.hypotheses[finding.hypothesis].of
+        if of:
+            known = self._finding.get(of)
+            if known is None or not board.findings[known].success or finding.success:
+                self._finding[of] = place
 
     def like(self, board: Board, text: str, most: int) -> list[Tried]:
         return [self._tried(board, name, likeness) for name, likeness in self._texts.search(text, most)]
 
     def _tried(self, board: Board, name: str, likeness: float) -> Tried:
         hypothesis, place = board.hypotheses[name], self._finding.get(name)
-        if place is None:
-            return Tried(name, hypothesis.change, hypothesis.parent, likeness, "not known yet", None)
-        finding = board.findings[place]
-        return Tried(name, hypothesis.change, hypothesis.parent, likeness, finding.text, finding.success)
+        about = (name, hypothesis.change, hypothesis.parent, likeness)
+        if place is not None:
+            return Tried(*about, board.findings[place].text, board.findings[place].success)
+        given = self._given.get(name)
+        if given is not None:
+            return Tried(*about, *_carried_out(board, given))
+        line = board.research.lines.get(hypothesis.direction)
+        waits = line is not None and name in line.drafts
+        return Tried(*about, "it waits for a subagent" if waits else "it has no result yet", None)
+
+
+def _carried_out(board: Board, assignment: str) -> tuple[str, bool | None, bool]:
+    """Return what became of an assignment without a finding: in words, no success, and whether it counts."""
+    state = board.research.assignments[assignment]
+    if state.ending is None:
+        return "a subagent is at it", None, True
+    if isinstance(state.result, Note):
+        return f"nothing was measured: {state.result.text}", None, True
+    return "its subagent came to nothing", None, False
+
+
+def _since(names: Reversible[str], last: str | None) -> list[str]:
+    """Return the names behind `last` in a mapping that only grows, oldest first."""
+    fresh: list[str] = list(takewhile(lambda name: name != last, reversed(names)))
+    return fresh[::-1]
 
 
 _hypotheses: WeakKeyDictionary[Board, _Hypotheses] = WeakKeyDictionary()
@@ -100,7 +143,7 @@ def tried_before(board: Board, draft: Draft) -> Tried | None:
         before = board.hypotheses[each.hypothesis]
         if numbers_of(wording(before.change, before.text)) != numbers_of(text):
             continue
-        if not each.success or draft.parent in (None, each.parent):
+        if each.counts and (not each.success or draft.parent in (None, each.parent)):
             return each
     return None
 
@@ -124,7 +167,7 @@ def repeats_one_of(draft: Draft, others: Iterable[Draft]) -> Draft | None:
 
 
 class Near(Struct, frozen=True):
-    """A candidate that changes the baseline in nearly the same lines; `share` of them, 1: in the same."""
+    """A candidate whose tree is nearly the same as another one; `share`: of what that one changes in its parent."""
 
     candidate: str
     share: float
@@ -139,12 +182,7 @@ class _Trees:
         self._last: str | None = None
 
     def grow(self, board: Board, baseline: Mapping[str, bytes], files_of: FilesOf) -> None:
-        fresh: list[str] = []
-        for name in reversed(board.candidates):
-            if name == self._last:
-                break
-            fresh.append(name)
-        for name in reversed(fresh):
+        for name in _since(board.candidates, self._last):
             candidate = board.candidates[name]
             if candidate.author == "agents":
                 self._add(name, changed_lines(baseline, files_of(candidate)))
@@ -155,28 +193,44 @@ class _Trees:
         for line in lines:
             self._with.setdefault(line, deque(maxlen=MOST_LOOKED_AT)).append(name)
 
-    def near(self, lines: frozenset[str], most: int) -> list[Near]:
-        rare = sorted((line for line in lines if line in self._with), key=lambda line: (len(self._with[line]), line))
-        shared = Counter(name for line in rare[:64] for name in islice(reversed(self._with[line]), MOST_LOOKED_AT))
-        found = [Near(name, _share(lines, self._lines[name])) for name, _ in shared.most_common(64)]
-        return sorted(found, key=lambda each: (-each.share, each.candidate))[:most]
+    def near(self, lines: frozenset[str], parent: frozenset[str]) -> list[Near]:
+        change = len(lines ^ parent)
+        known = [line for line in lines if line in self._with]
+        rare = sorted(known, key=lambda line: (len(self._with[line]), line))
+        shared = Counter(name for line in rare[:MOST_FOLLOWED] for name in self._with[line])
+        found = [
+            Near(name, 1 - len(lines ^ self._lines[name]) / change) for name, _ in shared.most_common(MOST_FOLLOWED)
+        ]
+        return sorted(found, key=lambda each: (-each.share, each.candidate))
 
 
 _trees: WeakKeyDictionary[Board, _Trees] = WeakKeyDictionary()
 
 
 def trees_like(
-    board: Board, files: Mapping[str, bytes], baseline: Mapping[str, bytes], files_of: FilesOf, most: int = 3
+    board: Board,
+    files: Mapping[str, bytes],
+    parent: Mapping[str, bytes],
+    baseline: Mapping[str, bytes],
+    files_of: FilesOf,
+    but: Collection[str] = (),
 ) -> list[Near]:
-    """Return candidates by agents whose change of the baseline is nearly that of `files`, the nearest first.
+    """Return candidates by agents that are nearly `files`, the nearest first: so near that it is the same change.
 
-    The same tree is not among them: it has the same id.
+    Two trees are near if they differ in few lines, blanks and comments aside, beside those that one changes in its
+    parent. The same tree is not among them: it has the same id.
+
+    Args:
+        parent, baseline: the files that it was made from, and those of the unchanged solution.
+        but: candidates that do not count.
     """
     known = _trees.setdefault(board, _Trees())
     known.grow(board, baseline, files_of)
-    own = tree_id(files)
-    near = known.near(changed_lines(baseline, files), most + 1)
-    return [each for each in near if each.share >= SAME_LINES and each.candidate != own][:most]
+    lines, before = changed_lines(baseline, files), changed_lines(baseline, parent)
+    if lines == before:
+        return []
+    own = {tree_id(files), tree_id(parent), *but}
+    return [each for each in known.near(lines, before) if each.share >= SAME_LINES and each.candidate not in own]
 
 
 def changed_lines(baseline: Mapping[str, bytes], files: Mapping[str, bytes]) -> frozenset[str]:
@@ -201,7 +255,3 @@ def _lines(data: bytes) -> Counter[str]:
 
 def _hash(path: str, sign: str, line: str) -> str:
     return blob_id(f"{path}\n{sign}{line}".encode())[:16]
-
-
-def _share(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / len(a | b) if a or b else 1.0

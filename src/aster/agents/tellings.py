@@ -42,6 +42,11 @@ def shown(value: float) -> str:
     return f"{value:.7g}"
 
 
+def gain_text(gain: float | None) -> str:
+    """Return a gain, or that there was nothing to measure."""
+    return "none (it broke)" if gain is None else f"{gain:+.3g}"
+
+
 def candidate_line(board: Board, candidate: str) -> str:
     """Return a candidate with its label, score and gain on the baseline."""
     record, score = board.candidates[candidate], board.score(candidate)

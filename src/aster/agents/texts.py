@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from collections.abc import Iterable
-from itertools import islice
 from sys import intern
 
-MOST_LOOKED_AT = 2_000
+MOST_LOOKED_AT = 1_000
 """Texts with a word that are looked at, the latest: so a search costs the same however long the history."""
 
 FEW_WORDS = 12
 """Words of a query that are followed, the rarest; what shares none of these with it is not alike."""
+
+LEAST_COMPARED = 48
+"""Texts that share most of these words, which are compared with the query as a whole."""
 
 _WORD = re.compile(r"[A-Za-z_]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ENDINGS = ("ations", "ation", "ingly", "ings", "ing", "ies", "ers", "ed", "er", "es", "ly", "s", "e", "y")
@@ -72,14 +75,20 @@ class Texts:
     def search(self, query: str, most: int) -> list[tuple[str, float]]:
         """Return at most `most` (key, likeness), the most alike first, the latest of equals first."""
         asked = words_of(query)
-        scored = [(self._likeness(asked, self._words[number]), number) for number in self._near(asked)]
+        scored = [(self._likeness(asked, self._words[number]), number) for number in self._near(asked, most)]
         best = sorted(scored, key=lambda row: (-row[0], -row[1]))[:most]
         return [(self._keys[number], score) for score, number in best if score > 0]
 
-    def _near(self, asked: frozenset[str]) -> set[int]:
+    def _near(self, asked: frozenset[str], most: int) -> list[int]:
+        """Return the texts that share most with a query, by the weight of its rarest words that stands in them."""
         known = [word for word in asked if word in self._with]
-        rare = sorted(known, key=lambda word: (len(self._with[word]), word))
-        return {number for word in rare[:FEW_WORDS] for number in islice(reversed(self._with[word]), MOST_LOOKED_AT)}
+        rare = sorted(known, key=lambda word: (len(self._with[word]), word))[:FEW_WORDS]
+        found: dict[int, float] = {}
+        for word in rare:
+            weight = self._rarity(word) ** 2
+            for number in self._with[word][-MOST_LOOKED_AT:]:
+                found[number] = found.get(number, 0.0) + weight
+        return heapq.nlargest(max(most, LEAST_COMPARED), found, key=lambda number: (found[number], number))
 
     def _likeness(self, asked: frozenset[str], words: tuple[str, ...]) -> float:
         shared = [word for word in words if word in asked]
@@ -87,5 +96,7 @@ class Texts:
 
     def _weight(self, words: Iterable[str]) -> float:
         # In one order, so that the sum is the same in every process: sets of texts have none of their own.
-        rare = sorted(math.log(1 + (1 + len(self._keys)) / (1 + len(self._with.get(word, ())))) for word in words)
-        return math.fsum(weight**2 for weight in rare)
+        return math.fsum(rarity**2 for rarity in sorted(map(self._rarity, words)))
+
+    def _rarity(self, word: str) -> float:
+        return math.log(1 + (1 + len(self._keys)) / (1 + len(self._with.get(word, ()))))

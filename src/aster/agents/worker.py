@@ -26,6 +26,9 @@ MOST_DRAFTS = 6
 MOST_ROUNDS = 2
 """How often hypotheses are judged in one assignment: once more where none was left."""
 
+SPARE = MOST_TURNS + 1
+"""Calls of the allowance that are kept for the critic."""
+
 MAX_OUTPUT = 8192
 LEFT_OUT = "(Left out: sentences with numbers that no experiment gave.)"
 
@@ -135,7 +138,7 @@ async def run_worker(desk: Desk) -> Handoff:
         desk.brief,
         reading_tools(desk),
         Submit("submit_handoff", "Hand back to the planner; this ends your work.", HandoffArguments, chosen.check),
-        most_turns=max(1, assignment.allowance.requests - MOST_TURNS),
+        most_turns=max(1, assignment.allowance.requests - SPARE),
         max_output=MAX_OUTPUT,
     )
     return Handoff(
