@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aster.cli.words import clean, console
+from aster.report.agents import TROUBLED
 from aster.report.wording import amount, count, dollars
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from aster.board.research import ModelState
     from aster.report.agents import AgentsView, LineRow, ModelRow, VetoRow
-
-TROUBLED = 3
-"""Calls in a row that fail before a model counts as in trouble: one or two happen to all of them."""
 
 
 def print_glance(view: AgentsView) -> None:
@@ -45,7 +44,7 @@ def glance_lines(view: AgentsView) -> Iterator[str]:
         each = f"{amount(view.tokens_each)} tokens, {dollars(view.usd_each)} each"
         yield f"subagents ({how}): {count(view.candidates, 'candidate')}, {each}"
     for row in view.models:
-        trouble = trouble_text(row)
+        trouble = trouble_text(row.model, row)
         if trouble:
             yield trouble
     for text, told in view.steering:
@@ -61,13 +60,13 @@ def spend_text(view: AgentsView) -> str:
     return f"{usd} and {tokens} spent{held}{over}"
 
 
-def trouble_text(row: ModelRow) -> str:
+def trouble_text(model: str, state: ModelState | ModelRow) -> str:
     """Return what is wrong with a model, or ""."""
-    name = clean(row.model, 60)
-    if row.cut_off:
-        return f"{name} is asked no more: {clean(row.cut_off, 200)}"
-    if row.troubles >= TROUBLED:
-        return f"{name} does not answer: the last {row.troubles} calls failed: {clean(row.last_error, 200)}"
+    name = clean(model, 60)
+    if state.cut_off:
+        return f"{name} is asked no more: {clean(state.cut_off, 200)}"
+    if state.troubles >= TROUBLED:
+        return f"{name} does not answer: the last {state.troubles} calls failed: {clean(state.last_error, 200)}"
     return ""
 
 

@@ -10,6 +10,9 @@ from aster.board import Board
 from aster.board.research import AssignmentState, Line, ModelState
 from aster.domain.research import ROLES, Handoff, ModelChoice, Role
 
+TROUBLED = 3
+"""Calls in a row that fail before a model counts as in trouble: one or two happen to all of them."""
+
 
 class LineRow(Struct, frozen=True):
     """A direction that agents work in.
