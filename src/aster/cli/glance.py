@@ -7,15 +7,18 @@ bounded number of rows, so that a view costs the same at ten experiments and at 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from time import monotonic
 
 from aster.board import Board, ClaimState
+from aster.cli.agents import trouble_text
 from aster.cli.words import claim_text, clean, gain_text, name_of, noise_text, number, places, verdict_text
 from aster.domain import events as ev
 from aster.domain.records import Finding
+from aster.domain.research import ROLES
 from aster.evidence.verdict import champion_value
 
 FINDINGS = 6
@@ -24,7 +27,10 @@ FINDINGS = 6
 
 @dataclass
 class Surface:
-    """All directions on one surface. `gain` sums the gains of its findings over their parents, losses left out."""
+    """All directions on one surface. `gain` sums the gains of its findings over their parents, losses left out.
+
+    `agents` are at work in it now, and `usd` is what models were paid for it.
+    """
 
     name: str
     experiments: int = 0
@@ -32,11 +38,29 @@ class Surface:
     successes: int = 0
     gain: float = 0.0
     state: str = "open"
+    agents: int = 0
+    usd: float = 0.0
 
     @property
     def per_experiment(self) -> float:
         """Gain per experiment, in the metric's units."""
         return self.gain / self.experiments if self.experiments else 0.0
+
+
+@dataclass(frozen=True)
+class Agents:
+    """Who is at work, and what models came to; reserved is what calls under way may cost at most."""
+
+    most: int
+    working: tuple[tuple[str, int], ...] = ()
+    calls: int = 0
+    usd: float = 0.0
+    reserved_usd: float = 0.0
+    usd_limit: float | None = None
+    tokens: int = 0
+    reserved_tokens: int = 0
+    tokens_limit: int | None = None
+    trouble: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class Glance:
     verdict: str = ""
     ending: str = ""
     ended: str = ""
+    agents: Agents | None = None
 
     @property
     def left_s(self) -> float | None:
@@ -96,6 +121,8 @@ class Watch:
         self._surfaces: dict[str, Surface] = {}
         self._findings: deque[tuple[bool, str]] = deque(maxlen=FINDINGS)
         self._best: tuple[str, int, str | None] | None = None
+        self._working: Counter[str] = Counter()
+        self._billed: dict[str, float] = {}
         self._wall = 0.0, monotonic()
         """The wall time that the ledger told last, and when it did; it goes on from there."""
 
@@ -139,6 +166,10 @@ class Watch:
             row = self._surface(board, key)
             row.experiments += state.experiments
             row.state = "open" if state.retired is None else _short(state.retired)
+        for line in board.research.lines.values():
+            self._pay(board, line.record.id)
+        for name in board.research.live:
+            self._put_to_work(board, name, 1)
         for finding in board.findings:
             self._learn(board, finding)
         for claim in board.claims.values():
@@ -157,6 +188,13 @@ class Watch:
                     self._surface(board, state.record.id).experiments += 1
             case ev.FindingRecorded(finding=finding):
                 self._learn(board, finding)
+            case ev.AssignmentGiven(assignment=assignment):
+                self._put_to_work(board, assignment.id, 1)
+            case ev.AssignmentEnded(assignment=name):
+                self._put_to_work(board, name, -1)
+            case ev.CallSettled(settled=settled):
+                agent = settled.call.partition("/")[0].partition(".")[0]
+                self._pay(board, board.research.assignments[agent].record.direction)
             case ev.ClaimDecided(decided=decided):
                 self._decide(board, board.claims[decided.claim])
             case _:
@@ -168,6 +206,36 @@ class Watch:
     def _surface(self, board: Board, direction: str) -> Surface:
         name = board.directions[direction].record.surface
         return self._surfaces.setdefault(name, Surface(clean(name, 40)))
+
+    def _put_to_work(self, board: Board, assignment: str, change: int) -> None:
+        record = board.research.assignments[assignment].record
+        self._working[record.role] += change
+        if record.direction is not None:
+            self._surface(board, record.direction).agents += change
+
+    def _pay(self, board: Board, direction: str | None) -> None:
+        """Take over what a direction was billed; one surface may have had several."""
+        if direction is not None and direction in board.research.lines:
+            usd = board.research.lines[direction].usd
+            self._surface(board, direction).usd += usd - self._billed.get(direction, 0.0)
+            self._billed[direction] = usd
+
+    def _agents(self, board: Board) -> Agents | None:
+        setup, bill = board.setup, board.research.bill
+        if not setup.models:
+            return None
+        return Agents(
+            most=setup.agents,
+            working=tuple((role, self._working[role]) for role in ROLES if self._working[role] > 0),
+            calls=len(board.research.calls),
+            usd=bill.usd,
+            reserved_usd=bill.reserved_usd,
+            usd_limit=setup.limits.usd,
+            tokens=bill.tokens,
+            reserved_tokens=bill.reserved_tokens,
+            tokens_limit=setup.limits.tokens,
+            trouble=tuple(filter(None, starmap(trouble_text, board.research.models.items()))),
+        )
 
     def _learn(self, board: Board, finding: Finding) -> None:
         row = self._surface(board, board.hypotheses[finding.hypothesis].direction)
@@ -209,6 +277,7 @@ class Watch:
             pairs=len(claim.record.seeds) if claim else 0,
             ending=clean(board.stop) if board.stop is not None else "",
             ended=clean(board.ended) if board.ended is not None else "",
+            agents=self._agents(board),
         )
         self._rank(board)
 

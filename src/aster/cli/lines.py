@@ -15,8 +15,10 @@ from aster.board import Board
 from aster.cli.ending import closing, summary_line
 from aster.cli.words import claim_text, clean, name_of, noise_text, number, places, verdict_text
 from aster.domain import events as ev
+from aster.domain.research import Settled
 from aster.handle import Campaign
-from aster.report.wording import duration
+from aster.report.agents import TROUBLED
+from aster.report.wording import amount, count, dollars, duration
 
 STATUS_EVERY = 10
 """Ended experiments from one status line to the next."""
@@ -114,6 +116,8 @@ class PlainLines(_Lines):
         self._best: str | None = None
         self._reported = 0
         self._knows_baseline = False
+        self._troubled: set[str] = set()
+        """Models whose trouble was told, and that have not answered since."""
 
     def note(self, board: Board, events: Sequence[ev.Event]) -> None:
         """Print what is notable."""
@@ -150,12 +154,28 @@ class PlainLines(_Lines):
             case ev.ClaimDecided(decided=decided):
                 claim = board.claims[decided.claim].record
                 return f"claim {claim.number} {verdict_text(claim, decided, places(board))}"
+            case ev.SteeringGiven(text=text):
+                return f"steering: {clean(text)}"
+            case ev.ModelCutOff(model=model, reason=reason):
+                return f"{clean(model)} is asked no more: {clean(reason)}"
+            case ev.CallSettled(settled=settled) if settled.status != "answered":
+                return self._trouble(board, settled)
+            case ev.AssignmentEnded(ending="failed", assignment=name, reason=reason):
+                return f"a {board.research.assignments[name].record.role} came to nothing: {clean(reason)}"
             case ev.StopRequested(reason=reason):
                 return f"asked to end: {clean(reason)}"
             case ev.CampaignEnded(reason=reason):
                 return f"ended: {clean(reason)}"
             case _:
                 return ""
+
+    def _trouble(self, board: Board, settled: Settled) -> str:
+        """Return what a model's trouble is, once until it answers again."""
+        troubles = {name: state.troubles for name, state in board.research.models.items()}
+        self._troubled = {name for name in self._troubled if troubles[name] >= TROUBLED}
+        new = [name for name, times in troubles.items() if times >= TROUBLED and name not in self._troubled]
+        self._troubled.update(new)
+        return "; ".join(f"{clean(name)} does not answer: {clean(settled.error)}" for name in new)
 
     def _note_best(self, board: Board) -> None:
         best = next(iter(board.ranking), None)
@@ -196,4 +216,13 @@ def _counts(board: Board) -> str:
     limit = board.setup.limits
     ceiling = [f"{board.spend.experiments} of {limit.experiments} experiments planned"] if limit.experiments else []
     ceiling += [f"{duration(board.spend.wall_s)} of {duration(limit.wall_s)} spent"] if limit.wall_s else []
+    ceiling += _agents(board) if board.setup.models else []
     return ", ".join([*kinds, f"{len(board.running)} running", *ceiling])
+
+
+def _agents(board: Board) -> list[str]:
+    """Return who is at work, and what models came to."""
+    bill, usd = board.research.bill, board.setup.limits.usd
+    spent = dollars(bill.usd) + (f" of {dollars(usd)}" if usd is not None else "")
+    working = f"{count(len(board.research.live), 'agent')} at work"
+    return [working, f"{spent} and {amount(bill.tokens)} tokens for models"]

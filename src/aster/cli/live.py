@@ -16,17 +16,20 @@ from rich.text import Text
 
 from aster.board import Board
 from aster.cli.ending import closing
-from aster.cli.glance import Glance, Surface, Watch
+from aster.cli.glance import Agents, Glance, Surface, Watch
 from aster.cli.words import console
 from aster.domain.events import Event
 from aster.handle import Campaign
-from aster.report.wording import count, duration
+from aster.report.wording import amount, count, dollars, duration
 
 REFRESH_S = 0.25
 """From one drawing to the next."""
 
 FIXED_LINES = 18
 """Lines of the view without its directions and findings."""
+
+AGENT_LINES = 3
+"""Lines that agents add to it, but for those about models in trouble."""
 
 NARROWEST_NAME = 14
 
@@ -93,7 +96,9 @@ class Picture:
         self.closed = False
 
     def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
-        room = max(4, (options.size.height or 24) - FIXED_LINES)
+        agents = self._watch.look(most_surfaces=0).agents
+        fixed = FIXED_LINES + (AGENT_LINES + len(agents.trouble) if agents is not None else 0)
+        room = max(4, (options.size.height or 24) - fixed)
         now = self._watch.look(most_surfaces=max(2, room * 3 // 5))
         yield picture(now, options.max_width, room, closed=self.closed)
 
@@ -113,10 +118,11 @@ def picture(now: Glance, width: int, room: int, *, closed: bool = False) -> Rend
         Text(),
         _standing(now),
         Text(),
-        *([_directions(now.surfaces, width)] if rows else [_dim("no direction is open yet")]),
+        *([_directions(now.surfaces, width, now.agents is not None)] if rows else [_dim("no direction is open yet")]),
         *([_dim(f"and {now.surfaces_hidden} more")] if now.surfaces_hidden else []),
         Text(),
         _spending(now, width),
+        *([_line(text, "bold red") for text in now.agents.trouble] if now.agents is not None else []),
         *_under_test(now),
         *_learnt(findings),
         *_ending(now, closed),
@@ -152,7 +158,16 @@ def _standing(now: Glance) -> Table:
     if now.baseline:
         table.add_row("baseline", Text(f"{now.metric} {now.baseline}"))
     table.add_row("experiments", _counts(now))
+    if now.agents is not None:
+        table.add_row("agents", _working(now.agents))
     return table
+
+
+def _working(agents: Agents) -> Text:
+    """Who is at work, and calls under way."""
+    roles = ", ".join(f"{n} {role}{'' if n == 1 else 's'}" for role, n in agents.working)
+    calls = f", {count(agents.calls, 'call')} under way" if agents.calls else ""
+    return Text(f"{roles or 'none'} at work, of {agents.most} at most{calls}")
 
 
 def _counts(now: Glance) -> Text:
@@ -165,16 +180,18 @@ def _counts(now: Glance) -> Text:
     return said
 
 
-def _directions(surfaces: Sequence[Surface], width: int) -> Table:
+def _directions(surfaces: Sequence[Surface], width: int, with_agents: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     table.add_column("direction", no_wrap=True, overflow="ellipsis", min_width=NARROWEST_NAME, max_width=width // 3)
-    for name in ("experiments", "helped", "gain/exp."):
+    for name in ("experiments", "helped", "gain/exp.", *(("agents", "spent") if with_agents else ())):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in surfaces:
         helped = f"{row.successes}/{row.findings}"
         style = "" if row.state == "open" else "dim"
-        table.add_row(row.name, str(row.experiments), helped, f"{row.per_experiment:.3g}", row.state, style=style)
+        cells = [row.name, str(row.experiments), helped, f"{row.per_experiment:.3g}"]
+        cells += [str(row.agents), dollars(row.usd)] if with_agents else []
+        table.add_row(*cells, row.state, style=style)
     return table
 
 
@@ -194,7 +211,22 @@ def _spending(now: Glance, width: int) -> Table:
         table.add_row("wall time", _bar(now.wall_s, now.wall_limit_s), Text(said))
     else:
         table.add_row("wall time", "", Text(duration(now.wall_s)))
+    if now.agents is not None:
+        _bill(table, now.agents)
     return table
+
+
+def _bill(table: Table, agents: Agents) -> None:
+    """Add what models came to, a line a ceiling; what is reserved counts as spent until it is known to be less."""
+    held = f" and {dollars(agents.reserved_usd)} reserved" if agents.reserved_usd else ""
+    if agents.usd_limit is not None:
+        bar = _bar(agents.usd + agents.reserved_usd, agents.usd_limit)
+        table.add_row("dollars", bar, Text(f"{dollars(agents.usd)}{held} of {dollars(agents.usd_limit)}"))
+    if agents.tokens_limit is not None:
+        bar = _bar(agents.tokens + agents.reserved_tokens, agents.tokens_limit)
+        table.add_row("tokens", bar, Text(f"{amount(agents.tokens)} of {amount(agents.tokens_limit)}"))
+    else:
+        table.add_row("tokens", "", Text(amount(agents.tokens)))
 
 
 def _bar(done: float, total: float) -> ProgressBar:

@@ -33,6 +33,9 @@ def show(
     directions: Annotated[bool, typer.Option("--directions", help="All directions with their yield.")] = False,
     findings: Annotated[bool, typer.Option("--findings", help="Everything that was learnt, oldest first.")] = False,
     experiments: Annotated[bool, typer.Option("--experiments", help="All experiments, oldest first.")] = False,
+    agents: Annotated[
+        bool, typer.Option("--agents", help="Agents: their directions, spend, models, notes and vetoes.")
+    ] = False,
     agent: Annotated[
         str | None,
         typer.Option(metavar="A", help="What an agent was sent, what it said, and what that cost; A begins its id."),
@@ -59,7 +62,7 @@ def show(
         return
     chosen = choose_claim(loaded.board, which) if claim else None
     if as_json:
-        _print_json(loaded, chosen, directions, findings, experiments)
+        _print_json(loaded, chosen, directions, findings, experiments, agents)
         return
     if chosen is not None:
         _print_claim(loaded, chosen)
@@ -69,7 +72,9 @@ def show(
         _print_findings(loaded)
     if experiments:
         _print_experiments(loaded)
-    if not (claim or directions or findings or experiments):
+    if agents:
+        _print_agents(loaded)
+    if not (claim or directions or findings or experiments or agents):
         _print_overview(loaded)
 
 
@@ -98,24 +103,38 @@ def _print_overview(campaign: Campaign) -> None:
     from aster.cli.ending import closing
     from aster.cli.listing import state_of
     from aster.cli.words import clean, console
-    from aster.report.wording import duration
+    from aster.report.wording import ceiling_texts
 
     board, out = campaign.board, console()
-    limits = board.setup.limits
-    ceilings = [f"{limits.experiments} experiments"] if limits.experiments is not None else []
-    ceilings += [duration(limits.wall_s)] if limits.wall_s is not None else []
+    ceilings = ceiling_texts(board.setup.limits)
     out.print(clean(board.setup.title), style="bold")
     state = state_of(campaign.folder, board)
-    out.print(f"{campaign.id}: {state}; budget {' and '.join(ceilings)}; {board.setup.mode}, seed {board.setup.seed}")
+    out.print(f"{campaign.id}: {state}; budget {', '.join(ceilings)}; {board.setup.mode}, seed {board.setup.seed}")
     out.print(f"{_tally(board)}\n")
     for line in closing(campaign):
         out.print(line, soft_wrap=True)
+    _print_agents(campaign, at_a_glance=True)
     if board.directions:
         out.print()
         _print_directions(campaign, latest=ON_ONE_SCREEN)
     if board.findings:
         out.print("\nLatest findings", style="bold")
         _print_findings(campaign, latest=ON_ONE_SCREEN)
+
+
+def _print_agents(campaign: Campaign, at_a_glance: bool = False) -> None:
+    from aster.cli.agents import print_agents, print_glance
+    from aster.report.agents import agents_view
+
+    view = agents_view(campaign.board)
+    if view is None:
+        if not at_a_glance:
+            typer.echo("This campaign has no language model, so it has no agents.")
+    elif at_a_glance:
+        typer.echo()
+        print_glance(view)
+    else:
+        print_agents(view)
 
 
 def _tally(board: Board) -> str:
@@ -221,12 +240,13 @@ def _print_experiments(campaign: Campaign) -> None:
 
 
 def _print_json(
-    campaign: Campaign, claim: ClaimView | None, directions: bool, findings: bool, experiments: bool
+    campaign: Campaign, claim: ClaimView | None, directions: bool, findings: bool, experiments: bool, agents: bool
 ) -> None:
     import msgspec
 
     from aster.cli.ending import summary_line
     from aster.cli.listing import state_of
+    from aster.report.agents import agents_view
     from aster.report.claims import trace
     from aster.report.summary import summarize
 
@@ -237,6 +257,8 @@ def _print_json(
         record["claim"] = {**msgspec.to_builtins(claim), "attempts": trace(board, claim.id)}
     if directions:
         record["directions"] = summarize(board).directions
+    if agents:
+        record["agents"] = agents_view(board)
     if findings:
         record["findings"] = board.findings
     if experiments:
