@@ -185,6 +185,22 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     assert ("direction on no: it is called no",) in [event.refused for event in lab.those(ev.ResultTaken)]
 
 
+def test_a_check_comes_back_and_costs_no_experiment(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        files = {**SOLUTION, "solution/a.py": b"A = 1\n"}
+        checked = await try_tree(desk, 1, files, quick=True)
+        assert checked.outcome is not None
+        granted = await try_tree(desk, 2, files)
+        return Note("both came back", (granted.experiment or "",))
+
+    lab = Lab(tmp_path, with_models(), Answering(says("")), planner=plan_of("x"), worker=nothing_more, subagent=explore)
+    board = lab.run()
+    assert [note.text for _, note in board.research.notes] == ["both came back"]
+    purposes = [state.record.purpose for state in board.experiments.values()]
+    assert purposes.count("check") == 1
+    assert board.spend.experiments == len(purposes) - 1
+
+
 def test_a_worker_goes_on_until_it_has_nothing_more(tmp_path: Path) -> None:
     async def work(desk: Desk) -> Handoff:
         notes = len(desk.look().research.notes)

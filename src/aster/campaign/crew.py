@@ -61,6 +61,7 @@ class Crew:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, asyncio.Event] = {}
         self._outcomes: dict[str, list[asyncio.Event]] = {}
+        self._arrived = list(board.unseen)
         self.halted = False
 
     # --- the loop's side ---------------------------------------------------------------------------------
@@ -84,10 +85,19 @@ class Crew:
                     self._start(assignment)
                 case ev.AskAnswered(ask=ask) if ask in self._answers:
                     self._answers.pop(ask).set()
+                case ev.OutcomeRecorded(outcome=outcome):
+                    self._arrived.append(outcome.experiment)
                 case ev.DecisionTaken():
-                    for name in self.board.fresh:
-                        for waiting in self._outcomes.pop(name, ()):
-                            waiting.set()
+                    self._wake_seen()
+
+    def _wake_seen(self) -> None:
+        """Wake those whose experiment's outcome decisions have seen by now."""
+        unseen = [name for name in self._arrived if not self.board.experiments[name].seen]
+        for name in self._arrived:
+            if self.board.experiments[name].seen:
+                for waiting in self._outcomes.pop(name, ()):
+                    waiting.set()
+        self._arrived = unseen
 
     @property
     def calling(self) -> bool:
