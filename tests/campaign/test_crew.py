@@ -35,7 +35,8 @@ from aster.domain.research import (
 from aster.domain.trees import pack_tree, unpack_tree
 from aster.execution.protocol import Job
 from aster.ledger.sqlite import SqliteStore
-from aster.llm.protocol import Prompt, Refusal, Reply, Said, Unknown
+from aster.llm.chain import Chain
+from aster.llm.protocol import Prompt, Refusal, Reply, Said, Told, Unknown
 from aster.planning.bandit import BanditPlanner
 from aster.proposers.several import Several
 from aster.testing.fakes import FakeExecutor
@@ -385,3 +386,36 @@ def test_one_agents_fault_ends_it_alone(tmp_path: Path) -> None:
     failed = [state for state in board.research.assignments.values() if state.ending == "failed"]
     assert [state.reason for state in failed] == ["a fault of Aster's: ZeroDivisionError: oh"] * 2
     assert len(board.research.notes) == 1
+
+
+def test_an_agent_that_another_version_began_is_begun_anew(tmp_path: Path) -> None:
+    answering = Answering(says("so"))
+
+    async def explore(desk: Desk) -> Note:
+        await talk(desk, turns=2)
+        return await raising("c")(desk)  # type: ignore[no-any-return]
+
+    lab = Lab(tmp_path, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=explore)
+
+    async def cut_off() -> None:
+        loop = lab.loop()
+        running = asyncio.ensure_future(loop.run())
+        while len(answering.prompts) < 2:
+            await asyncio.sleep(0.001)
+        loop.leave()
+        await running
+
+    asyncio.run(cut_off())
+
+    async def otherwise(desk: Desk) -> Note:
+        chain = Chain("You are another.", ())
+        chain.add(Told(desk.brief))
+        await desk.call(desk.assignment.id, 1, chain, role="subagent", max_output=100, must_call=False)
+        return Note("begun anew")
+
+    [first] = lab.board.research.live
+    lab.cast = Cast(planner=no_plan, worker=nothing_more, subagent=otherwise)
+    board = lab.run()
+    assert board.research.assignments[first].ending == "cancelled"
+    assert "another version" in board.research.assignments[first].reason
+    assert [note.text for _, note in board.research.notes] == ["begun anew"]

@@ -31,6 +31,10 @@ Pause = Callable[[ModelError, int, float], float]
 """Returns the seconds to wait after a try failed, by its number (from 1); the last argument, in [0, 1), spreads it."""
 
 
+class Parted(Exception):
+    """An agent that is run again does not do what it did before, so what is recorded of it does not fit."""
+
+
 class Asking:
     """The campaign's model calls. Used in one thread."""
 
@@ -43,13 +47,17 @@ class Asking:
         """Calls that a provider works on now."""
 
     def known(self, agent: str, turn: int, chain: Chain) -> Said | None:
-        """Return what the model answered to this very request before, or None."""
+        """Return what the model answered to this very request before, or None if it was not asked.
+
+        Raises:
+            Parted: it was asked something else.
+        """
         settled = self._crew.board.research.path(agent).answers.get(turn)
         if settled is None or settled.response is None:
             return None
         link = read_link(settled.response, self._crew.get_blob)
         if link.before != chain.head or not isinstance(link.message, Said):
-            return None  # this version of Aster asks otherwise than the one that was answered
+            raise Parted(f"another version of Aster began it, which asked otherwise in turn {turn}")
         self._last[agent] = settled.tokens
         return link.message
 

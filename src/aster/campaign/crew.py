@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aster.agents.protocol import AgentRunner, Spent, Unanswered
 from aster.board import Board
-from aster.campaign.asking import Asking, Pause
+from aster.campaign.asking import Asking, Parted, Pause
 from aster.campaign.clock import Clock
 from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
@@ -169,6 +169,8 @@ class Crew:
             ending, reason = "spent", str(error)
         except Unanswered as error:
             ending, reason = "failed", str(error)
+        except Parted as error:
+            ending, reason = "cancelled", str(error)
         except Exception as error:  # noqa: BLE001 - a fault in one agent must not end a thousand others; it is shown
             ending, reason = "failed", f"a fault of Aster's: {type(error).__name__}: {error}"
         await self.post(ev.AssignmentEnded(assignment.id, ending, result, reason))

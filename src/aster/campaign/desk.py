@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aster.agents.protocol import Granted
 from aster.board import Board
+from aster.campaign.asking import Parted
 from aster.domain import events as ev
 from aster.domain.ids import blob_id
 from aster.domain.records import Candidate, Outcome
@@ -62,8 +63,11 @@ class CampaignDesk:
     async def experiment(self, ask: Ask, blobs: Mapping[str, bytes]) -> Granted:
         """Ask for an experiment and wait for what it comes to; see `Desk`."""
         crew = self._crew
-        if ask.id not in crew.board.research.asks:
+        known = crew.board.research.asks.get(ask.id)
+        if known is None:
             await crew.post(ev.ExperimentAsked(ask), blobs)
+        elif known.record != ask:
+            raise Parted(f"another version of Aster began it, which asked for another experiment as {ask.id}")
         await crew.answered(ask.id)
         answer = crew.board.research.asks[ask.id]
         if answer.experiment is None:
@@ -71,8 +75,8 @@ class CampaignDesk:
         await crew.seen(answer.experiment)
         state = crew.board.experiments[answer.experiment]
         own = state.record.hypothesis is not None and crew.board.research.hypothesis_of.get(state.record.hypothesis)
-        known = state.record.purpose != "check" and own != self._assignment.id
-        return Granted(answer.experiment, state.outcome, known=known)
+        others = state.record.purpose != "check" and own != self._assignment.id
+        return Granted(answer.experiment, state.outcome, known=others)
 
     def look(self) -> Board:
         """Return the board as it is now."""
