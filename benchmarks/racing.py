@@ -198,11 +198,11 @@ Claims allow for the luck of the best of many in all columns but the first.
 
 {tables}
 
-Racing to 4 needs fewer experiments than any number of fixed seeds for 50% at every gain, and for 70% where that is
-reached; at 3 sd the intervals touch those of 2 fixed seeds. With a budget so large that it does not matter, 2 fixed
-seeds find as much as racing to 4 at 2 and 3 sd, and racing to 8 finds most. Racing to 8 does not pay at a gain of 3
-sd, where 2 seeds for everyone need no more. At 1.5 sd hardly any way reaches 70% within the budgets: a claim of 10
-pairs has a power of 87% there if it is the first of its campaign, and 65% if one was spent on another candidate.
+At 2 and 1.5 sd racing to 4 reaches 50% with fewer experiments than any number of fixed seeds, and at 2 sd 70% too; at
+3 sd one or two seeds for everyone do with as few, and racing to 8 does not pay. With a budget so large that it does
+not matter, racing to 4 finds what 2 fixed seeds find, and 4 fixed seeds or racing to 8 somewhat more. At 1.5 sd
+racing to 8 needs fewest for 70%; most ways do not get there: a claim of 10 pairs has a power of 87% there if it is
+the first of its campaign, and 65% if one was spent on another candidate.
 
 Much of what one fixed seed lacks here is the allowance for luck and not the race. A variant of the rules with the
 allowance at one seed, not what Aster does, was tried once (150 campaigns a cell): it found 70%, 83% and 86% at 3 sd
