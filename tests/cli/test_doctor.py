@@ -121,8 +121,8 @@ def test_a_server_that_is_not_there(aster: Aster) -> None:
     ("arguments", "words"),
     [
         (["--model", "gpt-5"], "is not a model"),
-        (["--model", "anthropic:claude-sonnet-4-5"], "set ANTHROPIC_API_KEY"),
-        (["--model", "anthropic:claude-sonnet-4-5", "--base-url", "http://127.0.0.1:9"], "None of the models is asked"),
+        (["--model", "anthropic:claude-sonnet-5"], "set ANTHROPIC_API_KEY"),
+        (["--model", "anthropic:claude-sonnet-5", "--base-url", "http://127.0.0.1:9"], "None of the models is asked"),
     ],
 )
 def test_a_model_that_cannot_be_asked(aster: Aster, arguments: list[str], words: str) -> None:
