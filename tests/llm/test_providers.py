@@ -185,10 +185,13 @@ def test_openais_own_reasoning_goes_back_encrypted_and_nothing_is_stored_there(m
 
 
 def test_odd_counts_of_other_providers_lose_no_answer() -> None:
-    broken = {**ANTHROPIC, "usage": {"input_tokens": None, "output_tokens": [], "cache_read_input_tokens": "many"}}
+    broken: dict[str, Any] = {
+        **ANTHROPIC,
+        "usage": {"input_tokens": None, "output_tokens": [], "cache_read_input_tokens": "many"},
+    }
     first, _ = Canned(broken).talk("anthropic:claude-sonnet-5")
     assert isinstance(first.said, Said)
     assert first.odd
     assert first.tokens.output == 500
-    bad = {**GEMINI, "usageMetadata": "none"}
+    bad: dict[str, Any] = {**GEMINI, "usageMetadata": "none"}
     assert Canned(bad).talk("google:gemini-2.5-pro")[0].odd
