@@ -245,7 +245,7 @@ def test_errors_hold_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_key_the_user_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    with_client(lambda client: check(client, "anthropic:claude-sonnet-4-5", "set ANTHROPIC_API_KEY"))
+    with_client(lambda client: check(client, "anthropic:claude-sonnet-5", "set ANTHROPIC_API_KEY"))
     with_client(lambda client: check(client, "nobody:x", "cannot be asked"))
 
 

@@ -9,7 +9,7 @@ from aster.errors import UserError
 from aster.llm.limits import Rates
 from aster.llm.parse import check_pool, checked_url, parse_model, parse_price, parse_prices, parse_rates
 
-SONNET = "anthropic:claude-sonnet-4-5"
+SONNET = "anthropic:claude-sonnet-5"
 
 
 def test_a_model_is_a_provider_and_a_name() -> None:

@@ -8,14 +8,20 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignsOption
+from aster.cli.options import DEFAULT_CAMPAIGNS, BaseUrlOption, CampaignsOption
+
+if TYPE_CHECKING:
+    from aster.domain.research import ModelChoice
 
 DEPENDENCIES = (
+    "aiohttp",
     "anyio",
     "cmaes",
+    "genai-prices",
     "jinja2",
     "libcst",
     "matplotlib",
@@ -26,6 +32,7 @@ DEPENDENCIES = (
     "optuna",
     "packaging",
     "pydantic",
+    "pydantic-ai-slim",
     "pyyaml",
     "rich",
     "scipy",
@@ -33,15 +40,34 @@ DEPENDENCIES = (
     "typer",
 )
 
+PROBE_S = 300.0
+"""For one call of a trial: a server of one's own may be slow with a long prompt."""
+
 LITTLE_SPACE = 1 << 30
 """Bytes of free space below which a campaign may well run out."""
 
 
-def doctor(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
+ProbedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PROVIDER:NAME",
+        help="Try this language model instead: each kind of call that a campaign makes, for a few cents.",
+    ),
+]
+
+
+def doctor(
+    campaigns: CampaignsOption = DEFAULT_CAMPAIGNS, model: ProbedOption = None, base_url: BaseUrlOption = ""
+) -> None:
     """Say what this machine has, and whether anything is broken.
 
-    Also what the sandbox stops and what it does not. Exits with 1 if anything that is needed is broken.
+    Also what the sandbox stops and what it does not; or, with --model, what a language model can do. Exits with 1 if
+    anything that is needed is broken.
     """
+    if model is not None:
+        _model(model, base_url)
+        return
     broken = _versions() + _machine() + _folder(campaigns)
     if not _missing_imports():
         broken += _sandbox(campaigns)
@@ -51,6 +77,54 @@ def doctor(campaigns: CampaignsOption = DEFAULT_CAMPAIGNS) -> None:
             typer.echo(f"  - {trouble}")
         raise typer.Exit(1)
     typer.echo("\nNothing that is needed is broken.")
+
+
+def _model(name: str, base_url: str) -> None:
+    """Try a language model, and say what it cannot do and why that matters."""
+    import asyncio
+
+    from aster.llm.parse import check_pool, parse_model
+
+    choice = parse_model(name, base_url)
+    check_pool([choice], base_url)
+    fails = asyncio.run(_probe(choice))
+    if fails:
+        typer.echo("\nAgents cannot work with this model as it is.")
+        raise typer.Exit(1)
+    typer.echo("\nAgents can work with this model.")
+
+
+async def _probe(choice: ModelChoice) -> bool:
+    """Print what each kind of call comes to; return whether any fails."""
+    from aster.llm.client import PydanticClient
+    from aster.llm.probe import Probe, Probed
+
+    def show(probed: Probed) -> None:
+        typer.echo(f"{probed.what:<9} {probed.verdict:<6} {probed.detail}")
+        if probed.why:
+            typer.echo(f"{'':<9} {'':<6} {probed.why}")
+
+    where = f" at {choice.base_url}" if choice.base_url else ""
+    typer.echo(f"{choice.name}{where}\n")
+    client = PydanticClient(timeout_s=PROBE_S)
+    try:
+        client.check(choice)
+        probe = Probe(client, choice)
+        found = await probe.run(show)
+    finally:
+        await client.close()
+    typer.echo(f"\nprice     {_price(choice)}")
+    spent = "" if choice.price is None else f", ${choice.price.of(probe.tokens):.4f}"
+    typer.echo(f"used      {probe.calls} calls, {probe.tokens.total:,} tokens{spent}")
+    return any(probed.verdict == "fails" for probed in found)
+
+
+def _price(choice: ModelChoice) -> str:
+    price = choice.price
+    if price is None:
+        return f"not known: a campaign needs --tokens, or --price {choice.name}=INPUT,OUTPUT (dollars a million tokens)"
+    cached = f", ${price.cache_read:g} for cached input" if price.cache_read is not None else ""
+    return f"${price.input:g} for a million tokens of input, ${price.output:g} of output{cached}; the dearest there is"
 
 
 def _row(name: str, value: str) -> None:

@@ -31,11 +31,11 @@ USUAL = {
 """Where such servers are, unless an address is given."""
 
 FORM = "[ROLE[,ROLE]=]PROVIDER:NAME[*WEIGHT]"
-EXAMPLES = "anthropic:claude-sonnet-4-5, planner=openai:gpt-5 or subagent=ollama:qwen3:32b*2"
+EXAMPLES = "anthropic:claude-sonnet-5, planner=openai:gpt-5 or subagent=ollama:qwen3:32b*2"
 
 
 def parse_model(text: str, base_url: str = "", prices: Mapping[str, Price] | None = None) -> ModelChoice:
-    """Return the model that a text such as "planner,worker=anthropic:claude-sonnet-4-5*2" names.
+    """Return the model that a text such as "planner,worker=anthropic:claude-sonnet-5*2" names.
 
     Args:
         base_url: of an OpenAI-compatible server, for models that run on such; "": where they usually are.

@@ -6,6 +6,7 @@ Imported late: it loads aiohttp and httpx2.
 from __future__ import annotations
 
 import contextlib
+import resource
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -21,6 +22,9 @@ MOST_BYTES = 64 * 2**20
 """Of an answer; a longer one is not read to its end."""
 
 CONNECT_S = 20.0
+
+SPARE_FILES = 512
+"""Files that a process opens besides connections."""
 
 
 class Trip:
@@ -54,11 +58,11 @@ class Wire(httpx2.AsyncBaseTransport):
     """Carries requests over aiohttp, which takes a third of the processor time of httpx's own transport.
 
     Args:
-        connections: open at the same time, at most; a request beyond waits.
+        connections: open at the same time, at most, as far as this process may open files; a request beyond waits.
     """
 
     def __init__(self, connections: int) -> None:
-        self._connections = connections
+        self._connections = room_for(connections)
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -101,6 +105,18 @@ class Wire(httpx2.AsyncBaseTransport):
                 read_bufsize=2**18,
             )
         return self._session
+
+
+def room_for(connections: int) -> int:
+    """Return how many connections this process can have open; its limit of open files is raised for them if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):  # some systems say that there is no limit, and have one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - SPARE_FILES))
 
 
 def _tls() -> ssl.SSLContext:
