@@ -64,8 +64,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
         model.headers = lambda: server.headers
         models = [ModelChoice("openai:obedient", Price(1.0, 1.0), base_url=server.base_url)]
         budget = Budget(experiments=24, usd=50.0)
-        steering = owners("submit_plan", open=[{"surface": "steered", "rationale": "The owner says so, so it is.",
-                                                "success": "any", "paths": ["../evaluate.py", "evaluate.py"]}])  # fmt: skip
+        asked = {"surface": "steered", "rationale": "The owner says so, so it is.", "success": "any"}
+        steering = owners("submit_plan", open=[{**asked, "paths": ["../evaluate.py", "evaluate.py"]}])
         folder = create(load_problem(place), budget, campaigns=base / "campaigns", models=models, slots=2, agents=3,
                         researcher="agents", directions=steering)  # fmt: skip
         run(folder, sandbox="bubblewrap")
@@ -131,8 +131,8 @@ def test_it_cannot_exceed_its_allowance(campaign: Campaign) -> None:
 def test_what_others_are_told_of_it_is_quoted_and_bounded(campaign: Campaign) -> None:
     texts = [text for prompt in campaign.prompts for text in told(prompt)]
     assert [line for text in texts for line in unquoted(text)] == []
-    assert max(len(prompt.messages[0].text) for prompt in campaign.prompts) <= MOST_BRIEF  # type: ignore[union-attr]
-    marked = [prompt for prompt in campaign.prompts if MARK in prompt.messages[0].text]  # type: ignore[union-attr]
+    assert max(len(prompt.messages[0].text) for prompt in campaign.prompts) <= MOST_BRIEF
+    marked = [prompt for prompt in campaign.prompts if MARK in prompt.messages[0].text]
     roles = {prompt.tools[-1].name for prompt in marked}
     assert {"submit_plan", "submit_handoff", "submit_reviews", "finish"} <= roles, "the orders did not reach them"
 

@@ -154,7 +154,7 @@ class Chaos:
         self.lab = Lab(folder, chosen, Answering(self._answer))
         self.lab.cast = Cast(seed)  # type: ignore[assignment]
         both = {**SOLUTION, "solution/a.py": b"A = 9\n", "solution/b.py": b"B = 9\n"}
-        self.lab.briefing.merges = _Merges(both) if rng.random() < 0.5 else {}  # type: ignore[assignment]
+        self.lab.briefing.merges = _Merges(both) if rng.random() < 0.5 else {}
         self.asked = 0
 
     def _answer(self, _: ModelChoice, __: Prompt) -> Reply | ModelError:
@@ -215,7 +215,7 @@ class _Merges(dict[tuple[str, str], dict[str, bytes]]):
         super().__init__()
         self._files = files
 
-    def get(self, key: Any, default: Any = None) -> Any:  # noqa: ARG002 - a dict's
+    def get(self, key: Any, default: Any = None) -> Any:
         return self._files
 
 

@@ -26,7 +26,17 @@ from aster.campaign.jobs import job_of
 from aster.campaign.loop import Loop
 from aster.domain import events as ev
 from aster.domain.ids import seeded, short_id, tree_id
-from aster.domain.records import Candidate, Direction, Experiment, Hypothesis, Limits, Measured, Objective, Result, Setup
+from aster.domain.records import (
+    Candidate,
+    Direction,
+    Experiment,
+    Hypothesis,
+    Limits,
+    Measured,
+    Objective,
+    Result,
+    Setup,
+)
 from aster.domain.research import Call, ModelChoice, Price
 from aster.domain.trees import pack_tree, unpack_tree
 from aster.execution.protocol import Job
@@ -125,7 +135,7 @@ def loss(job: Job) -> Result:
     return Measured({"loss": 1e6 - sum(found)})
 
 
-async def run_term(folder: Path, timeout_s: float = TIMEOUT_S, clock: Clock = Clock()) -> Board:
+async def run_term(folder: Path, timeout_s: float = TIMEOUT_S) -> Board:
     """Run a term with the parts that campaigns have; only the executor is a fake.
 
     Args:
@@ -133,7 +143,7 @@ async def run_term(folder: Path, timeout_s: float = TIMEOUT_S, clock: Clock = Cl
     """
     from aster.llm.client import PydanticClient  # imported late: it loads pydantic-ai
 
-    store = SqliteStore(folder / LEDGER)
+    clock, store = Clock(), SqliteStore(folder / LEDGER)
     executor = FakeExecutor(loss, 10**6)
     term = store.begin_term(clock.now())
     store.append([ev.TermStarted(term, executor.hardware, "h", 1, "0")], term=term, time=clock.now())
