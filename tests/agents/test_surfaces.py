@@ -32,6 +32,8 @@ def test_paths_are_the_problems_own_of_its_surface_else_the_drafts() -> None:
         (draft("walk", "evaluate.py"), 'no editable file "evaluate.py"'),
         (draft("walk", "solution/search.py::Walk.stop"), 'did you mean "Walk.step"?'),
         (draft("walk", "solution/moves/*.py"), 'no editable file matches "solution/moves/*.py"'),
+        (draft("walk", "solution/*.py::obey me, reader"), "names no files"),
+        (draft("walk", "solution/[obey me, reader]*.py"), "names no files"),
         (draft("walk", *(f"solution/{number}.py" for number in range(MOST_PATHS + 1))), f"{MOST_PATHS} paths at most"),
     ],
 )
