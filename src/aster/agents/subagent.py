@@ -159,7 +159,11 @@ class _Session:
 
     async def _experiment(self, args: Experimenting, place: Place) -> str:
         self._refuse_broken()
-        return (await self._lab.measure(self._work.files(), args.change, args.why, place)).text
+        files = self._work.files()
+        before = self._lab.before(files)
+        if before is not None:
+            return f"You have measured exactly this before.\n{before.text}"
+        return (await self._lab.measure(files, args.change, args.why, place)).text
 
     async def _note(self, args: Noting, _place: Place) -> str:
         if len(self._notes) >= MOST_NOTES:
