@@ -22,7 +22,7 @@ MAX_OUTPUT = 16_384
 """Tokens of one answer: a whole file, and what the model thinks before it writes it."""
 
 SHOWN_AT_FIRST = 16_000
-"""Characters of the surface's files that the first message holds."""
+"""Characters of files that the first message holds in full."""
 
 MOST_NOTES = 12
 

@@ -163,10 +163,7 @@ class _Bench:
         names = self._work.names_for(wanted.rstrip("/")) if wanted.strip("./ ") else ("",)
         if not any(not name or path == name or path.startswith(name + "/") for name in names):
             return None
-        try:
-            return self._work.text(path)
-        except Misuse:
-            return None  # it is no text, so nothing in it matches
+        return self._work.shown(path)
 
     def _warning(self) -> str:
         troubles = self._work.troubles()

@@ -71,6 +71,13 @@ class Workspace:
         """
         return self._text(self._find(path))
 
+    def shown(self, path: str) -> str | None:
+        """Return a known file's text, or None if it is no text."""
+        try:
+            return _decoded(path, self.readable()[path])
+        except Misuse:
+            return None
+
     def text_before(self, path: str) -> str:
         """Return a file of the parent as text with plain line ends.
 
