@@ -87,6 +87,15 @@ def test_a_log_is_bounded_and_cannot_leave_its_fence() -> None:
     assert rest.rstrip().endswith("````")
 
 
+def test_more_of_a_log_can_be_read_of_its_own_experiments() -> None:
+    reading = [("read_log", {"experiment": name}) for name in ("x-4", "x-1")]
+    lab = Lab(scripted(says(EDIT, RUN), says(*reading), says(FINISH)), log="the start\n" + "x" * 5_000)
+    work(lab)
+    assert "the start" not in lab.desk.told()[1]
+    assert "the start" in lab.desk.told()[2]
+    assert "You have run no experiment 'x-1'. Yours: x-4." in lab.desk.told()[2]
+
+
 def test_a_failure_is_told_with_its_reason_quoted() -> None:
     breaking = ("write_file", {"path": "main.py", "content": "print(1)\n"})
     lab = Lab(scripted(says(breaking, RUN), says(FINISH), says(FINISH)), log="Traceback")

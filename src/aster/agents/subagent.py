@@ -34,6 +34,10 @@ class Experimenting(BaseModel):
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
 
 
+class Looking(BaseModel):
+    experiment: str = Field(description="the id of one of your experiments")
+
+
 class Noting(BaseModel):
     text: str = Field(max_length=600, description="what you want to keep")
 
@@ -105,6 +109,7 @@ class _Session:
                 Experimenting,
                 self._experiment,
             ),
+            Tool("read_log", "Read more of the log of one of your experiments.", Looking, self._read_log),
             Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
         ]
 
@@ -164,6 +169,9 @@ class _Session:
         if before is not None:
             return f"You have measured exactly this before.\n{before.text}"
         return (await self._lab.measure(files, args.change, args.why, place)).text
+
+    async def _read_log(self, args: Looking, _place: Place) -> str:
+        return self._lab.log(args.experiment)
 
     async def _note(self, args: Noting, _place: Place) -> str:
         if len(self._notes) >= MOST_NOTES:
