@@ -21,8 +21,8 @@ from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
 from aster.evidence.findings import noise, trouble
 
-LOG_FINE, LOG_TROUBLE = 1_500, 4_000
-"""Characters of the log that are shown of a measured experiment, and of one that went wrong."""
+LOG_FINE, LOG_TROUBLE, LOG_MOST = 1_500, 4_000, 16_000
+"""Characters of the log that are shown of a measured experiment, of one that went wrong, and to whoever asks."""
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
@@ -72,6 +72,7 @@ class Laboratory:
         self._used = self._checked = 0
         self._check_texts: dict[str, str] = {}
         self._warned: set[str] = set()
+        self._outcomes: dict[str, Outcome] = {}
         self.ran: list[Ran] = []
 
     @property
@@ -79,16 +80,19 @@ class Laboratory:
         """How many experiments the assignment has left."""
         return self._desk.assignment.allowance.experiments - self._used
 
+    def before(self, files: Mapping[str, bytes]) -> Ran | None:
+        """Return the experiment that has run on these files, or None. Not for experiments side by side: which of them
+        has run is a matter of time."""
+        candidate = tree_id(files)
+        return next((ran for ran in self.ran if ran.candidate == candidate), None)
+
     async def measure(self, files: Mapping[str, bytes], change: str, why: str, place: Place) -> Ran:
-        """Run an experiment on editable files; one that was run before is answered again.
+        """Run an experiment on editable files. Several may be asked for side by side.
 
         Raises:
             Misuse: nothing differs from the parent, there are no experiments left, or it was refused.
         """
         candidate, change = self._changed(files), flat(change)
-        before = next((ran for ran in self.ran if ran.candidate == candidate), None)
-        if before is not None:
-            return before._replace(text=f"You have measured exactly this before.\n{before.text}")
         if self.left <= 0:
             raise Misuse("You have no experiments left.")
         await self._warn(files, candidate, place)
@@ -97,6 +101,7 @@ class Laboratory:
         if granted.experiment is None or granted.known:
             self._used -= 1
         experiment, outcome = _granted(granted)
+        self._outcomes[experiment] = outcome
         report = await self._tell(experiment, outcome, candidate, place)
         head = "It had been run before, by somebody else, and cost you nothing.\n" if granted.known else ""
         text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
@@ -148,6 +153,18 @@ class Laboratory:
         self._check_texts[candidate] = text + self._log(outcome)
         return self._check_texts[candidate]
 
+    def log(self, experiment: str) -> str:
+        """Return what is kept of the log of an experiment that has run here.
+
+        Raises:
+            Misuse: none of that id has.
+        """
+        if experiment not in self._outcomes:
+            raise Misuse(
+                f"You have run no experiment {experiment[:40]!r}. Yours: {', '.join(self._outcomes) or 'none'}."
+            )
+        return self._log(self._outcomes[experiment], LOG_MOST).lstrip() or "Its log is empty."
+
     def _changed(self, files: Mapping[str, bytes]) -> str:
         candidate = tree_id(files)
         if candidate == self._parent.id:
@@ -183,8 +200,8 @@ class Laboratory:
         summary, _, text = (await self._desk.step(place.agent, place.turn, place.call, make)).partition("\n")
         return Report(summary, text)
 
-    def _log(self, outcome: Outcome) -> str:
-        most = LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE
+    def _log(self, outcome: Outcome, most: int | None = None) -> str:
+        most = most or (LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE)
         log = self._desk.log_of(outcome)
         return "\n" + quoted(log.rstrip(), "The end of its log", most, from_end=True) if log.strip() else ""
 

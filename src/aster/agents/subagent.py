@@ -22,7 +22,7 @@ MAX_OUTPUT = 16_384
 """Tokens of one answer: a whole file, and what the model thinks before it writes it."""
 
 SHOWN_AT_FIRST = 16_000
-"""Characters of the surface's files that the first message holds."""
+"""Characters of files that the first message holds in full."""
 
 MOST_NOTES = 12
 
@@ -32,6 +32,10 @@ class Experimenting(BaseModel):
         min_length=3, max_length=200, description="what you changed, in a few words: the candidate's name"
     )
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
+
+
+class Looking(BaseModel):
+    experiment: str = Field(description="the id of one of your experiments")
 
 
 class Noting(BaseModel):
@@ -105,6 +109,7 @@ class _Session:
                 Experimenting,
                 self._experiment,
             ),
+            Tool("read_log", "Read more of the log of one of your experiments.", Looking, self._read_log),
             Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
         ]
 
@@ -159,7 +164,14 @@ class _Session:
 
     async def _experiment(self, args: Experimenting, place: Place) -> str:
         self._refuse_broken()
-        return (await self._lab.measure(self._work.files(), args.change, args.why, place)).text
+        files = self._work.files()
+        before = self._lab.before(files)
+        if before is not None:
+            return f"You have measured exactly this before.\n{before.text}"
+        return (await self._lab.measure(files, args.change, args.why, place)).text
+
+    async def _read_log(self, args: Looking, _place: Place) -> str:
+        return self._lab.log(args.experiment)
 
     async def _note(self, args: Noting, _place: Place) -> str:
         if len(self._notes) >= MOST_NOTES:
