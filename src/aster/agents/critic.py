@@ -95,10 +95,10 @@ def critic_brief(board: Board, direction: str, drafts: Sequence[Draft]) -> str:
 
 def _hypothesis(board: Board, draft: Draft) -> list[str]:
     text = wording(draft.change, draft.text)
-    predicts = "not said" if draft.predicts is None else f"{draft.predicts:g}"
+    predicts = "" if draft.predicts is None else f"; predicts a gain of {draft.predicts:g}"
     lines = [
         quoted(f"{draft.change}\n\n{draft.text}", "as its author wrote it", 3000),
-        f"- starts from: {draft.parent or 'the best candidate'}; predicts a gain of {predicts}",
+        f"- starts from: {draft.parent or 'the best candidate'}{predicts}",
     ]
     tried, known = tried_lines(board, text, 3), tell.memory_lines(memories_of(board).about(text, 4), 240)
     if tried:
