@@ -74,3 +74,11 @@ def test_the_librarys_ideas_are_remembered_with_their_gains() -> None:
     of.learn(broken, None, False)
     assert memories_of(of.board).ideas(5) == [("hex", [0.4]), ("slsqp", [-0.1, None])]
     assert memories_of(of.board).ideas(1) == [("hex", [0.4])]
+
+
+def test_what_is_noted_again_in_the_same_words_is_kept_once() -> None:
+    of = book()
+    search, layout = of.line("search"), of.line("layout")
+    for surface in (search, search, layout):
+        of.note(surface, "The walk is stuck early.")
+    assert [each.surface for each in memories_of(of.board).latest(None, "note", 9)] == ["layout", "search"]

@@ -59,6 +59,7 @@ class Memories:
         self._measured, self._noted = Texts(), Texts()
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
+        self._said: set[str] = set()
         self._ideas: dict[str, deque[float | None]] = {}
         self._findings = self._notes = 0
 
@@ -105,11 +106,13 @@ class Memories:
         return [each for each in found if surface in (None, each.surface)][:most]
 
     def _keep(self, memory: Memory) -> None:
-        if memory.key in self._all:
+        said = f"{memory.surface}: {memory.text}"
+        if memory.key in self._all or (not memory.measured and said in self._said):
             return
+        self._said.add(said)
         self._all[memory.key] = memory
         texts = self._measured if memory.measured else self._noted
-        texts.add(memory.key, f"{memory.surface}: {memory.text}")
+        texts.add(memory.key, said)
         for surface in {"", memory.surface}:
             self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
             if memory.kind == "gain" and memory.gain is not None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import BaseModel, Field, FiniteFloat
 
 from aster.agents.converse import Misuse, Place, Submit, converse
+from aster.agents.critic import BOUNDARY, MOST_TURNS, about_direction, critic_brief
 from aster.agents.drafts import Hypothesis, unknown_parents
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line
 from aster.agents.reading import no_candidate, reading_tools
+from aster.agents.sifting import Sieve, tried_already
 from aster.board import Board
-from aster.domain.research import Combination, DirectionDraft, Plan
+from aster.domain.research import Combination, DirectionDraft, Draft, Plan, Veto
 
-SPARE = 2
-"""Calls of the allowance that are kept for those that have to be made again."""
+SPARE = MOST_TURNS + 1
+"""Calls of the allowance that are kept for the critic."""
 
 MAX_OUTPUT = 8192
 
@@ -98,36 +104,77 @@ class PlanArguments(BaseModel):
         )
 
 
+class Judged(Struct, frozen=True):
+    """What the board says of a plan, as it is recorded.
+
+    Attributes:
+        troubles: why it cannot be taken as it is.
+        tried: for each first hypothesis of its directions, why it is turned down for what was tried, or None.
+        brief: what the critic is told of the others.
+    """
+
+    troubles: list[str]
+    tried: list[str | None]
+    brief: str
+
+
 async def run_planner(desk: Desk) -> Plan:
     """Carry out a planner's assignment.
 
     Raises:
         Spent, Unanswered: it came to no plan.
     """
+    own, _, critics = desk.instructions.partition(BOUNDARY)
+    sieve, kept = Sieve(desk, critics or own), list[Draft | None]()
 
     async def check(args: PlanArguments, place: Place) -> None:
-        async def judge() -> str:
-            return msgspec.json.encode(troubles_of(desk.look(), args.plan())).decode()
+        plan = args.plan()
 
-        troubles = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=list[str])
-        if troubles:
-            raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in troubles[:12]))
+        async def judge() -> str:
+            return msgspec.json.encode(judged(desk.look(), plan)).decode()
+
+        found = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=Judged)
+        if found.troubles:
+            raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in found.troubles[:12]))
+        kept[:] = await sieve.sift(drafts_of(plan), found.tried, found.brief)
 
     assignment = desk.assignment
-    submit = Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check)
-    turns = max(1, assignment.allowance.requests - SPARE)
     found = await converse(
         desk,
         assignment.id,
         "planner",
-        desk.instructions,
+        own,
         desk.brief,
         reading_tools(desk),
-        submit,
-        most_turns=turns,
+        Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check),
+        most_turns=max(1, assignment.allowance.requests - SPARE),
         max_output=MAX_OUTPUT,
     )
-    return found.plan()
+    return sifted(found.plan(), kept, tuple(sieve.vetoed))
+
+
+def drafts_of(plan: Plan) -> list[Draft]:
+    """Return the first hypotheses of all directions that a plan opens."""
+    return [draft for opened in plan.open for draft in opened.drafts]
+
+
+def sifted(plan: Plan, kept: Sequence[Draft | None], vetoed: tuple[Veto, ...]) -> Plan:
+    """Return a plan with those of its first hypotheses that are left: `kept` is None in the place of others."""
+    left = iter(kept)
+    opened = [
+        replace(each, drafts=tuple(d for _ in each.drafts if (d := next(left)) is not None)) for each in plan.open
+    ]
+    return replace(plan, open=tuple(opened), vetoed=vetoed)
+
+
+def judged(board: Board, plan: Plan) -> Judged:
+    """Return what the board says of a plan."""
+    troubles, tried = troubles_of(board, plan), tried_already(board, drafts_of(plan), None)
+    if troubles or None not in tried:
+        return Judged(troubles, tried, "")
+    verdicts = iter(tried)
+    groups = [(about_direction(each), [d for d in each.drafts if next(verdicts) is None]) for each in plan.open]
+    return Judged(troubles, tried, critic_brief(board, groups))
 
 
 def troubles_of(board: Board, plan: Plan) -> list[str]:

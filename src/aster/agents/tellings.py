@@ -88,7 +88,8 @@ def claim_lines(board: Board, most: int = 12) -> list[str]:
             continue
         numbers = ""
         if decided.gain is not None and decided.low is not None and decided.high is not None:
-            numbers = f", gain {decided.gain:+.3g} [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs"
+            numbers = f", gain {decided.gain:+.3g} [{decided.low:+.3g}, {decided.high:+.3g}]"
+            numbers += " (exact)" if record.exact else f", {decided.pairs} pairs"
         lines.append(head + decided.verdict + numbers)
     return lines
 
@@ -157,22 +158,24 @@ def spend_lines(board: Board) -> list[str]:
     limits, bill = board.setup.limits, board.research.bill
     lines = [f"- {board.spend.experiments}{_of(limits.experiments)} experiments, {len(board.running)} running"]
     lines.append(f"- models: ${bill.usd + bill.reserved_usd:.2f}{_of(limits.usd, '$')}")
-    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens}{_of(limits.tokens)}")
+    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens:,}{_of(limits.tokens)}")
     if limits.wall_s is not None:
         lines.append(f"- wall time: {board.spend.wall_s / 60:.0f} of {limits.wall_s / 60:.0f} minutes")
     return lines
 
 
 def _of(limit: float | None, unit: str = "") -> str:
-    return "" if limit is None else f" of {unit}{limit:g}"
+    return "" if limit is None else f" of {unit}{limit:,.10g}"
 
 
 def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 200) -> list[str]:
-    """Return the latest drafts that were turned down, in a direction (None: in all), the latest first."""
+    """Return the latest drafts that were turned down, in a direction (None: in all), the latest first, each once."""
+    told: set[str] = set()
 
     def found() -> Iterator[str]:
         for where, veto in islice(reversed(board.research.vetoes), look_at):
-            if direction in (None, where):
+            if direction in (None, where) and veto.draft.change not in told:
+                told.add(veto.draft.change)
                 yield f"- {in_line(veto.draft.change, 120)}: by {veto.by}, {in_line(veto.reason, 240)}"
 
     return list(islice(found(), most))

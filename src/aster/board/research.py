@@ -43,7 +43,7 @@ class Research:
         self.notes: list[tuple[str, Note]] = []
         """(assignment, what its subagent handed back), oldest first."""
         self.vetoes: list[tuple[str, Veto]] = []
-        """(direction, draft that was turned down), oldest first."""
+        """(direction, draft that was turned down), oldest first; "": it was the first of a direction to be opened."""
         self.plans: list[tuple[str, Plan]] = []
         """(assignment, plan), oldest first."""
         self.planner: str | None = None
@@ -197,6 +197,7 @@ class Research:
         match result:
             case Plan():
                 self.plans.append((record.id, result))
+                self.vetoes += [("", veto) for veto in result.vetoed]
             case Handoff() if line is not None:
                 line.handoff = result
                 line.barren = 0 if result.drafts else line.barren + 1
