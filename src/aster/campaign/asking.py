@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aster.agents.protocol import Spent, Unanswered
 from aster.board.research import CEILING
 from aster.campaign.clock import Clock
+from aster.campaign.turnstile import Turnstile
 from aster.domain import events as ev
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
@@ -40,7 +41,7 @@ class Asking:
 
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
-        self._gate = gate
+        self._gate, self._turnstile = gate, Turnstile()
         self._pending_usd, self._pending_tokens = 0.0, 0
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -77,8 +78,9 @@ class Asking:
                 trouble = research.model(model.name).last_error
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
             name = f"{agent}/{turn}/{number}"
-            async with self._gate.turn(model, worst_tokens(prompt, self._last.get(agent))) as way:
-                call = await self._reserve(assignment, name, chain, prompt, model)
+            most_in = worst_tokens(prompt, self._last.get(agent))
+            async with self._gate.turn(model, most_in) as way:
+                call = await self._reserve(assignment, name, chain, model, most_in, prompt.max_output)
                 began = self._clock.monotonic()
                 came = await self._make(way, model, prompt)
             if isinstance(came, ModelError):
@@ -102,7 +104,7 @@ class Asking:
         return by_name[name]
 
     async def _reserve(
-        self, assignment: Assignment, name: str, chain: Chain, prompt: Prompt, model: ModelChoice
+        self, assignment: Assignment, name: str, chain: Chain, model: ModelChoice, most_in: int, most_out: int
     ) -> Call:
         """Make the worst cost of a call durable before it is made.
 
@@ -110,9 +112,8 @@ class Asking:
             Spent: there is no room for it.
         """
         agent = name.partition("/")[0]
-        most_in = worst_tokens(prompt, self._last.get(agent))
         price = model.price or FREE
-        usd, tokens = price.most(most_in, prompt.max_output), most_in + prompt.max_output
+        usd, tokens = price.most(most_in, most_out), most_in + most_out
         self._check(assignment, usd, tokens)
         if self._crew.halted:
             await asyncio.Event().wait()  # until it is cancelled: the campaign is ending
@@ -141,6 +142,7 @@ class Asking:
             raise Spent(f"the ${allowed.usd:.2f} of this assignment have no room for a call of up to ${usd:.4f}")
 
     async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
+        await self._turnstile.go()
         self.under_way += 1
         try:
             reply = await self._client.ask(model, prompt)
