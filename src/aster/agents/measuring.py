@@ -66,6 +66,13 @@ class Laboratory:
         """How many experiments the assignment has left."""
         return self._desk.assignment.allowance.experiments - self._used
 
+    def beside(self) -> Laboratory:
+        """Return another one for what works side by side with this one.
+
+        It knows nothing of what this one has run: what an agent does may not depend on which of its parts is quicker.
+        """
+        return Laboratory(self._desk, self._parent, self._baseline, checks=self._checks)
+
     async def measure(self, files: Mapping[str, bytes], change: str, why: str, place: Place) -> Ran:
         """Run an experiment on editable files; one that was run before is answered again.
 

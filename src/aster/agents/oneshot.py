@@ -67,7 +67,7 @@ class OneShot:
         laboratory = Laboratory(desk, start.parent, self._problem.editable_files, checks=False)
         allowance = desk.assignment.allowance
         number = max(1, min(allowance.experiments, allowance.requests // TURNS))
-        samples = [self._sample(desk, start, laboratory, each) for each in range(number)]
+        samples = [self._sample(desk, start, laboratory.beside(), each) for each in range(number)]
         ended = await asyncio.gather(*samples, return_exceptions=True)
         for each in ended:
             if isinstance(each, BaseException):
