@@ -96,12 +96,12 @@ def grant(step: Step) -> bool:
     if name is None:
         return False
     ask = board.research.asks[name].record
-    if ask.candidate not in board.candidates:
-        _adopt(step, ask)
     if ask.quick:
         seed = search_seed(board.setup.seed, 0)
-        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check")))
+        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check", tree=ask.tree)))
         return True
+    if ask.candidate not in board.candidates:
+        _adopt(step, ask)
     hypothesis = board.candidates[ask.candidate].hypothesis
     step.take(ev.AskAnswered(name, _run(step, ask.candidate), hypothesis))
     return True
@@ -181,7 +181,7 @@ def _planner_due(board: Board) -> bool:
     research = board.research
     if research.planner is not None:
         return False
-    if len(research.steering) > research.steered or not research.plans:
+    if research.heard > research.steered or not research.plans:
         return True
     if research.barren >= BARREN:
         return len(research.notes) >= research.planned_at + NOTES_A_PLAN

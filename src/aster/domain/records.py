@@ -225,7 +225,8 @@ class Experiment(Struct, frozen=True):
 
     `decision` is the number of the decision that planned it. `artifact` names the experiment whose stored
     outputs are re-scored, for exact metrics; None: the candidate's code runs. `bars` are (step, worst intermediate
-    value that may go on), by step: the first value at or past a step that is worse ends the attempt.
+    value that may go on), by step: the first value at or past a step that is worse ends the attempt. `tree`: what is
+    checked, for a check, whose candidate need not be recorded; None: the candidate's.
     """
 
     id: str
@@ -238,6 +239,7 @@ class Experiment(Struct, frozen=True):
     claim: str | None = None
     artifact: str | None = None
     bars: tuple[tuple[int, float], ...] = ()
+    tree: str | None = None
 
 
 class Said(Struct, frozen=True):
