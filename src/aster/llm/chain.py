@@ -1,4 +1,7 @@
-"""Conversations as chains of hashed messages: what an agent was sent is stored once, however often it is sent again."""
+"""Conversations as chains of hashed messages: what an agent was sent is stored once, however often it is sent again.
+
+The secrets of this process's environment are taken out of messages before they are sent or stored.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aster.domain.ids import blob_id
-from aster.llm.protocol import Message, Prompt, ToolSpec
+from aster.llm.protocol import Message, Prompt, Returned, Said, Told, ToolSpec
+from aster.llm.scrub import Scrubber, scrubber
 
 
 class Head(Struct, frozen=True, tag="head"):
@@ -34,23 +39,26 @@ class Chain:
 
     Attributes:
         head: id of the blob that ends it.
+        messages: as they are sent and stored: without secrets.
     """
 
     def __init__(self, instructions: str, tools: tuple[ToolSpec, ...]) -> None:
-        self.instructions, self.tools = instructions, tools
+        self._scrubber = scrubber()
+        self.instructions, self.tools = self._scrubber.hide(instructions), tools
         self.messages: list[Message] = []
         self._fresh: dict[str, bytes] = {}
-        self.head = self._put(Head(instructions, tools))
+        self.head = self._put(Head(self.instructions, tools))
 
     def add(self, *messages: Message) -> None:
         """Put messages at the end."""
         for message in messages:
-            self.head = self._put(Link(self.head, message))
-            self.messages.append(message)
+            clean = without_secrets(message, self._scrubber)
+            self.head = self._put(Link(self.head, clean))
+            self.messages.append(clean)
 
     def linked(self, message: Message) -> tuple[str, dict[str, bytes]]:
         """Return the head that the chain would have with one message more, and the blob of it; nothing is added."""
-        data = _encode(Link(self.head, message))
+        data = _encode(Link(self.head, without_secrets(message, self._scrubber)))
         return blob_id(data), {blob_id(data): data}
 
     def take_blobs(self) -> dict[str, bytes]:
@@ -67,6 +75,18 @@ class Chain:
         name = blob_id(data)
         self._fresh[name] = data
         return name
+
+
+def without_secrets(message: Message, known: Scrubber) -> Message:
+    """Return a message without the secrets that are known; what merely has the shape of one stays: code may have it."""
+    match message:
+        case Told(text=text):
+            return Told(known.hide(text))
+        case Returned(call=call, tool=tool, text=text):
+            return Returned(call, tool, known.hide(text))
+        case Said(text=text, calls=calls, raw=raw):
+            hidden = tuple(replace(call, arguments=known.hide(call.arguments)) for call in calls)
+            return Said(known.hide(text), hidden, known.hide(raw))
 
 
 def read_chain(head: str, get_blob: Callable[[str], bytes]) -> tuple[Head, list[Message]]:

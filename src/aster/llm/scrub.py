@@ -37,9 +37,12 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """Return the text with "[secret]" in place of each secret."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
+        text = self.hide(text)
         return _SHAPES.sub(lambda match: f"{match['label'] or ''}{HIDDEN}", text)
+
+    def hide(self, text: str) -> str:
+        """Return the text with "[secret]" in place of what is known to be secret, and of nothing else."""
+        return self._known.sub(HIDDEN, text) if self._known is not None else text
 
 
 def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
@@ -53,7 +56,12 @@ def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
 
 def scrub(text: str) -> str:
     """Return the text without the secrets of this process's environment, and without what has the shape of a key."""
-    return _of_environment(secrets_of(os.environ)).scrub(text)
+    return scrubber().scrub(text)
+
+
+def scrubber() -> Scrubber:
+    """Return the scrubber that knows the secrets of this process's environment."""
+    return _of_environment(secrets_of(os.environ))
 
 
 @lru_cache(maxsize=4)
