@@ -175,7 +175,7 @@ def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 20
 
 def steering_lines(board: Board, most: int = 8, width: int = 1500) -> list[str]:
     """Return what the person who runs the campaign asked for, the latest first; new to the planner is marked."""
-    texts, told = board.research.steering, board.research.steered
+    texts, told = board.research.steering[: board.research.heard], board.research.steered
     rows = list(enumerate(texts))[::-1][:most]
     return [f"- {'(new) ' if place >= told else ''}{text.strip()[:width]}" for place, text in rows]
 

@@ -203,7 +203,7 @@ class Board:
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number
-        self.research.decision_taken()
+        self.research.decision_taken(event.heard)
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
         arrived = [self.experiments[x] for x in self.unseen]
         if event.sees is not None:

@@ -64,6 +64,9 @@ class Research:
         self.handed: dict[str, int] = {}
         """Drafted hypothesis -> how many subagents have had it."""
         self.steering: list[str] = []
+        self.heard = 0
+        """How many of these decisions know. Other processes write them, so the ledger has them before they are heard,
+        and decisions that do not know them yet behind them."""
         self.steered = 0
         """How many of these the planner was told."""
         self.hypothesis_of: dict[str, str] = {}
@@ -90,9 +93,10 @@ class Research:
 
     # --- folding -----------------------------------------------------------------------------------------
 
-    def decision_taken(self) -> None:
-        """A decision looks at everything that has come."""
-        self.news = False
+    def decision_taken(self, heard: int | None) -> None:
+        """A decision looks at everything that has come; `heard` as in its event."""
+        self.heard = len(self.steering) if heard is None else heard
+        self.news = self.heard < len(self.steering)
 
     def direction_opened(self, direction: Direction) -> None:
         """Take in a direction, if agents work in it."""
@@ -128,7 +132,7 @@ class Research:
         self.live[record.id] = None
         if record.role == "planner":
             self.planner = record.id
-            self.steered = len(self.steering)
+            self.steered = self.heard
         line = self.lines.get(record.direction or "")
         if line is None:
             return

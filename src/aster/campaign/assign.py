@@ -181,7 +181,7 @@ def _planner_due(board: Board) -> bool:
     research = board.research
     if research.planner is not None:
         return False
-    if len(research.steering) > research.steered or not research.plans:
+    if research.heard > research.steered or not research.plans:
         return True
     if research.barren >= BARREN:
         return len(research.notes) >= research.planned_at + NOTES_A_PLAN
