@@ -198,7 +198,7 @@ class Loop:
         self._last_watch = now
         for entry in self._store.read(after=self._position):
             self._position = entry.position
-            if isinstance(entry.event, ev.StopRequested):
+            if isinstance(entry.event, ev.StopRequested | ev.SteeringGiven):
                 self._board.apply(entry.event)
                 self._tell([entry.event])
 
