@@ -98,10 +98,10 @@ def test_a_moody_provider_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_resume_pays_nothing_twice(tmp_path: Path) -> None:
     campaign = ran(tmp_path, paused=True)
-    assert campaign.board.term == 2
+    assert campaign.board.term == 3  # it was opened in the first
     with closing(campaign.open_store()) as store:
         entries = list(store.read())
-    began = next(e.position for e in entries if isinstance(e.event, ev.TermStarted) and e.event.term == 2)
+    began = next(e.position for e in entries if isinstance(e.event, ev.TermStarted) and e.event.term == 3)
     records = read_records(entries).values()
     cut = [each for each in records if each.position < began < each.places.get(each.assignment.id, began)]
     assert cut, "nobody was at work when the campaign was stopped"
