@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.agents.books import FILES, RUN, AgentsBook
+from tests.agents.books import FILES, RUN, AgentsBook, problem
 from tests.agents.verdicts import verdicts
 from tests.boards import BASELINE
 
@@ -33,7 +33,7 @@ def run(of: AgentsBook, answer: Answer) -> tuple[Plan, FakeDesk]:
         BASELINE: FILES
     }
     desk = FakeDesk(of.assign("planner"), answer, board=of.board, files=files)
-    return asyncio.run(run_planner(desk)), desk
+    return asyncio.run(run_planner(desk, problem())), desk
 
 
 def test_a_plan_becomes_a_record() -> None:
@@ -132,7 +132,7 @@ def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on()
     script = scripted(says(("look_up", {"query": "hexagons"})), says(("submit_plan", {"note": "so be it"})))
     first, desk = run(of, script)
     of.tried("d-0", "more hexagons", 0.5)
-    assert asyncio.run(run_planner(desk)) == first
+    assert asyncio.run(run_planner(desk, problem())) == first
     assert len(desk.calls) == 2
 
 

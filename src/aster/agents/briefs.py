@@ -38,7 +38,7 @@ def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
             Section("What brought nothing lately", tell.memory_lines(known.latest(None, "no gain", 12), 240), 900),
             Section("Notes", tell.memory_lines(known.latest(None, "note", 8), 300), 800),
             Section("Candidates that differ, the best of each kind", elites, 700),
-            Section("Spent", tell.spend_lines(board), 200),
+            Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("What of your last plan could not be done", refused, 400),
             Section("Files in the best version", [f"- {in_line(path)}" for path in sorted(files)], 600),
             Section("Your last note", _last_note(board), 500),
@@ -59,7 +59,7 @@ def _last_note(board: Board) -> list[str]:
 
 
 def worker_brief(board: Board, assignment: Assignment) -> str:
-    """Return what a worker is told: about 9,000 tokens at most."""
+    """Return what a worker is told: about 10,000 tokens at most."""
     direction = assignment.direction or ""
     record, line, known = board.directions[direction].record, board.research.lines[direction], memories_of(board)
     surface = record.surface
@@ -77,7 +77,7 @@ def worker_brief(board: Board, assignment: Assignment) -> str:
             Section("Where the campaign stands", tell.standing_lines(board), 600),
             Section("Parents to start from, drawn from the archive", _parents(board, assignment), 600),
             Section("What was tried on your surface", here, 1600, "Nothing yet."),
-            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10)), 1400),
+            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10), 1200), 2400),
             Section("Dead ends", tell.memory_lines(dead), 1000),
             Section("What gained elsewhere", tell.memory_lines(elsewhere, 240), 600),
             Section("Hypotheses that wait for a subagent; do not hand them over again", waiting, 500),

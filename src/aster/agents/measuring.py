@@ -120,6 +120,8 @@ class Laboratory:
 
         async def make() -> str:
             board, before = self._desk.look(), self._desk.files(self._parent)
+            if board.experiments_of.get(candidate):
+                return ""  # exactly this was measured, and is told for nothing
             near = trees_like(board, files, before, self._baseline, self._desk.files, own)
             return "\n".join(f"- {candidate_line(board, each.candidate)}" for each in near[:3])
 
@@ -232,9 +234,21 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
         f"{head}: {objective.metric} {value:.7g}.",
         compared,
         *([f"Beside it: {bounded(others, 600)}."] if others else []),
-        f"It took {outcome.usage.wall_s:.1f} s.",
+        f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
+    if _same_output(board, outcome, parent):
+        lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
     return Report(f"{objective.metric} {value:.7g}, {word}", "\n".join(lines))
+
+
+def _same_output(board: Board, outcome: Outcome, parent: str) -> bool:
+    """Whether an experiment left exactly the files that its parent's did, on the same seed."""
+    seed = board.experiments[outcome.experiment].record.seed
+    for name in board.experiments_of.get(parent, ()):
+        state = board.experiments[name]
+        if state.record.seed == seed and state.outcome is not None and state.outcome.artifacts:
+            return state.outcome.artifacts == outcome.artifacts
+    return False
 
 
 def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[str, str]:

@@ -16,8 +16,10 @@ from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line
 from aster.agents.reading import no_candidate, reading_tools
 from aster.agents.sifting import Sieve, tried_already
+from aster.agents.surfaces import paths_of, why_not
 from aster.board import Board
 from aster.domain.research import Combination, DirectionDraft, Draft, Plan, Veto
+from aster.problems.problem import Problem
 
 SPARE = MOST_TURNS + 1
 """Calls of the allowance that are kept for the critic."""
@@ -30,7 +32,9 @@ class NewDirection(BaseModel):
 
     surface: str = Field(min_length=1, max_length=80, description="the part of the code that it is about")
     paths: list[str] = Field(
-        default=[], max_length=40, description="FILE or FILE::DEFINITION on the surface; empty: as the problem says"
+        default=[],
+        max_length=40,
+        description="what is on the surface: FILE, FOLDER or FILE::DEFINITION; empty where the problem says it",
     )
     rationale: str = Field(min_length=20, max_length=1500, description="why it should lead somewhere")
     success: str = Field(max_length=600, description="what would count as success")
@@ -118,7 +122,7 @@ class Judged(Struct, frozen=True):
     brief: str
 
 
-async def run_planner(desk: Desk) -> Plan:
+async def run_planner(desk: Desk, problem: Problem) -> Plan:
     """Carry out a planner's assignment.
 
     Raises:
@@ -131,7 +135,7 @@ async def run_planner(desk: Desk) -> Plan:
         plan = args.plan()
 
         async def judge() -> str:
-            return msgspec.json.encode(judged(desk.look(), plan)).decode()
+            return msgspec.json.encode(judged(desk, problem, plan)).decode()
 
         found = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=Judged)
         if found.troubles:
@@ -167,9 +171,18 @@ def sifted(plan: Plan, kept: Sequence[Draft | None], vetoed: tuple[Veto, ...]) -
     return replace(plan, open=tuple(opened), vetoed=vetoed)
 
 
-def judged(board: Board, plan: Plan) -> Judged:
+def judged(desk: Desk, problem: Problem, plan: Plan) -> Judged:
     """Return what the board says of a plan."""
+    board = desk.look()
     troubles, tried = troubles_of(board, plan), tried_already(board, drafts_of(plan), None)
+    best = next(iter(board.ranking), None)
+    files = {**problem.editable_files, **(desk.files(board.candidates[best]) if best is not None else {})}
+    for each in plan.open:
+        why = why_not(problem, files, board, each)
+        if why is None and not paths_of(problem, each) and len(files) > 1:
+            why = "it has no paths; name the files on it, so that directions do not get in each other's way"
+        if why is not None and not any(gone in why for gone in plan.retire):
+            troubles.append(f"direction on {in_line(each.surface, 80)}: {why}")
     if troubles or None not in tried:
         return Judged(troubles, tried, "")
     verdicts = iter(tried)

@@ -133,7 +133,7 @@ class _Session:
         async def make() -> str:
             board = self._desk.look()
             strange = [each for each in evidence if each not in own and each not in board.experiments]
-            given = (self._start.change, self._start.text, self._work.diff())
+            given = (self._desk.brief, self._start.change, self._start.text, self._work.diff(), *self._code())
             numbers = unbacked(board, self._whole(args), evidence, given)
             return msgspec.json.encode((strange, numbers)).decode()
 
@@ -145,7 +145,8 @@ class _Session:
             self._ask_back(
                 "numbers",
                 f"No experiment in evidence gave these numbers: {', '.join(self._unbacked)}. Correct them, leave them "
-                "out, or name the experiments that gave them. What is not backed is marked, and nobody is told of it.",
+                "out, or name the experiments that gave them. What only a log shows cannot be checked: say it without "
+                "the number, or in concerns. What is not backed is marked, and nobody is told of it.",
             )
 
     def note(self, done: Finishing) -> Note:
@@ -187,6 +188,11 @@ class _Session:
     def _evidence(self, args: Finishing) -> tuple[str, ...]:
         """Return the experiments named, or all of its own where none is."""
         return tuple(dict.fromkeys(args.evidence)) or tuple(each.experiment for each in self._lab.ran)
+
+    def _code(self) -> list[str]:
+        """Return the files whose constants may be said, as far as they are texts of a reasonable length."""
+        texts = (self._work.shown(path) for path in self._work.files())
+        return [text for text in texts if text is not None and len(text) <= SHOWN_AT_FIRST]
 
     def _whole(self, args: Finishing) -> str:
         return "\n".join([args.finding.strip(), *self._notes])

@@ -159,6 +159,8 @@ def spend_lines(board: Board) -> list[str]:
     lines = [f"- {board.spend.experiments}{_of(limits.experiments)} experiments, {len(board.running)} running"]
     lines.append(f"- models: ${bill.usd + bill.reserved_usd:.2f}{_of(limits.usd, '$')}")
     lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens:,}{_of(limits.tokens)}")
+    at_work = len(board.research.live)
+    lines.append(f"- side by side: {board.setup.slots} experiments; {board.setup.agents} agents, {at_work} at work")
     if limits.wall_s is not None:
         lines.append(f"- wall time: {board.spend.wall_s / 60:.0f} of {limits.wall_s / 60:.0f} minutes")
     return lines

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from aster.agents.protocol import Briefing
 from aster.board import Board, Line
 from aster.campaign.budget import may_search
-from aster.campaign.handing import take_results
+from aster.campaign.handing import best, take_results
 from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import blob_id, search_seed, seeded, short_id
@@ -216,7 +216,7 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         brief="",
         direction=line.record.id if line is not None else None,
         hypothesis=hypothesis.id if hypothesis is not None else None,
-        parent=hypothesis.parent if hypothesis is not None else None,
+        parent=_start(board, hypothesis) if hypothesis is not None else None,
         other=hypothesis.other if hypothesis is not None else None,
     )
     brief = briefing.brief(board, assignment)
@@ -224,6 +224,10 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         step.blobs[blob_id(text.encode())] = text.encode()
     step.take(ev.AssignmentGiven(replace(assignment, brief=blob_id(brief.encode()))))
     return True
+
+
+def _start(board: Board, hypothesis: Hypothesis) -> str:
+    return best(board) if hypothesis.anew else hypothesis.parent
 
 
 # --- how far along -------------------------------------------------------------------------------------------

@@ -181,6 +181,7 @@ class Hypothesis(Struct, frozen=True):
 
     `of`: the hypothesis that this one is a version of, where a subagent tries several; "": it was never a draft; None:
     it is a draft, if agents work in its direction. `other`: a candidate whose change is to be brought in too.
+    `anew`: it starts from whatever is best when it is begun, and `parent` is what was when it was proposed.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Hypothesis(Struct, frozen=True):
     predicts: float | None = None
     of: str | None = None
     other: str | None = None
+    anew: bool = False
 
 
 class Candidate(Struct, frozen=True):
