@@ -36,7 +36,7 @@ class Asking:
 
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
-        self._gate = gate
+        self.gate = gate
         self._pending_usd, self._pending_tokens = 0.0, 0
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -69,8 +69,9 @@ class Asking:
                 trouble = research.model(model.name).last_error
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
             name = f"{agent}/{turn}/{number}"
-            async with self._gate.turn(model, worst_tokens(prompt, self._last.get(agent))) as way:
-                call = await self._reserve(assignment, name, chain, prompt, model)
+            most_in = worst_tokens(prompt, self._last.get(agent))
+            async with self.gate.turn(model, most_in) as way:
+                call = await self._reserve(assignment, name, chain, most_in, prompt.max_output, model)
                 began = self._clock.monotonic()
                 came = await self._make(way, model, prompt)
             if isinstance(came, ModelError):
@@ -94,7 +95,7 @@ class Asking:
         return by_name[name]
 
     async def _reserve(
-        self, assignment: Assignment, name: str, chain: Chain, prompt: Prompt, model: ModelChoice
+        self, assignment: Assignment, name: str, chain: Chain, most_in: int, most_out: int, model: ModelChoice
     ) -> Call:
         """Make the worst cost of a call durable before it is made.
 
@@ -102,9 +103,8 @@ class Asking:
             Spent: there is no room for it.
         """
         agent = name.partition("/")[0]
-        most_in = worst_tokens(prompt, self._last.get(agent))
         price = model.price or FREE
-        usd, tokens = price.most(most_in, prompt.max_output), most_in + prompt.max_output
+        usd, tokens = price.most(most_in, most_out), most_in + most_out
         self._check(assignment, usd, tokens)
         if self._crew.halted:
             await asyncio.Event().wait()  # until it is cancelled: the campaign is ending
@@ -166,7 +166,7 @@ class Asking:
         status: CallStatus = "refused" if refused else "unknown"
         usd = 0.0 if refused else call.usd
         await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
-        if self._gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
+        if self.gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
             await self._crew.post(ev.ModelCutOff(model.name, str(error)))
         elif isinstance(error, Refusal) and error.fatal:
             raise Unanswered(str(error))

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx2
 
-from aster.llm.usage import clean_usage
+from aster.llm.mending import mended
 
 MOST_BYTES = 64 * 2**20
 """Of an answer; a longer one is not read to its end."""
@@ -66,7 +66,7 @@ class Wire(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and return its whole answer, with usage that can be read.
+        """Send a request and return its whole answer, mended where it must be.
 
         Raises:
             httpx2.TransportError: there is none.
@@ -85,7 +85,7 @@ class Wire(httpx2.AsyncBaseTransport):
                 trace_request_ctx=trip,
             ) as response:
                 body = await _read(response)
-        body, trip.bad_counts = clean_usage(body)
+        body, trip.bad_counts = mended(body)
         return httpx2.Response(response.status, headers=_kept(response), content=body, request=request)
 
     async def aclose(self) -> None:
