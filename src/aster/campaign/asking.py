@@ -41,7 +41,7 @@ class Asking:
 
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
-        self._gate, self._turnstile = gate, Turnstile()
+        self.gate, self._turnstile = gate, Turnstile()
         self._pending_usd, self._pending_tokens = 0.0, 0
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -79,7 +79,7 @@ class Asking:
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
             name = f"{agent}/{turn}/{number}"
             most_in = worst_tokens(prompt, self._last.get(agent))
-            async with self._gate.turn(model, most_in) as way:
+            async with self.gate.turn(model, most_in) as way:
                 call = await self._reserve(assignment, name, chain, model, most_in, prompt.max_output)
                 began = self._clock.monotonic()
                 came = await self._make(way, model, prompt)
@@ -176,7 +176,7 @@ class Asking:
         status: CallStatus = "refused" if refused else "unknown"
         usd = 0.0 if refused else call.usd
         await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
-        if self._gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
+        if self.gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
             await self._crew.post(ev.ModelCutOff(model.name, str(error)))
         elif isinstance(error, Refusal) and error.fatal:
             raise Unanswered(str(error))

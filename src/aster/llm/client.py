@@ -21,12 +21,12 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from aster.domain.research import ModelChoice, Tokens
+from aster.domain.research import ModelChoice
 from aster.errors import UserError
 from aster.llm.estimate import worst_tokens
 from aster.llm.lean import lean_openai
 from aster.llm.protocol import ModelError, Prompt, Refusal, Reply, Unknown
-from aster.llm.refusing import error_of
+from aster.llm.refusing import cause_of, error_of
 from aster.llm.scrub import scrub
 from aster.llm.turns import Toolbox, messages_of, said_of
 from aster.llm.usage import credible, reported
@@ -84,10 +84,9 @@ class PydanticClient:
         try:
             said = said_of(response)
         except Exception as error:  # whatever is odd in an answer, it was paid for: it ends as unknown
-            raise Unknown(scrub(f"The answer cannot be read: {error}")) from error
-        worst = Tokens(worst_tokens(prompt), prompt.max_output)
+            raise Unknown(scrub(f"The answer cannot be read: {cause_of(error)}")) from error
         counts = reported(_counts(response), trip.bad_counts)
-        tokens, odd = credible(counts, worst, bool(said.text or said.calls))
+        tokens, odd = credible(counts, lambda: worst_tokens(prompt), prompt.max_output, bool(said.text or said.calls))
         return Reply(said, tokens, "tool_call" if said.calls else response.finish_reason or "stop", odd)
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx2
 
-from aster.llm.usage import clean_usage
+from aster.llm.mending import mended
 
 MOST_BYTES = 64 * 2**20
 """Of an answer; a longer one is not read to its end."""
@@ -78,7 +78,7 @@ class Wire(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and return its whole answer, with usage that can be read.
+        """Send a request and return its whole answer, mended where it must be.
 
         Raises:
             httpx2.TransportError: there is none.
@@ -114,7 +114,7 @@ class Wire(httpx2.AsyncBaseTransport):
                 trace_request_ctx=trip,
             ) as response:
                 body = await _read(response)
-        body, trip.bad_counts = clean_usage(body)
+        body, trip.bad_counts = mended(body)
         return Answer(response.status, _kept(response), body)
 
     async def aclose(self) -> None:
