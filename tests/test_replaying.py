@@ -30,7 +30,7 @@ def ran(
     faults: bool = False,
     steered: bool = False,
     paused: bool = False,
-    experiments: int = 20,
+    experiments: int = 30,
 ) -> Campaign:
     """Run a campaign of agents on the toy.
 
