@@ -30,7 +30,7 @@ def ran(
     faults: bool = False,
     steered: bool = False,
     paused: bool = False,
-    experiments: int = 26,
+    experiments: int = 30,
 ) -> Campaign:
     """Run a campaign of agents on the toy.
 
@@ -74,8 +74,11 @@ def check(campaign: Campaign) -> Replay:
     done = replay_campaign(campaign)
     assert done.decided.divergence is None, done.decided.divergence.text
     assert not done.departures, done.departures[0].text
-    assert done.agents == len(campaign.board.research.assignments) > 5
+    assert done.agents == len(campaign.board.research.assignments) > 3
     return done
+
+
+pytestmark = pytest.mark.slow
 
 
 def test_decisions_and_agents_come_out_the_same(tmp_path: Path) -> None:
@@ -89,7 +92,6 @@ def test_decisions_and_agents_come_out_the_same(tmp_path: Path) -> None:
     assert done.decided.board.champion == campaign.board.champion
 
 
-@pytest.mark.slow
 def test_a_moody_provider_changes_nothing(tmp_path: Path) -> None:
     campaign = ran(tmp_path, faults=True)
     assert any(model.refused for model in campaign.board.research.models.values())
@@ -110,6 +112,5 @@ def test_a_resume_pays_nothing_twice(tmp_path: Path) -> None:
     check(campaign)
 
 
-@pytest.mark.slow
 def test_samples_that_are_taken_side_by_side(tmp_path: Path) -> None:
     check(ran(tmp_path, one_shot=True))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from aster.agents.protocol import Desk
 from aster.agents.record import read_records
@@ -13,7 +17,9 @@ from aster.campaign.decide import Minds
 from aster.campaign.replay import Divergence, replay
 from aster.domain import events as ev
 from aster.domain.research import DirectionDraft, Draft, ModelChoice, Note, Plan, Tokens
-from aster.llm.protocol import ModelError, Prompt, Refusal, Reply, Said, Unknown
+from aster.ledger.sqlite import SqliteStore
+from aster.llm.chain import Chain
+from aster.llm.protocol import ModelError, Prompt, Refusal, Reply, Said, Told, Unknown
 from aster.planning.bandit import BanditPlanner
 from aster.proposers.several import Several
 
@@ -119,6 +125,34 @@ def test_another_agent_is_found_out_and_so_is_another_brief(tmp_path: Path) -> N
     assert isinstance(divergence.expected, ev.AssignmentGiven)
     assert "assignment.brief" in divergence.text or "assignment.id" in divergence.text
     assert departures == []
+
+
+def test_secrets_reach_neither_model_nor_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "s3cr3t-of-the-house"
+    monkeypatch.setenv("HOUSE_API_KEY", secret)
+
+    async def leak(desk: Desk) -> Note:
+        async def look() -> str:
+            return f"the file says {secret}"
+
+        found = await desk.step(desk.assignment.id, 0, 0, look)
+        chain = Chain("Work.", ())
+        chain.add(Told(f"{found}, and {secret}"))
+        said = await desk.call(desk.assignment.id, 1, chain, role="subagent", max_output=100, must_call=False)
+        return Note(f"{found}; {said.text}")
+
+    answering = Answering(says(f"I guess {secret}"))
+    lab = Lab(tmp_path, with_models(), answering, **{**ROLES, "subagent": leak})
+    board = lab.run()
+    assert {note.text for _, note in board.research.notes} == {"the file says [secret]; I guess [secret]"}
+    assert secret not in repr(answering.prompts)
+    lab.store.close()
+    assert all(secret.encode() not in path.read_bytes() for path in tmp_path.iterdir())
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        blobs = db.execute("SELECT id FROM blobs").fetchall()
+    lab.store = SqliteStore(tmp_path / "ledger.db", read_only=True)
+    assert all(secret.encode() not in lab.store.get_blob(name) for (name,) in blobs)
+    assert again(lab, subagent=leak) == (None, [])
 
 
 def test_steering_that_is_heard_late_is_heard_as_late_again(tmp_path: Path) -> None:

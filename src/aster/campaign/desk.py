@@ -14,6 +14,7 @@ from aster.domain.records import Candidate, Outcome
 from aster.domain.research import Ask, Assignment, Role
 from aster.llm.chain import Chain
 from aster.llm.protocol import Said
+from aster.llm.scrub import scrubber
 
 if TYPE_CHECKING:
     from aster.campaign.crew import Crew
@@ -47,7 +48,9 @@ class CampaignDesk:
             prompt = chain.prompt(max_output, must_call)
             known = await self._crew.asking.ask(self._assignment, agent, turn, chain, prompt, role)
         chain.add(known)
-        return known
+        said = chain.messages[-1]  # as it is stored: without secrets
+        assert isinstance(said, Said)
+        return said
 
     async def step(self, agent: str, turn: int, call: int, make: Callable[[], Awaitable[str]]) -> str:
         """Return what `make` returned the first time; see `Desk`."""
@@ -55,7 +58,7 @@ class CampaignDesk:
         blob = self._crew.board.research.path(agent).steps.get(key)
         if blob is not None:
             return self._crew.get_blob(blob).decode()
-        result = await make()
+        result = scrubber().hide(await make())
         data = result.encode()
         await self._crew.post(ev.StepRecorded(key, blob_id(data)), {blob_id(data): data})
         return result
