@@ -208,7 +208,7 @@ def test_refused_parts_of_the_last_plan_are_told() -> None:
     assert '- "there is no file x.py"' in briefing().brief(of.board, of.assign("planner"))
 
 
-def test_notes_with_unbacked_numbers_reach_nobody() -> None:
+def test_unbacked_numbers_reach_nobody() -> None:
     of = started()
     line = of.line("search")
     of.back(

@@ -31,14 +31,15 @@ def test_findings_are_found_by_surface_by_gain_and_by_what_they_say() -> None:
     assert known.gains("search", 1)[0].evidence == ("x-1",)
 
 
-def test_notes_with_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
+def test_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
     of = book()
     search = of.line("search")
-    of.note(search, "Walks of more steps gain 0.9.", unbacked=("0.9",))
+    of.note(search, "Walks of 40 more steps gain 0.9, not 0.95.", unbacked=("0.9",))
     of.note(search, "Restarts cost time and bring nothing.", dead_end=True, evidence=("x-0",))
     of.note(search, "The walk is stuck early.", concerns="Only one seed.")
     known = memories_of(of.board)
-    assert len(known) == 2
+    assert len(known) == 3
+    assert known.latest("search", "note", 9)[1].text == "Walks of 40 more steps gain [unbacked], not 0.95."
     assert [each.text for each in known.latest(None, "dead end", 9)] == ["Restarts cost time and bring nothing."]
     assert known.latest("search", "note", 9)[0].text == "The walk is stuck early. Concerns: Only one seed."
     assert not known.latest("search", "note", 9)[0].measured

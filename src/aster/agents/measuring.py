@@ -231,14 +231,14 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
     compared, word = _compared(board, candidate, parent, value)
     others = ", ".join(f"{name} {number:.7g}" for name, number in metrics.items() if name != objective.metric)
     lines = [
-        f"{head}: {objective.metric} {value:.7g}.",
+        f"{head}: {objective.metric} {value:.10g}.",
         compared,
         *([f"Beside it: {bounded(others, 600)}."] if others else []),
         f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
     if _same_output(board, outcome, parent):
         lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
-    return Report(f"{objective.metric} {value:.7g}, {word}", "\n".join(lines))
+    return Report(f"{objective.metric} {value:.10g}, {word}", "\n".join(lines))
 
 
 def _same_output(board: Board, outcome: Outcome, parent: str) -> bool:
@@ -265,7 +265,7 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
     else:
         word = "a tie" if objective.exact else "nothing that can be told from the noise"
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
-    sentence = f"The parent {parent} has {score.mean:.7g}: {_signed(gain)} against it, {word}.{bound}"
+    sentence = f"The parent {parent} has {score.mean:.10g}: {_signed(gain)} against it, {word}.{bound}"
     return sentence, f"{_signed(gain)} against its parent, {word}"
 
 

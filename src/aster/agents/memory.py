@@ -6,6 +6,7 @@ out. The memory of a board is a cache: it can be thrown away, and grows with the
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections import deque
 from typing import Literal
@@ -19,6 +20,9 @@ from aster.domain.records import Finding
 from aster.domain.research import Note
 
 Kind = Literal["gain", "no gain", "note", "dead end"]
+
+UNBACKED = "[unbacked]"
+"""What a brief has in the place of a number that nothing backs."""
 
 MOST_KEPT = 64
 """Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
@@ -74,8 +78,7 @@ class Memories:
         notes = board.research.notes
         for place in range(self._notes, len(notes)):
             assignment, note = notes[place]
-            if not note.unbacked:
-                self._keep(_of_note(board, assignment, note))
+            self._keep(_of_note(board, assignment, note))
         self._notes = len(notes)
 
     def __len__(self) -> int:
@@ -145,6 +148,8 @@ def _of_note(board: Board, assignment: str, note: Note) -> Memory:
     surface = direction.record.surface if direction is not None else ""
     kind: Kind = "dead end" if note.dead_end else "note"
     text = f"{note.text} Concerns: {note.concerns}" if note.concerns else note.text
+    for number in sorted(note.unbacked, key=len, reverse=True):  # what nothing backs is not passed on
+        text = re.sub(rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)", UNBACKED, text)
     return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
 
 

@@ -146,7 +146,7 @@ class _Session:
                 "numbers",
                 f"No experiment in evidence gave these numbers: {', '.join(self._unbacked)}. Correct them, leave them "
                 "out, or name the experiments that gave them. What only a log shows cannot be checked: say it without "
-                "the number, or in concerns. What is not backed is marked, and nobody is told of it.",
+                "the number. What stays unbacked is marked, and others read [unbacked] in its place.",
             )
 
     def note(self, done: Finishing) -> Note:

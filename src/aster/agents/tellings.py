@@ -38,8 +38,8 @@ def least_gain(board: Board) -> float:
 
 
 def shown(value: float) -> str:
-    """Return a score as it is shown everywhere."""
-    return f"{value:.7g}"
+    """Return a score as it is shown everywhere: with the digits that tell near ones apart."""
+    return f"{value:.10g}"
 
 
 def gain_text(gain: float | None) -> str:

@@ -200,8 +200,8 @@ class Note(Struct, frozen=True, tag=True):
         text: what was learnt, in words and numbers.
         evidence: the experiments that it rests on.
         dead_end: whether it says that something does not work, and should not be tried again as it was.
-        unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: with any,
-            the note is marked and kept out of briefs.
+        unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: they are
+            marked, and kept out of briefs.
         concerns: what the next one should look at.
     """
 
