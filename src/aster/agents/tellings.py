@@ -88,8 +88,9 @@ def claim_lines(board: Board, most: int = 12) -> list[str]:
             continue
         numbers = ""
         if decided.gain is not None and decided.low is not None and decided.high is not None:
-            numbers = f", gain {decided.gain:+.3g} [{decided.low:+.3g}, {decided.high:+.3g}]"
-            numbers += " (exact)" if record.exact else f", {decided.pairs} pairs"
+            interval = f" [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs on fresh seeds"
+            numbers = f", gain {decided.gain:+.3g}"
+            numbers += ": what both wrote was scored again; other seeds may differ" if record.exact else interval
         lines.append(head + decided.verdict + numbers)
     return lines
 
