@@ -127,7 +127,7 @@ class CampaignBriefing:
 
 def _conditions(problem: Problem) -> str:
     spec = problem.spec
-    stages = [f"`{' '.join(each.command)}` within {each.timeout_s:g} s" for each in spec.stages if not each.trusted]
+    stages = [f"`{' '.join(each.command)}` within {each.timeout_s:g} s" for each in spec.measuring if not each.trusted]
     uses = spec.resources
     gpus = f", {uses.gpus} GPUs" if uses.gpus else ""
     lines = [
