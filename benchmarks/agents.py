@@ -2,9 +2,10 @@
 
     python benchmarks/agents.py [--agents 1000] [--calls 3] [--latency 10] [--profile 25] [--markdown FILE]
 
-Every subagent makes `calls` model calls, one after the other, each of which takes `latency` seconds on a server on this
-machine that speaks as OpenAI-compatible ones do. They read, edit and compare files of `circle-packing` by tool calls, and
-finish; no experiment is run. Ideal is calls * latency: everything else is ours. Three ways, each in a process of its own:
+Every subagent makes `calls` model calls, one after the other, each of which takes `latency` seconds on a server on
+this machine that speaks as OpenAI-compatible ones do. They read, edit and compare files of `circle-packing` by tool
+calls, and finish; no experiment is run. Ideal is calls * latency: everything else is ours. Three ways, each in a
+process of its own:
 
 - `campaign`: the campaign's own loop, desk and ledger; calls reserved and settled durably, over HTTP.
 - `no network`: the same, but the model is a function that waits in the same process.
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from aster.board import Board
     from aster.domain import events as ev
     from aster.domain.research import ModelChoice, Result
-    from aster.llm.protocol import Client, Prompt, Reply
+    from aster.llm.protocol import Client, Prompt, Reply, ToolSpec
     from aster.problems.problem import Problem
 
 WAYS = ("campaign", "no network", "client alone")
@@ -193,6 +194,7 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
     from aster.domain.records import Measured
     from aster.domain.trees import unpack_tree
     from aster.ledger.sqlite import SqliteStore
+    from aster.llm.limits import Gate
     from aster.planning.bandit import BanditPlanner
     from aster.problems.problem import load_problem
     from aster.proposers.several import Several
@@ -207,7 +209,7 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
     mine = {event.assignment.id for event in begun.events if isinstance(event, ev.AssignmentGiven)}
     ended: dict[str, ev.AssignmentEnded] = {}
     crew = Crew(
-        board, runner_of(problem), client, pause=lambda *_: 1.0, get_blob=store.get_blob,
+        board, runner_of(problem), client, pause=lambda *_: 1.0, gate=Gate({}), get_blob=store.get_blob,
         files_of=lambda candidate: unpack_tree(candidate.tree, store.get_blob), clock=Clock(),
     )  # fmt: skip
     minds = Minds(BanditPlanner({}), Several([]), problem.editable_files)
@@ -235,13 +237,12 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
 
 async def run_client(client: Client, model: ModelChoice, load: Load) -> dict[str, float]:
     """Make the calls of a campaign's subagents without a campaign, and return the figures."""
-    from aster.agents.tools import Nothing
     from aster.llm.chain import Chain
     from aster.llm.protocol import Returned, Told
     from aster.problems.problem import load_problem
 
     problem = load_problem(PROBLEM)
-    begun, tools = opened(problem, model, load), tool_specs(problem, Nothing)
+    begun, tools = opened(problem, model, load), tool_specs()
     given = [event.assignment for event in begun.events if hasattr(event, "assignment")]
 
     async def talk(instructions: str, brief: str) -> None:
@@ -261,7 +262,7 @@ async def run_client(client: Client, model: ModelChoice, load: Load) -> dict[str
     return figures
 
 
-def tool_specs(problem: Problem, nothing: Any) -> Any:
+def tool_specs() -> tuple[ToolSpec, ...]:
     """Return the tools of a subagent, as its model sees them."""
     from aster.agents.converse import spec_of
     from aster.agents.tools import file_tools
@@ -273,7 +274,7 @@ def tool_specs(problem: Problem, nothing: Any) -> Any:
 
 
 async def measured(work: Any, load: Load) -> dict[str, float]:
-    """Await `work` and return what it took; `late`: the longest that the event loop kept somebody waiting, in seconds."""
+    """Await `work` and return what it took. `late_s`: the longest that the event loop kept a timer waiting."""
     late = 0.0
 
     async def watch() -> None:
@@ -374,13 +375,14 @@ def own_process(given: argparse.Namespace, load: Load) -> None:
 def report(found: dict[str, dict[str, float]], load: Load) -> str:
     """Return the table."""
     ideal = load.calls * load.latency
+    goals = f"< {ideal / GOALS['share']:.1f} | > {GOALS['share']:.0%} | < {GOALS['cpu_ms']:g} | < {GOALS['mib']:g}"
     lines = [
         f"{load.agents} subagents, {load.calls} calls each at {load.latency:g} s: ideal {ideal:g} s. "
         f"Load average at the end: {os.getloadavg()[0]:.1f}.",
         "",
-        "| way | wall s | share of the ideal | CPU ms a call | peak MiB | longest hold-up s | in flight at the server |",
+        "| way | wall s | share of the ideal | CPU ms a call | peak MiB | longest hold-up s | in flight, most |",
         "|---|---|---|---|---|---|---|",
-        f"| goal | < {ideal / GOALS['share']:.1f} | > {GOALS['share']:.0%} | < {GOALS['cpu_ms']:g} | < {GOALS['mib']:g} | | |",
+        f"| goal | {goals} | | |",
     ]
     for way, row in found.items():
         most = f"{row['most']:.0f}" if row["most"] else ""

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -74,6 +74,17 @@ class Connector(aiohttp.TCPConnector):
             return await super()._create_connection(*given)
 
 
+Headers = list[tuple[str, str]]
+
+
+class Answer(NamedTuple):
+    """What came back, whole; `headers` are those that hold for the body as it is here."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class Wire(httpx2.AsyncBaseTransport):
     """Carries requests over aiohttp, which takes a third of the processor time of httpx's own transport.
 
@@ -91,22 +102,39 @@ class Wire(httpx2.AsyncBaseTransport):
         Raises:
             httpx2.TransportError: there is none.
         """
-        trip = _trip.get() or Trip()
         limit = request.extensions.get("timeout", {}).get("read")
+        url, headers = request.url, request.headers.multi_items()
+        proxy = _proxy(url.scheme, url.host)
+        answer = await self.send(request.method, str(url), headers, await request.aread(), limit, proxy)
+        return httpx2.Response(answer.status, headers=answer.headers, content=answer.body, request=request)
+
+    async def post(self, place: httpx2.URL, headers: Headers, body: bytes, limit_s: float | None) -> Answer:
+        """Send a body and return the whole answer, without the way through httpx; else as `handle_async_request`."""
+        return await self.send("POST", str(place), headers, body, limit_s, _proxy(place.scheme, place.host))
+
+    async def send(
+        self, method: str, url: str, headers: Headers, body: bytes, limit_s: float | None, proxy: str | None
+    ) -> Answer:
+        """Send a request and return its whole answer; see `handle_async_request`.
+
+        Args:
+            limit_s: seconds between two pieces of the answer, at most.
+        """
+        trip = _trip.get() or Trip()
         with _as_httpx(trip):
             async with self._open().request(
-                request.method,
-                str(request.url),
-                headers=request.headers.multi_items(),
-                data=await request.aread(),
+                method,
+                url,
+                headers=headers,
+                data=body,
                 allow_redirects=False,
-                proxy=_proxy(request.url.scheme, request.url.host),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit),
+                proxy=proxy,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit_s),
                 trace_request_ctx=trip,
             ) as response:
                 body = await _read(response)
         body, trip.bad_counts = mended(body)
-        return httpx2.Response(response.status, headers=_kept(response), content=body, request=request)
+        return Answer(response.status, _kept(response), body)
 
     async def aclose(self) -> None:
         """Close all connections."""
