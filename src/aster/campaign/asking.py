@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aster.agents.protocol import Spent, Unanswered
 from aster.board.research import CEILING
 from aster.campaign.clock import Clock
+from aster.campaign.turnstile import Turnstile
 from aster.domain import events as ev
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
@@ -36,7 +37,7 @@ class Asking:
 
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
-        self.gate = gate
+        self.gate, self._turnstile = gate, Turnstile()
         self._pending_usd, self._pending_tokens = 0.0, 0
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -133,6 +134,7 @@ class Asking:
             raise Spent(f"the ${allowed.usd:.2f} of this assignment have no room for a call of up to ${usd:.4f}")
 
     async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
+        await self._turnstile.go()
         self.under_way += 1
         try:
             reply = await self._client.ask(model, prompt)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import re
 import string
+from typing import Any, NamedTuple
 
 import msgspec
 
 from aster.domain.research import Tokens
-from aster.llm.protocol import Message, Prompt, Said
+from aster.llm.protocol import Message, Prompt, Said, ToolSpec
 
 PROSE = 0.25 * 1.25
 """Tokens a byte of letters and spaces: a quarter, with a margin."""
@@ -28,6 +29,19 @@ OVERHEAD = 512
 
 _DENSE = re.compile(rb"[A-Za-z0-9+=_-]{32,}")
 """Hashes and encoded data: letters that make no words."""
+
+MOST_KNOWN = 4096
+
+
+class _Known(NamedTuple):
+    """A tool's worst tokens and its bytes. It holds the schema, whose address it is known by."""
+
+    schema: dict[str, Any]
+    tokens: float
+    size: int
+
+
+_known: dict[tuple[int, str, str], _Known] = {}
 
 _SIGNS = (string.digits + string.punctuation).encode()
 _ASCII = bytes(range(128))
@@ -58,11 +72,19 @@ def text_tokens(text: str) -> float:
 
 
 def _first_part(prompt: Prompt) -> float:
-    tools = sum(
-        TOOL_OVERHEAD + text_tokens(tool.name + tool.description + msgspec.json.encode(tool.schema).decode())
-        for tool in prompt.tools
-    )
-    return OVERHEAD + text_tokens(prompt.instructions) + tools
+    return OVERHEAD + text_tokens(prompt.instructions) + sum(_tool(each).tokens for each in prompt.tools)
+
+
+def _tool(tool: ToolSpec) -> _Known:
+    """Return what is known of a tool. All agents of a role have the same ones, and say so at each call."""
+    key = id(tool.schema), tool.name, tool.description
+    if key not in _known:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        schema = msgspec.json.encode(tool.schema).decode()
+        tokens = TOOL_OVERHEAD + text_tokens(tool.name + tool.description + schema)
+        _known[key] = _Known(tool.schema, tokens, _bytes(tool.description) + _bytes(schema))
+    return _known[key]
 
 
 def _message_tokens(message: Message) -> float:
@@ -77,5 +99,9 @@ def _text(message: Message) -> str:
 
 def _size(prompt: Prompt) -> int:
     """Return the bytes of a request's texts."""
-    tools = sum(len(tool.description) + len(msgspec.json.encode(tool.schema)) for tool in prompt.tools)
-    return tools + len(prompt.instructions.encode()) + sum(len(_text(each).encode()) for each in prompt.messages)
+    tools = sum(_tool(each).size for each in prompt.tools)
+    return tools + _bytes(prompt.instructions) + sum(_bytes(_text(each)) for each in prompt.messages)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -31,7 +31,7 @@ class LeanCompletions(AsyncCompletions):
         self._place = httpx2.URL(f"{str(client.base_url).rstrip('/')}/chat/completions")
         self._headers = lru_cache(maxsize=64)(self._make_headers)
 
-    async def create(self, **given: Any) -> Any:  # type: ignore[override]
+    async def create(self, **given: Any) -> Any:
         """Return the completion. Parameters are those of `AsyncCompletions.create`.
 
         Raises:
@@ -81,5 +81,5 @@ def _completion(body: bytes) -> ChatCompletion:
 def lean_openai(base_url: str, key: str, http: httpx2.AsyncClient, wire: Wire) -> AsyncOpenAI:
     """Return a client whose chat completions are lean. `wire`: what `http` sends by."""
     client = AsyncOpenAI(base_url=base_url, api_key=key, http_client=http, max_retries=0)
-    client.chat.completions = LeanCompletions(client, wire)  # a cached property: this takes its place
+    client.chat.completions = LeanCompletions(client, wire)  # type: ignore[misc]  # cached: this takes its place
     return client
