@@ -33,7 +33,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from machine import provenance
+try:
+    from benchmarks.machine import provenance
+except ImportError:  # run as a script, beside it
+    from machine import provenance  # type: ignore[import-not-found,no-redef]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +195,7 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
     from aster.campaign.loop import Loop
     from aster.domain import events as ev
     from aster.domain.records import Measured
-    from aster.domain.trees import unpack_tree
+    from aster.hiring import files_reader
     from aster.ledger.sqlite import SqliteStore
     from aster.llm.limits import Gate
     from aster.planning.bandit import BanditPlanner
@@ -210,7 +213,7 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
     ended: dict[str, ev.AssignmentEnded] = {}
     crew = Crew(
         board, runner_of(problem), client, pause=lambda *_: 1.0, gate=Gate({}), get_blob=store.get_blob,
-        files_of=lambda candidate: unpack_tree(candidate.tree, store.get_blob), clock=Clock(),
+        files_of=files_reader(store.get_blob), clock=Clock(),
     )  # fmt: skip
     minds = Minds(BanditPlanner({}), Several([]), problem.editable_files)
     executor = FakeExecutor(lambda _: Measured({problem.objective.metric: 2.0}), 2)
@@ -237,13 +240,14 @@ async def run_campaign(folder: Path, client: Client, model: ModelChoice, load: L
 
 async def run_client(client: Client, model: ModelChoice, load: Load) -> dict[str, float]:
     """Make the calls of a campaign's subagents without a campaign, and return the figures."""
+    from aster.domain.events import AssignmentGiven
     from aster.llm.chain import Chain
     from aster.llm.protocol import Returned, Told
     from aster.problems.problem import load_problem
 
     problem = load_problem(PROBLEM)
     begun, tools = opened(problem, model, load), tool_specs()
-    given = [event.assignment for event in begun.events if hasattr(event, "assignment")]
+    given = [event.assignment for event in begun.events if isinstance(event, AssignmentGiven)]
 
     async def talk(instructions: str, brief: str) -> None:
         chain = Chain(instructions, tools)

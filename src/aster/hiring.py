@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from aster.board import Board
 from aster.campaign.clock import Clock
 from aster.campaign.crew import Crew
+from aster.domain.records import Candidate
 from aster.domain.trees import unpack_tree
 from aster.problems.problem import Problem
 
@@ -37,7 +39,18 @@ def hire(board: Board, problem: Problem, get_blob: Callable[[str], bytes], clock
         client,
         pause=pause_s,
         get_blob=get_blob,
-        files_of=lambda candidate: unpack_tree(candidate.tree, get_blob),
+        files_of=files_reader(get_blob),
         clock=clock,
         gate=gate,
     )
+
+
+def files_reader(get_blob: Callable[[str], bytes]) -> Callable[[Candidate], Mapping[str, bytes]]:
+    """Return what reads a candidate's editable files; of those read last they are kept, since many agents start from
+    the same few."""
+
+    @lru_cache(maxsize=32)
+    def read(tree: str) -> Mapping[str, bytes]:
+        return unpack_tree(tree, get_blob)
+
+    return lambda candidate: read(candidate.tree)
