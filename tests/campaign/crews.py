@@ -88,14 +88,17 @@ async def talk(desk: Desk, turns: int = 1, max_output: int = 100) -> list[str]:
     return said
 
 
-async def try_tree(desk: Desk, number: int, files: dict[str, bytes], change: str = "a change") -> Granted:
+async def try_tree(
+    desk: Desk, number: int, files: dict[str, bytes], change: str = "a change", *, quick: bool = False
+) -> Granted:
     """Ask for an experiment on these files, made from the assignment's parent."""
     tree, blobs = pack_tree(files)
     parent = desk.assignment.parent or ""
     base = desk.files(desk.look().candidates[parent])
     name = f"{desk.assignment.id}.{number}"
     shape = traits(base, files)
-    return await desk.experiment(Ask(name, desk.assignment.id, tree_id(files), tree, parent, change, "", shape), blobs)
+    ask = Ask(name, desk.assignment.id, tree_id(files), tree, parent, change, "", shape, quick)
+    return await desk.experiment(ask, blobs)
 
 
 async def no_plan(desk: Desk) -> Plan:

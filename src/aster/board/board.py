@@ -216,12 +216,12 @@ class Board:
         record, outcome = state.record, state.outcome
         assert outcome is not None
         del self.unseen[record.id]
+        self.fresh.append(record.id)
         if record.purpose == "check":
             state.place = len(self.seen) + 1  # it takes none of its own: patience is counted in experiments
             return
         self.seen.append(record.id)
         state.place = len(self.seen)
-        self.fresh.append(record.id)
         direction = self.direction_of(record)
         if direction is not None:
             direction.seconds += outcome.usage.wall_s

@@ -78,6 +78,8 @@ def _refusal(board: Board, ask: Ask) -> str | None:
     state = board.research.assignments[ask.assignment]
     if ask.parent not in board.candidates:
         return f"there is no candidate {ask.parent}"
+    if ask.quick and not board.setup.checks:
+        return "the problem has no quick stages to check with"
     if not ask.quick and state.experiments >= state.record.allowance.experiments:
         return f"all {state.experiments} experiments of this assignment are used"
     if not may_search(board):

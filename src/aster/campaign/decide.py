@@ -118,7 +118,7 @@ def _learn(step: Step) -> None:
         finding = finding_of(board, state)
         if finding is not None:
             step.take(ev.FindingRecorded(finding))
-        elite = place(board, state.record.candidate) if state.record.purpose != "confirm" else None
+        elite = place(board, state.record.candidate) if state.record.purpose not in ("confirm", "check") else None
         if elite is not None:
             step.take(elite)
     clustered = recluster(board) if board.fresh else None
