@@ -356,9 +356,11 @@ def measure(way: str, load: Load, profile: int) -> dict[str, float]:
 
 def own_process(given: argparse.Namespace, load: Load) -> None:
     """Do what this process was started for, and print the figures as JSON."""
-    from aster.hiring import room_for
+    from aster.hiring import seldom_collecting
+    from aster.llm.wire import room_for
 
-    with room_for(load.agents):
+    room_for(2 * load.agents)
+    with seldom_collecting(load.agents):
         if given.way == "serve":
             asyncio.run(serve(load))
             return

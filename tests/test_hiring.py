@@ -1,23 +1,20 @@
-"""What a process needs for many agents, and gives back."""
+"""What a process does for many agents, and undoes."""
 
 from __future__ import annotations
 
 import gc
-import resource
-
-import pytest
 
 from aster.domain.records import Candidate
 from aster.domain.trees import pack_tree
-from aster.hiring import YOUNG, files_reader, room_for
+from aster.hiring import YOUNG, files_reader, seldom_collecting
 
 
 def test_the_collector_is_left_as_it_was() -> None:
     before = gc.get_threshold()
-    with room_for(10):
+    with seldom_collecting(10):
         assert gc.get_threshold() == (max(before[0], YOUNG), *before[1:])
     assert gc.get_threshold() == before
-    with room_for(0):
+    with seldom_collecting(0):
         assert gc.get_threshold() == before
 
 
@@ -25,20 +22,10 @@ def test_a_collector_that_is_off_stays_off() -> None:
     before = gc.get_threshold()
     gc.set_threshold(0)
     try:
-        with room_for(10):
+        with seldom_collecting(10):
             assert gc.get_threshold()[0] == 0
     finally:
         gc.set_threshold(*before)
-
-
-def test_there_are_files_for_all_of_them_as_far_as_the_machine_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    for agents in (10, 1000, 5000):
-        with room_for(agents):
-            pass
-    assert asked == [(2256, 4096), (4096, 4096)]
 
 
 def test_files_that_many_start_from_are_read_once() -> None:

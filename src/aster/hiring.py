@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 
 from aster.board import Board
@@ -18,8 +17,6 @@ from aster.problems.problem import Problem
 
 YOUNG = 20_000
 """Objects that are made before the collector looks for cycles among them."""
-
-SPARE_FILES = 256
 
 RATES = "ASTER_RATES"
 """The variable that says what providers take; like a key, it belongs to an account and not to a campaign."""
@@ -65,13 +62,12 @@ def files_reader(get_blob: Callable[[str], bytes]) -> Callable[[Candidate], Mapp
 
 
 @contextmanager
-def room_for(agents: int) -> Iterator[None]:
-    """Let so many agents work side by side in this process.
+def seldom_collecting(agents: int) -> Iterator[None]:
+    """Have the collector look for cycles seldom while agents work side by side, if there are any.
 
-    Each has a connection of its own, and each call makes thousands of objects that are soon gone: looking for cycles
-    after every 700 of them, among all that the others have in flight, takes a third of a call's processor time.
+    Each call makes thousands of objects that are soon gone. Looking after every 700 of them, among all that the others
+    have in flight, takes a third of a call's processor time.
     """
-    _allow_files(2 * agents + SPARE_FILES)
     before = gc.get_threshold()
     if agents and before[0] > 0:  # 0: somebody has switched it off
         gc.set_threshold(max(before[0], YOUNG), *before[1:])
@@ -79,11 +75,3 @@ def room_for(agents: int) -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def _allow_files(wanted: int) -> None:
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        enough = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-        with suppress(ValueError, OSError):  # some systems allow less than they say: then connections wait
-            resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
