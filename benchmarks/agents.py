@@ -317,12 +317,6 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def many_files() -> None:
-    """Let this process have as many connections as the machine allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def run_way(way: str, load: Load, base_url: str) -> dict[str, float]:
     """Run one way in this process."""
     from aster.domain.research import ModelChoice, Price
@@ -362,15 +356,19 @@ def measure(way: str, load: Load, profile: int) -> dict[str, float]:
 
 def own_process(given: argparse.Namespace, load: Load) -> None:
     """Do what this process was started for, and print the figures as JSON."""
-    many_files()
-    if given.way == "serve":
-        asyncio.run(serve(load))
-        return
-    if not given.profile:
-        print(json.dumps(run_way(given.way, load, given.base_url)))
-        return
-    profile = cProfile.Profile(time.thread_time)  # CPU seconds of the event loop's thread
-    figures = profile.runcall(run_way, given.way, load, given.base_url)
+    from aster.hiring import seldom_collecting
+    from aster.llm.wire import room_for
+
+    room_for(2 * load.agents)
+    with seldom_collecting(load.agents):
+        if given.way == "serve":
+            asyncio.run(serve(load))
+            return
+        if not given.profile:
+            print(json.dumps(run_way(given.way, load, given.base_url)))
+            return
+        profile = cProfile.Profile(time.thread_time)  # CPU seconds of the event loop's thread
+        figures = profile.runcall(run_way, given.way, load, given.base_url)
     stats = pstats.Stats(profile, stream=sys.stdout)
     stats.sort_stats("tottime").print_stats(given.profile)
     print(json.dumps(figures))

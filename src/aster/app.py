@@ -29,7 +29,7 @@ from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
-from aster.hiring import hire
+from aster.hiring import hire, seldom_collecting
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
@@ -112,7 +112,8 @@ def run(
             crew = hire(board, problem, store.get_blob, clock) if board.setup.models else None
             return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage, crew=crew)
 
-        with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
+        # BLAS has small matrices here: more threads only wait for each other, busily.
+        with threadpool_limits(1, "blas"), seldom_collecting(board.setup.agents):
             drive(make_loop, interrupted)
         campaign = _held(folder, board)
         if board.ended is not None:

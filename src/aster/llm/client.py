@@ -30,9 +30,8 @@ from aster.llm.refusing import cause_of, error_of
 from aster.llm.scrub import scrub
 from aster.llm.turns import Toolbox, messages_of, said_of
 from aster.llm.usage import credible, reported
-from aster.llm.wire import Trip, Wire, a_trip
+from aster.llm.wire import CONNECTIONS, Trip, Wire, a_trip
 
-CONNECTIONS = 20_000
 TIMEOUT_S = 600.0
 
 GENERIC = ("openai", "openai-chat", "openai-responses")

@@ -1,11 +1,12 @@
 """How many tokens a request can come to, before it is sent: an estimate that errs on the dear side.
 
-A token is seldom less than four bytes of prose, but digits, signs and other scripts than Latin take more of them.
+A token is seldom less than four bytes of prose, but digits, signs, other scripts than Latin and encoded data take more.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import string
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ MESSAGE_OVERHEAD = 12
 TOOL_OVERHEAD = 64
 OVERHEAD = 512
 """What providers add of their own to a request with tools."""
+
+_DENSE = re.compile(rb"[A-Za-z0-9+=_-]{32,}")
+"""Hashes and encoded data: letters that make no words."""
 
 MOST_KNOWN = 4096
 
@@ -63,7 +67,8 @@ def text_tokens(text: str) -> float:
     plain = data.translate(None, _SIGNS)
     foreign = len(plain.translate(None, _ASCII))
     signs = len(data) - len(plain)
-    return PROSE * (len(plain) - foreign) + SIGNS * signs + FOREIGN * foreign
+    dense = sum(map(len, _DENSE.findall(data)))
+    return PROSE * (len(plain) - foreign) + SIGNS * signs + FOREIGN * (foreign + dense)
 
 
 def _first_part(prompt: Prompt) -> float:

@@ -43,7 +43,7 @@ def error_of(error: Exception, sent: bool) -> ModelError:
 
 def cause_of(error: BaseException) -> str:
     """Return what the first of a chain of errors said: those that wrap it say less."""
-    while error.__cause__ is not None:
+    while isinstance(error.__cause__, Exception):
         error = error.__cause__
     try:
         return str(error) or type(error).__name__

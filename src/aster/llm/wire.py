@@ -5,13 +5,14 @@ Imported late: it loads aiohttp and httpx2.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -22,7 +23,13 @@ from aster.llm.mending import mended
 MOST_BYTES = 64 * 2**20
 """Of an answer; a longer one is not read to its end."""
 
-CONNECT_S = 20.0
+CONNECTIONS = 20_000
+"""Open at the same time, at most, unless it is said otherwise: libraries' own limits are 100 or 1,000."""
+
+CONNECT_S = 60.0
+
+OPENING = 200
+"""Connections that are being opened at the same time, at most."""
 
 SPARE_FILES = 512
 """Files that a process opens besides connections."""
@@ -53,6 +60,18 @@ def a_trip() -> Iterator[Trip]:
         yield trip
     finally:
         _trip.reset(token)
+
+
+class Connector(aiohttp.TCPConnector):
+    """Opens connections a few at a time: thousands at once overrun a server's queue, and wait to be retried."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._opening = asyncio.Semaphore(OPENING)
+
+    async def _create_connection(self, *given: Any) -> Any:
+        async with self._opening:
+            return await super()._create_connection(*given)
 
 
 Headers = list[tuple[str, str]]
@@ -128,7 +147,7 @@ class Wire(httpx2.AsyncBaseTransport):
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_note_sent)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
+                connector=Connector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
                 skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
                 trace_configs=[trace],
                 read_bufsize=2**18,
