@@ -325,23 +325,32 @@ def test_counts_that_cannot_be_read_are_charged_as_reserved_and_not_held_against
     assert not board.research.model(MODEL.name).cut_off
 
 
+def begun_lab(folder: Path, explore: Callable[[Desk], Any]) -> tuple[Lab, Answering]:
+    """Return a campaign that was left when the model was asked for the second time, and the model."""
+    loops: list[Loop] = []
+
+    def answer(model: ModelChoice, prompt: Prompt) -> Reply:
+        if len(answering.prompts) == 2:
+            loops[0].leave()
+        return says("so")(model, prompt)
+
+    answering = Answering(answer)
+    lab = Lab(folder, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=explore)
+
+    async def cut_off() -> None:
+        loops.append(lab.loop())
+        await loops[0].run()
+
+    asyncio.run(cut_off())
+    return lab, answering
+
+
 def test_a_campaign_that_is_stopped_goes_on_without_paying_twice(tmp_path: Path) -> None:
     async def explore(desk: Desk) -> Note:
         await talk(desk, turns=3)
         return await raising("c")(desk)  # type: ignore[no-any-return]
 
-    answering = Answering(says("so"))
-    lab = Lab(tmp_path, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=explore)
-
-    async def cut_off() -> None:
-        loop = lab.loop()
-        running = asyncio.ensure_future(loop.run())
-        while len(answering.prompts) < 2:
-            await asyncio.sleep(0.001)
-        loop.leave()
-        await running
-
-    asyncio.run(cut_off())
+    lab, answering = begun_lab(tmp_path, explore)
     assert lab.board.ended is None
     assert lab.board.research.live
     paid = sum(len(path.answers) for path in lab.board.research.paths.values())
@@ -373,23 +382,11 @@ def test_one_agents_fault_ends_it_alone(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_another_version_began_is_begun_anew(tmp_path: Path) -> None:
-    answering = Answering(says("so"))
-
     async def explore(desk: Desk) -> Note:
         await talk(desk, turns=2)
         return await raising("c")(desk)  # type: ignore[no-any-return]
 
-    lab = Lab(tmp_path, with_models(), answering, planner=plan_of("x"), worker=nothing_more, subagent=explore)
-
-    async def cut_off() -> None:
-        loop = lab.loop()
-        running = asyncio.ensure_future(loop.run())
-        while len(answering.prompts) < 2:
-            await asyncio.sleep(0.001)
-        loop.leave()
-        await running
-
-    asyncio.run(cut_off())
+    lab, _ = begun_lab(tmp_path, explore)
 
     async def otherwise(desk: Desk) -> Note:
         chain = Chain("You are another.", ())

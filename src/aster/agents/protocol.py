@@ -12,6 +12,7 @@ from aster.domain.records import Candidate, Outcome
 from aster.domain.research import Ask, Assignment, DirectionDraft, Result, Role
 from aster.llm.chain import Chain
 from aster.llm.protocol import Said
+from aster.llm.scrub import scrub
 
 
 class Spent(Exception):
@@ -20,6 +21,18 @@ class Spent(Exception):
 
 class Unanswered(Exception):
     """The model does not answer, however often it is asked; the text says why."""
+
+
+FAULT = "a fault of Aster's: "
+"""How the reason of an assignment begins that ended by an error in its agent's own code."""
+
+MOST_FAULT = 400
+"""Characters of such an error that are kept: it may quote anything."""
+
+
+def fault_of(error: Exception) -> str:
+    """Return the reason of an assignment that an error of the agent's own code ended."""
+    return FAULT + scrub(f"{type(error).__name__}: {error}")[:MOST_FAULT]
 
 
 class Granted(Struct, frozen=True):

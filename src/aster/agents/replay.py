@@ -8,7 +8,7 @@ from typing import Never
 
 from msgspec import Struct, json
 
-from aster.agents.protocol import AgentRunner, Granted, Spent, Unanswered
+from aster.agents.protocol import FAULT, AgentRunner, Granted, Spent, Unanswered, fault_of
 from aster.agents.record import Record, Request, Try
 from aster.agents.transcript import GetBlob, message_text
 from aster.board import Board
@@ -23,9 +23,6 @@ SHOWN = 160
 
 BEFORE = 24
 """Of these, how many stand before that place."""
-
-FAULT = "a fault of Aster's: "
-"""How the reason of an assignment begins that ended by an error in its agent's own code."""
 
 
 class Departure(Struct, frozen=True):
@@ -222,7 +219,7 @@ async def run_again(record: Record, runner: AgentRunner, board: Board, get_blob:
     except Unanswered as error:
         ending, reason = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a fault of an agent is recorded as its end, so it has to come again
-        ending, reason = "failed", f"{FAULT}{type(error).__name__}: {error}"
+        ending, reason = "failed", fault_of(error)
     return desk.parted or desk.unused() or _other_end(record, desk, ending, result, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from aster.agents.outline import definitions
@@ -14,6 +15,9 @@ from aster.problems.problem import Problem
 from aster.problems.troubles import nearest
 
 MOST_PATHS = 40
+
+_PATTERN = re.compile(r"[A-Za-z0-9_./*?-]{1,200}")
+"""Of files: others are told the paths of a direction as they stand, so no sentences in them."""
 
 
 def paths_of(problem: Problem, draft: DirectionDraft) -> tuple[str, ...]:
@@ -54,6 +58,8 @@ def why_not(problem: Problem, files: Mapping[str, bytes], board: Board, draft: D
 def _no_such(problem: Problem, files: Mapping[str, bytes], path: str) -> str | None:
     file, _, definition = path.partition("::")
     if "*" in file or "?" in file:
+        if definition or _PATTERN.fullmatch(file) is None:
+            return f"{in_line(path)} names no files: letters, digits and _ - . / * ? only, and no definition"
         root = problem.spec.solution.root
         matched = Globs(root, [file.removeprefix(root + "/")])
         return None if any(each in matched for each in files) else f"no editable file matches {in_line(file)}"

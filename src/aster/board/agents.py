@@ -25,13 +25,14 @@ class AssignmentState:
 
     Attributes:
         gain: the sum of its successes' gains, in the metric's units.
-        usd, tokens: settled, its critic's included. `requests`: tries.
+        usd, tokens: settled, its critic's included; `open_usd`, `open_tokens`: reserved by calls under way. `requests`:
+            tries.
         taken: its result was acted upon.
     """
 
     __slots__ = (
-        "asks", "ending", "experiments", "gain", "reason", "record", "refused", "requests", "result", "taken", "tokens",
-        "usd",
+        "asks", "ending", "experiments", "gain", "open_tokens", "open_usd", "reason", "record", "refused", "requests",
+        "result", "taken", "tokens", "usd",
     )  # fmt: skip
 
     def __init__(self, record: Assignment) -> None:
@@ -46,6 +47,8 @@ class AssignmentState:
         self.requests = 0
         self.usd = 0.0
         self.tokens = 0
+        self.open_usd = 0.0
+        self.open_tokens = 0
         self.gain = 0.0
 
 
@@ -55,9 +58,12 @@ class ModelState:
     Attributes:
         yields: (gain, dollars) of each assignment to a subagent that it ended; gains in the metric's units, 0 or more.
         troubles: refused and unknown calls since the last answer.
+        cut_off: why it is asked no more, "" while it is. `for_good`: a new term does not change that.
     """
 
-    __slots__ = ("answered", "cut_off", "last_error", "refused", "tokens", "troubles", "unknown", "usd", "yields")
+    __slots__ = (
+        "answered", "cut_off", "for_good", "last_error", "refused", "tokens", "troubles", "unknown", "usd", "yields",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.answered = self.refused = self.unknown = self.troubles = 0
@@ -65,6 +71,7 @@ class ModelState:
         self.usd = 0.0
         self.yields: list[tuple[float, float]] = []
         self.cut_off = ""
+        self.for_good = False
         self.last_error = ""
 
 

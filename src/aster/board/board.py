@@ -200,6 +200,7 @@ class Board:
         self.term, self.hardware, self.ended, self.stop = event.term, event.hardware, None, None
         if event.sandbox:
             self.sandboxes = (*(each for each in self.sandboxes if each != event.sandbox), event.sandbox)
+        self.research.term_started()
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number

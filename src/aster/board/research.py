@@ -93,6 +93,13 @@ class Research:
 
     # --- folding -----------------------------------------------------------------------------------------
 
+    def term_started(self) -> None:
+        """Somebody runs the campaign again, and may have mended what kept models from answering."""
+        self.failures = 0
+        for model in self.models.values():
+            if not model.for_good:
+                model.cut_off = ""
+
     def decision_taken(self, heard: int | None) -> None:
         """A decision looks at everything that has come; `heard` as in its event."""
         self.heard = len(self.steering) if heard is None else heard
@@ -224,6 +231,8 @@ class Research:
         agent, turn, _ = call.id.split("/")
         state = self.assignments[agent.partition(".")[0]]
         state.requests += 1
+        state.open_usd += call.usd
+        state.open_tokens += call.tokens
         if state.ending is None:
             tries = self.paths.setdefault(agent, Path()).tries
             tries[int(turn)] = tries.get(int(turn), 0) + 1
@@ -244,6 +253,8 @@ class Research:
         state = self.assignments[agent.partition(".")[0]]
         state.usd += settled.usd
         state.tokens += tokens
+        state.open_tokens -= call.tokens
+        state.open_usd = state.open_usd - call.usd if state.open_tokens else 0.0
         line = self.lines.get(state.record.direction or "")
         if line is not None:
             line.usd += settled.usd
@@ -270,7 +281,8 @@ class Research:
             self.paths.setdefault(agent, Path()).steps[event.key] = event.result
 
     def _cut_off(self, event: ev.ModelCutOff) -> None:
-        self.model(event.model).cut_off = event.reason
+        model = self.model(event.model)
+        model.cut_off, model.for_good = event.reason, model.for_good or event.for_good
         self.news = True
 
     def _steer(self, event: ev.SteeringGiven) -> None:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from aster.agents.protocol import Spent, Unanswered
-from aster.board.research import CEILING
+from aster.agents.protocol import Unanswered
+from aster.board.research import CRITIC
 from aster.campaign.clock import Clock
+from aster.campaign.purse import Purse
 from aster.campaign.turnstile import Turnstile
 from aster.domain import events as ev
 from aster.domain.ids import seeded
@@ -42,7 +43,7 @@ class Asking:
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
         self.gate, self._turnstile = gate, Turnstile()
-        self._pending_usd, self._pending_tokens = 0.0, 0
+        self._purse = Purse(crew)
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
         """Calls that a provider works on now."""
@@ -80,7 +81,9 @@ class Asking:
             name = f"{agent}/{turn}/{number}"
             most_in = worst_tokens(prompt, self._last.get(agent))
             async with self.gate.turn(model, most_in) as way:
-                call = await self._reserve(assignment, name, chain, model, most_in, prompt.max_output)
+                call = _worst(name, model, most_in, prompt.max_output, chain)
+                if not await self._reserve(assignment, call, chain):
+                    continue
                 began = self._clock.monotonic()
                 came = await self._make(way, model, prompt)
             if isinstance(came, ModelError):
@@ -89,6 +92,17 @@ class Asking:
                 continue
             self._last[agent] = await self._settle(call, model, chain, came, self._clock.monotonic() - began)
             return came.said
+
+    def note(self, event: ev.CallReserved | ev.CallSettled | ev.AssignmentEnded) -> None:
+        """Take in what is durable and folded."""
+        match event:
+            case ev.CallReserved(call=call):
+                self._purse.noted(call)
+            case ev.CallSettled():
+                self._purse.room_made()
+            case ev.AssignmentEnded(assignment=name):
+                for agent in (name, f"{name}{CRITIC}"):
+                    self._last.pop(agent, None)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -103,43 +117,20 @@ class Asking:
             raise Unanswered("no model is left to ask: " + board.research.model(assignment.model).cut_off)
         return by_name[name]
 
-    async def _reserve(
-        self, assignment: Assignment, name: str, chain: Chain, model: ModelChoice, most_in: int, most_out: int
-    ) -> Call:
-        """Make the worst cost of a call durable before it is made.
+    async def _reserve(self, assignment: Assignment, call: Call, chain: Chain) -> bool:
+        """Make the worst cost of a call durable before it is made; False if its model was cut off meanwhile.
 
         Raises:
             Spent: there is no room for it.
         """
-        agent = name.partition("/")[0]
-        price = model.price or FREE
-        usd, tokens = price.most(most_in, most_out), most_in + most_out
-        self._check(assignment, usd, tokens)
-        if self._crew.halted:
-            await asyncio.Event().wait()  # until it is cancelled: the campaign is ending
-        call = Call(name, agent, model.name, usd, tokens, chain.head)
-        self._pending_usd += usd
-        self._pending_tokens += tokens
+        await self._purse.take(assignment, call)
         try:
+            if self._crew.board.research.model(call.model).cut_off:
+                return False
             await self._crew.post(ev.CallReserved(call), chain.take_blobs())
+            return True
         finally:
-            self._pending_usd -= usd
-            self._pending_tokens -= tokens
-        return call
-
-    def _check(self, assignment: Assignment, usd: float, tokens: int) -> None:
-        board = self._crew.board
-        limits, research = board.setup.limits, board.research
-        if not research.fits(limits.usd, limits.tokens, self._pending_usd + usd, self._pending_tokens + tokens):
-            most = f"a call of up to ${usd:.4f} and {tokens} tokens"
-            raise Spent(f"{CEILING}{_left(limits.usd, limits.tokens)} has no room for {most}")
-        state, allowed = research.assignments[assignment.id], assignment.allowance
-        if state.requests >= allowed.requests:
-            raise Spent(f"all {allowed.requests} model calls of this assignment are used")
-        if state.tokens >= allowed.tokens:
-            raise Spent(f"all {allowed.tokens} tokens of this assignment are used")
-        if allowed.usd is not None and state.usd + usd > allowed.usd:
-            raise Spent(f"the ${allowed.usd:.2f} of this assignment have no room for a call of up to ${usd:.4f}")
+            self._purse.noted(call)
 
     async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
         await self._turnstile.go()
@@ -168,7 +159,7 @@ class Asking:
         await self._crew.post(ev.CallSettled(settled), blobs)
         if over > 1e-9 or tokens.total > call.tokens:
             why = f"it reported {tokens.total} tokens for a call that could use {call.tokens} at most"
-            await self._crew.post(ev.ModelCutOff(model.name, why))
+            await self._cut_off(model, why, for_good=True)
         return tokens
 
     async def _fail(self, call: Call, model: ModelChoice, error: ModelError, seconds: float) -> None:
@@ -177,9 +168,18 @@ class Asking:
         usd = 0.0 if refused else call.usd
         await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
         if self.gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
-            await self._crew.post(ev.ModelCutOff(model.name, str(error)))
+            await self._cut_off(model, str(error))
         elif isinstance(error, Refusal) and error.fatal:
             raise Unanswered(str(error))
+
+    async def _cut_off(self, model: ModelChoice, why: str, for_good: bool = False) -> None:
+        await self._crew.post(ev.ModelCutOff(model.name, why, for_good, self._crew.board.term))
+
+
+def _worst(name: str, model: ModelChoice, most_in: int, most_out: int, chain: Chain) -> Call:
+    """Return a call at the most that it can cost."""
+    usd = (model.price or FREE).most(most_in, most_out)
+    return Call(name, name.partition("/")[0], model.name, usd, most_in + most_out, chain.head)
 
 
 def _within(call: Call, tokens: Tokens) -> Tokens:
@@ -187,8 +187,3 @@ def _within(call: Call, tokens: Tokens) -> Tokens:
     made = min(tokens.output, call.tokens)
     given = min(tokens.input, call.tokens - made)
     return Tokens(given, made, min(tokens.cache_read, given), min(tokens.cache_write, given))
-
-
-def _left(usd: float | None, tokens: int | None) -> str:
-    parts = [f"${usd:g}" if usd is not None else "", f"{tokens} tokens" if tokens is not None else ""]
-    return "the campaign's " + " and ".join(filter(None, parts))

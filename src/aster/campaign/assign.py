@@ -40,24 +40,30 @@ ALLOWANCES: dict[Role, Allowance] = {
 ONE_SHOT = Allowance(requests=8, tokens=300_000, experiments=4)
 
 
-def think(step: Step, briefing: Briefing) -> None:
-    """Act on what agents handed back, answer what costs nothing to answer, and give out assignments."""
+def think(step: Step, briefing: Briefing, trouble: str | None = None) -> None:
+    """Act on what agents handed back, answer what costs nothing to answer, and give out assignments.
+
+    Args:
+        trouble: why nothing can be measured any more: then agents are only let come to their ends.
+    """
     take_results(step, briefing)
-    _answer(step)
-    if may_search(step.board) and stuck(step.board) is None:
+    _answer(step, trouble)
+    measured = step.board.baseline_score is not None
+    if trouble is None and measured and may_search(step.board) and stuck(step.board) is None:
         _hand_out(step, briefing)
 
 
 # --- experiments that are asked for --------------------------------------------------------------------------
 
 
-def _answer(step: Step) -> None:
+def _answer(step: Step, trouble: str | None) -> None:
     """Answer requests for what is known or cannot be; the others wait for a slot."""
     board = step.board
+    spent = trouble or (None if may_search(board) else "the campaign's budget for search is spent")
     for name in list(board.research.open_asks):
         ask = board.research.asks[name].record
         known = _known(board, ask)
-        why = _refusal(board, ask)
+        why = spent or _refusal(board, ask)
         if known is not None:
             step.take(ev.AskAnswered(name, known))
         elif why is not None:
@@ -82,8 +88,6 @@ def _refusal(board: Board, ask: Ask) -> str | None:
         return "the problem has no quick stages to check with"
     if not ask.quick and state.experiments >= state.record.allowance.experiments:
         return f"all {state.experiments} experiments of this assignment are used"
-    if not may_search(board):
-        return "the campaign's budget for search is spent"
     return None
 
 
@@ -183,8 +187,10 @@ def _planner_due(board: Board) -> bool:
     research = board.research
     if research.planner is not None:
         return False
-    if research.heard > research.steered or not research.plans:
+    if research.heard > research.steered:
         return True
+    if not research.plans:
+        return research.barren < FAILURES
     if research.barren >= BARREN:
         return len(research.notes) >= research.planned_at + NOTES_A_PLAN
     return len(research.notes) >= research.planned_at + NOTES_A_PLAN or not _at_work(board)
@@ -236,9 +242,9 @@ def _start(board: Board, hypothesis: Hypothesis) -> str:
 
 
 def busy(board: Board) -> bool:
-    """Whether agents are at work, or what they handed back was not acted upon."""
+    """Whether agents are at work, or what they handed back was not acted upon, as far as it still can be."""
     research = board.research
-    return bool(research.live or research.untaken or research.merged)
+    return bool(research.live or research.untaken or (research.merged and may_search(board)))
 
 
 def stuck(board: Board) -> str | None:
@@ -250,6 +256,8 @@ def stuck(board: Board) -> str | None:
         return research.ceiling
     if research.failures >= max(FAILURES, board.setup.agents):
         return f"models: {research.failures} agents in a row came to nothing, the last because {research.last_failure}"
+    if not research.plans and research.barren >= FAILURES and not research.live:
+        return f"models: the planner came to nothing {research.barren} times, the last because {research.last_failure}"
     if all(research.model(each.name).cut_off for each in board.setup.models):
         return "models: none is left to ask; " + research.model(board.setup.models[-1].name).cut_off
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from aster.agents.protocol import AgentRunner, Spent, Unanswered
+from aster.agents.protocol import AgentRunner, Spent, Unanswered, fault_of
 from aster.board import Board
 from aster.campaign.asking import Asking, Parted, Pause
 from aster.campaign.clock import Clock
@@ -63,6 +63,7 @@ class Crew:
         self._outcomes: dict[str, list[asyncio.Event]] = {}
         self._arrived = list(board.unseen)
         self.halted = False
+        self._stopping = False
 
     # --- the loop's side ---------------------------------------------------------------------------------
 
@@ -87,6 +88,8 @@ class Crew:
                     self._answers.pop(ask).set()
                 case ev.OutcomeRecorded(outcome=outcome):
                     self._arrived.append(outcome.experiment)
+                case ev.CallReserved() | ev.CallSettled() | ev.AssignmentEnded():
+                    self.asking.note(event)
                 case ev.DecisionTaken():
                     self._wake_seen()
 
@@ -98,6 +101,11 @@ class Crew:
                 for waiting in self._outcomes.pop(name, ()):
                     waiting.set()
         self._arrived = unseen
+
+    @property
+    def posting(self) -> bool:
+        """Whether there is something to record."""
+        return bool(self._posted)
 
     @property
     def calling(self) -> bool:
@@ -118,10 +126,13 @@ class Crew:
 
         Calls that are under way are given up, and charged in full: what was posted is to be recorded after this.
         """
+        self._stopping = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Calls that were to be reserved were not made, and now nobody will make them.
+        self._posted = [each for each in self._posted if not isinstance(each.fact, ev.CallReserved)]
         self._write_off("the campaign ended before it was answered")
 
     async def close(self) -> None:
@@ -176,6 +187,10 @@ class Crew:
             ending, reason = "failed", str(error)
         except Parted as error:
             ending, reason = "cancelled", str(error)
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise
+            ending, reason = "failed", "it was cancelled from outside"  # by a library; the campaign would wait for it
         except Exception as error:  # noqa: BLE001 - a fault in one agent must not end a thousand others; it is shown
-            ending, reason = "failed", f"a fault of Aster's: {type(error).__name__}: {error}"
+            ending, reason = "failed", fault_of(error)
         await self.post(ev.AssignmentEnded(assignment.id, ending, result, reason))

@@ -133,12 +133,14 @@ def _choose(step: Step, minds: Minds) -> None:
     board = step.board
     trouble = _broken_baseline(board)
     if trouble is not None:
+        if minds.briefing is not None:
+            assign.think(step, minds.briefing, trouble)
         _end_when_quiet(step, trouble)
         return
     free = board.setup.mode == "ordered" or _slot_free(board)
     if free and _plan_standing(step):
         return
-    if minds.briefing is not None and board.baseline_score is not None:
+    if minds.briefing is not None:
         assign.think(step, minds.briefing)
     if free and not _plan_claim(step) and not _plan_seed(step):
         _search_or_confirm(step, minds)

@@ -282,10 +282,15 @@ class Loop:
             await self._commit(step)
             await self._start_waiting()
             acted = acted or not step.idle
+            if self._crew is not None and self._crew.posting:
+                break  # with a thousand agents there is always something: it is recorded between decisions
         return acted
 
     async def _wind_down(self, reason: str) -> None:
         """Let what runs finish (a stop) or kill it (no time left); then end."""
+        if self._crew is not None and self._halted_at is None:
+            self._crew.halt()
+            self._halted_at = self._clock.monotonic()
         if self._board.running:
             wall = self._board.setup.limits.wall_s
             if wall is not None and self.elapsed >= wall and not self._cancelled_for_time:
@@ -298,12 +303,9 @@ class Loop:
         await self._commit(conclude(self._board, self.elapsed, reason))
 
     async def _rest_crew(self) -> bool:
-        """Let agents begin nothing more, and keep what calls under way bring; whether that is done."""
-        if self._crew is None:
+        """Keep what calls under way bring, then stop the agents; whether that is done."""
+        if self._crew is None or self._halted_at is None:
             return True
-        if self._halted_at is None:
-            self._crew.halt()
-            self._halted_at = self._clock.monotonic()
         if self._crew.calling and self._clock.monotonic() - self._halted_at < LAST_S:
             return False
         await self._crew.stop()

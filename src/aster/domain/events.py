@@ -245,10 +245,12 @@ class AssignmentEnded(Struct, frozen=True, tag=True):
 
 
 class ModelCutOff(Struct, frozen=True, tag=True):
-    """A model is asked no more in this campaign."""
+    """A model is asked no more: in this term, or (`for_good`: it is not to be trusted) in this campaign."""
 
     model: str
     reason: str
+    for_good: bool = False
+    term: int = 0
 
 
 class SteeringGiven(Struct, frozen=True, tag=True):
@@ -349,8 +351,8 @@ def natural_key(event: Event) -> str | None:
             return f"ask:{ask.id}"
         case AssignmentEnded(assignment=assignment):
             return f"assignment:{assignment}"
-        case ModelCutOff(model=model):
-            return f"cut-off:{model}"
+        case ModelCutOff(model=model, for_good=for_good, term=term):
+            return f"cut-off:{model}" + (f":{term}" if term else "") + (":for good" if for_good else "")
         case SteeringGiven(request=request):
             return f"steer:{request}"
         case _:
