@@ -174,7 +174,17 @@ def serving(answer: Answer, **more: Any) -> Iterator[ModelServer]:
             ready.set()
             await done.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    async def give_up() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # requests whose client is gone
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def work() -> None:
+        loop.run_until_complete(run())
+        loop.run_until_complete(give_up())
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     if not ready.wait(20):
         raise RuntimeError("the server does not start")
