@@ -29,7 +29,7 @@ from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
-from aster.hiring import hire, seldom_collecting
+from aster.hiring import check_models, hire, seldom_collecting
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
@@ -326,6 +326,7 @@ def research(
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
     check_sandbox(chosen, sandbox, require_sandbox)
     place, pool = Path(campaigns), chosen_models(models)
+    check_models(pool)
     folder = create(
         chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=place,
         models=pool, agents=agents, one_shot=one_shot, directions=directions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ from aster.board import Board
 from aster.campaign.clock import Clock
 from aster.campaign.crew import Crew
 from aster.domain.records import Candidate
+from aster.domain.research import ModelChoice
 from aster.domain.trees import unpack_tree
 from aster.problems.problem import Problem
 
@@ -20,6 +21,20 @@ YOUNG = 20_000
 
 RATES = "ASTER_RATES"
 """The variable that says what providers take; like a key, it belongs to an account and not to a campaign."""
+
+
+def check_models(models: Sequence[ModelChoice]) -> None:
+    """Refuse, before anything is made, models that cannot be asked, as far as that is known without asking.
+
+    Raises:
+        UserError: no such provider, or no key for it.
+    """
+    if models:
+        from aster.llm.client import PydanticClient  # imported late: it loads pydantic-ai
+
+        client = PydanticClient()
+        for model in models:
+            client.check(model)
 
 
 def hire(board: Board, problem: Problem, get_blob: Callable[[str], bytes], clock: Clock) -> Crew:
