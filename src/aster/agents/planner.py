@@ -192,7 +192,8 @@ def judged(desk: Desk, problem: Problem, plan: Plan) -> Judged:
 
 def troubles_of(board: Board, plan: Plan) -> list[str]:
     """Return what in a plan names things that there are not, in words."""
-    named = [*plan.fund, *plan.retire, *(each for pair in plan.merge for each in pair)]
+    named = [*plan.fund, *(each for pair in plan.merge for each in pair)]
+    named += [each for each in plan.retire if each not in board.research.lines]  # closed meanwhile is what is asked for
     found = [_no_direction(board, name) for name in named if not _is_open(board, name)]
     found += [f"{ends} cannot take over its own hypotheses" for ends, into in plan.merge if ends == into]
     for pair in plan.combine:

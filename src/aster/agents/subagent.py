@@ -133,7 +133,8 @@ class _Session:
         async def make() -> str:
             board = self._desk.look()
             strange = [each for each in evidence if each not in own and each not in board.experiments]
-            given = (self._desk.brief, self._start.change, self._start.text, self._work.diff(), *self._code())
+            told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text)
+            given = (*told, self._work.diff(), *self._code())
             numbers = unbacked(board, self._whole(args), evidence, given)
             return msgspec.json.encode((strange, numbers)).decode()
 

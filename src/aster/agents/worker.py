@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import re
 
 import msgspec
@@ -107,7 +109,8 @@ class _Filter:
         async def judge() -> str:
             board = self._desk.look()
             text = "\n".join((args.done, args.learnt, args.concerns))
-            return msgspec.json.encode(judged(board, direction, drafts, text)).decode()
+            told = (self._desk.brief, self._desk.instructions)
+            return msgspec.json.encode(judged(board, direction, drafts, text, told)).decode()
 
         return msgspec.json.decode(await self._desk.step(place.agent, place.turn, place.call, judge), type=Judged)
 
@@ -141,8 +144,8 @@ async def run_worker(desk: Desk) -> Handoff:
     )
 
 
-def judged(board: Board, direction: str, drafts: list[Draft], text: str) -> Judged:
-    """Return what the board says of a handoff with these drafts and this text."""
+def judged(board: Board, direction: str, drafts: list[Draft], text: str, told: Sequence[str] = ()) -> Judged:
+    """Return what the board says of a handoff with these drafts and this text. `told`: what its worker was told."""
     troubles = unknown_parents(board, drafts)
     tried = tried_already(board, drafts, direction)
     left = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
@@ -151,16 +154,16 @@ def judged(board: Board, direction: str, drafts: list[Draft], text: str) -> Judg
         if left and not troubles
         else ""
     )
-    return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text))
+    return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text, told))
 
 
-def _unbacked(board: Board, direction: str, text: str) -> tuple[str, ...]:
-    """Return the numbers in a text that no recent experiment on the direction's surface gave."""
+def _unbacked(board: Board, direction: str, text: str, told: Sequence[str]) -> tuple[str, ...]:
+    """Return the numbers in a text that neither a recent experiment on the direction's surface nor `told` gave."""
     known, surface = memories_of(board), board.directions[direction].record.surface
     recent = [*known.latest(surface, "gain", 16), *known.latest(surface, "no gain", 16), *known.gains(surface, 8)]
     evidence = list(dict.fromkeys(each for memory in recent for each in memory.evidence))[:MOST_EVIDENCE]
     changes = [board.hypotheses[memory.key].change for memory in recent]
-    return unbacked(board, text, evidence, given=changes)
+    return unbacked(board, text, evidence, given=[*changes, *told])
 
 
 def backed_only(text: str, numbers: tuple[str, ...]) -> str:

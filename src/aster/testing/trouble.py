@@ -26,7 +26,17 @@ from aster.campaign.jobs import job_of
 from aster.campaign.loop import Loop
 from aster.domain import events as ev
 from aster.domain.ids import seeded, short_id, tree_id
-from aster.domain.records import Candidate, Direction, Experiment, Hypothesis, Limits, Measured, Objective, Result, Setup
+from aster.domain.records import (
+    Candidate,
+    Direction,
+    Experiment,
+    Hypothesis,
+    Limits,
+    Measured,
+    Objective,
+    Result,
+    Setup,
+)
 from aster.domain.research import Call, ModelChoice, Price
 from aster.domain.trees import pack_tree, unpack_tree
 from aster.execution.protocol import Job
