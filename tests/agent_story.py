@@ -34,9 +34,10 @@ EVIL = "bold \x1b[31m[bold]<script>alert(1)</script>"
 class Story:
     """Writes events one after the other. `measured` values are of the metric."""
 
-    def __init__(self, baseline: str, metric: str, decision: int) -> None:
+    def __init__(self, baseline: str, metric: str, decision: int, tree: str = "t" * 64) -> None:
         self.events: list[ev.Event] = []
         self._baseline, self._metric, self._decision, self._calls = baseline, metric, decision, 0
+        self._tree = tree
 
     def say(self, *events: ev.Event) -> None:
         self.events += events
@@ -69,10 +70,10 @@ class Story:
         change = f"wider {direction}"
         self._decision += 1
         self.say(
-            ev.ExperimentAsked(Ask(f"{agent}.{number}", agent, candidate, "t" * 64, parent, change)),
+            ev.ExperimentAsked(Ask(f"{agent}.{number}", agent, candidate, self._tree, parent, change)),
             ev.DecisionTaken(self._decision, None, 2.0 * self._decision),
             ev.HypothesisProposed(Hypothesis(hypothesis, direction, parent, change, "It may help.", of="h-0")),
-            ev.CandidateAdded(Candidate(candidate, "t" * 64, (parent,), "agents", hypothesis, label=change)),
+            ev.CandidateAdded(Candidate(candidate, self._tree, (parent,), "agents", hypothesis, label=change)),
             ev.AskAnswered(f"{agent}.{number}", name, hypothesis),
             ev.ExperimentPlanned(Experiment(name, self._decision, candidate, 7, "search", "cpu: test", hypothesis)),
             ev.AttemptStarted(f"{name}.1", name),
@@ -87,9 +88,9 @@ class Story:
         return name
 
 
-def story(baseline: str = "c-baseline", metric: str = "score", decision: int = 0) -> Story:
+def story(baseline: str = "c-baseline", metric: str = "score", decision: int = 0, tree: str = "t" * 64) -> Story:
     """Return what happened: two directions went well or badly, the third has just been opened; calls are under way."""
-    told = Story(baseline, metric, decision)
+    told = Story(baseline, metric, decision, tree)
     told.say(ev.SteeringGiven("start", "begin with the layout"))
     told.give("a-plan", "planner")
     told.call("a-plan", BIG.name, 0.05, 5_000)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 
+from tests.agent_story import MODELS, story
+from tests.boards import Book, setup
 from tests.report.boards import Story, noisy_setup, noisy_story
 
+from aster.domain.records import Limits
 from aster.ticker import WIDTH, Ticker, line_of, observing
 
 
@@ -27,6 +30,15 @@ def test_the_line_is_short_whatever_the_problem_is_called() -> None:
     board = Story(noisy_setup(title="t" * 500)).board
     assert len(line_of(board)) <= WIDTH
     assert len(line_of(noisy_story().board)) <= WIDTH
+
+
+def test_it_says_what_agents_do_and_cost() -> None:
+    for limits, said in ((Limits(usd=2.0), "2 agents, $0.10 of $2.00"), (Limits(tokens=10**6), "2 agents, 24k tokens")):
+        book = Book(setup(models=MODELS, agents=8, mode="arrival", limits=limits))
+        book.baseline(14.0)
+        book.say(*story(decision=book.board.decision).events)
+        assert said in line_of(book.board)
+    assert "agents" not in line_of(noisy_story().board)
 
 
 def test_nobody_reading_is_no_error() -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aster.app import research as research
     from aster.campaign.budget import Budget as Budget
+    from aster.domain.research import ModelChoice as ModelChoice
+    from aster.domain.research import Price as Price
     from aster.handle import Campaign as Campaign
     from aster.intermediate import progress as progress
     from aster.problems.problem import Problem as Problem
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "Budget": "aster.campaign.budget",
     "Campaign": "aster.handle",
+    "ModelChoice": "aster.domain.research",
+    "Price": "aster.domain.research",
     "Problem": "aster.problems.problem",
     "load_problem": "aster.problems.problem",
     "progress": "aster.intermediate",
     "research": "aster.app",
 }
 
-__all__ = ["Budget", "Campaign", "Problem", "load_problem", "progress", "research"]
+__all__ = ["Budget", "Campaign", "ModelChoice", "Price", "Problem", "load_problem", "progress", "research"]
 
 
 def __getattr__(name: str) -> object:

@@ -29,7 +29,7 @@ from aster.errors import BaselineError, CampaignNotFound
 from aster.execution.local import LocalExecutor
 from aster.execution.protocol import Job
 from aster.handle import Campaign
-from aster.hiring import hire
+from aster.hiring import check_models, hire, seldom_collecting
 from aster.ledger.lock import LOCK_FILE, CampaignLock
 from aster.ledger.protocol import Store
 from aster.ledger.sqlite import SqliteStore
@@ -112,7 +112,8 @@ def run(
             crew = hire(board, problem, store.get_blob, clock) if board.setup.models else None
             return Loop(*parts, position=position, clock=clock, observers=observers, shortage=shortage, crew=crew)
 
-        with threadpool_limits(1, "blas"):  # its matrices are small: more threads only wait for each other, busily
+        # BLAS has small matrices here: more threads only wait for each other, busily.
+        with threadpool_limits(1, "blas"), seldom_collecting(board.setup.agents):
             drive(make_loop, interrupted)
         campaign = _held(folder, board)
         if board.ended is not None:
@@ -325,6 +326,7 @@ def research(
     chosen = problem if isinstance(problem, Problem) else load_problem(problem)
     check_sandbox(chosen, sandbox, require_sandbox)
     place, pool = Path(campaigns), chosen_models(models)
+    check_models(pool)
     folder = create(
         chosen, budget, researcher=researcher, slots=slots, seed=seed, mode=mode, campaigns=place,
         models=pool, agents=agents, one_shot=one_shot, directions=directions,

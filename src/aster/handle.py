@@ -17,6 +17,7 @@ from aster.domain.records import Candidate
 from aster.errors import StoreError
 from aster.evidence.verdict import champion_value
 from aster.ledger.protocol import Store
+from aster.report.agents import AgentsView, agents_view
 from aster.report.claims import ClaimView, claim_views
 from aster.report.tables import Table, table_of
 
@@ -170,6 +171,11 @@ class Campaign:
     def claims(self) -> list[ClaimView]:
         """Every claim with its verdict, gain, interval and pairs, oldest first."""
         return claim_views(self.board)
+
+    @property
+    def agents(self) -> AgentsView | None:
+        """What agents did and what they cost; None without language models."""
+        return agents_view(self.board)
 
     @property
     def experiments(self) -> Rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 
 from msgspec import Struct
@@ -50,11 +49,8 @@ class Replay(Struct, frozen=True):
         )
 
 
-def replay_campaign(campaign: Campaign, make_runner: Callable[[Campaign, Store], AgentRunner] | None = None) -> Replay:
+def replay_campaign(campaign: Campaign) -> Replay:
     """Make every decision of a campaign again and run every agent again, and compare them with the record.
-
-    Args:
-        make_runner: returns what carries out assignments; None: what carries them out in campaigns.
 
     Raises:
         StoreError: the ledger cannot be read.
@@ -62,14 +58,34 @@ def replay_campaign(campaign: Campaign, make_runner: Callable[[Campaign, Store],
     """
     with closing(campaign.open_store()) as store:
         decided = replay_decisions(campaign, store)
-        records = read_records(store.read())
-        departures: list[Departure] = []
-        if records:
-            assert make_runner is not None
-            board, runner = Board().fold(store.read()), make_runner(campaign, store)
-            found = [rerun(record, runner, board, store.get_blob) for record in records.values()]
-            departures = sorted((each for each in found if each is not None), key=lambda each: each.position)
-        return Replay(decided, len(records), tuple(departures), decided.versions)
+        agents, departures = replay_agents(campaign, store)
+        return Replay(decided, agents, departures, decided.versions)
+
+
+def replay_agents(campaign: Campaign, store: Store) -> tuple[int, tuple[Departure, ...]]:
+    """Run every agent of a campaign again on what was recorded.
+
+    Returns:
+        How many there are, and where they part from the record, a place each, in the order of the ledger.
+
+    Raises: as `replay_campaign`.
+    """
+    records = read_records(store.read())
+    if not records:
+        return 0, ()
+    board = Board().fold(store.read())  # read once more: it may have grown since the campaign was loaded
+    runner = _runner(campaign, board, store)
+    found = [rerun(record, runner, board, store.get_blob) for record in records.values()]
+    parted = sorted((each for each in found if each is not None), key=lambda each: each.position)
+    return len(records), tuple(parted)
+
+
+def _runner(campaign: Campaign, board: Board, store: Store) -> AgentRunner:
+    """Return what carries out assignments."""
+    from aster.agents.crew import Agents  # imported late: most campaigns have no agents
+
+    problem = problem_of(campaign.folder, board, store)
+    return Agents(problem, one_shot=board.setup.one_shot, checks=problem.spec.has_check)
 
 
 def replay_decisions(campaign: Campaign, store: Store) -> Replayed:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from aster.board import Board
 from aster.domain.events import Event
-from aster.report.wording import clean, duration, number, places_for
+from aster.report.wording import amount, clean, dollars, duration, number, places_for
 
 EVERY_S = 0.2
 """From one drawing to the next."""
@@ -52,6 +52,8 @@ def line_of(board: Board) -> str:
     parts = [f"{done}/{most} experiments" if most is not None else f"{done} experiments"]
     if setup.limits.wall_s is not None:
         parts.append(f"{duration(board.spend.wall_s)} of {duration(setup.limits.wall_s)}")
+    if setup.models:
+        parts.append(f"{len(board.research.live)} agents, {_paid(board)}")
     if score is not None:
         known = board.score(best) if best else None
         size = known.mean if known is not None else score.mean
@@ -65,6 +67,14 @@ def line_of(board: Board) -> str:
     if board.ended is not None:
         parts.append("ended")
     return clean(", ".join(parts), WIDTH)
+
+
+def _paid(board: Board) -> str:
+    """Return what models came to: dollars under a ceiling of dollars, else tokens."""
+    limits, bill = board.setup.limits, board.research.bill
+    if limits.usd is not None:
+        return f"{dollars(bill.usd)} of {dollars(limits.usd)}"
+    return f"{amount(bill.tokens)} tokens"
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def test_the_planners_brief_tells_where_the_campaign_stands() -> None:
     best = of.tried(search, "anneal the walk", 0.5)
     of.note(search, "Restarts bring nothing.", dead_end=True, evidence=("x-3",))
     of.say(ev.SteeringGiven("r-1", "Look at the optimizer."))
+    of.decide()
     text = briefing().brief(of.board, of.assign("worker", search))  # so that the planner is not told yet
     planner = of.assign("planner")
     text = briefing().brief(of.board, planner)
@@ -80,9 +81,11 @@ def test_the_planners_brief_tells_where_the_campaign_stands() -> None:
 def test_steering_is_new_until_the_planner_was_told() -> None:
     of = started()
     of.say(ev.SteeringGiven("r-1", "Look at the optimizer."))
+    of.decide()
     planner = of.assign("planner")
     assert "(new)" not in briefing().brief(of.board, planner)
     of.say(ev.SteeringGiven("r-2", "And at the layout."))
+    of.decide()
     assert "- (new) And at the layout.\n- Look at the optimizer." in briefing().brief(of.board, planner)
 
 
@@ -177,6 +180,7 @@ def test_a_brief_stays_within_its_budget_however_long_the_campaign(role: Role, m
         of.back(of.assign("worker", line), Handoff(long, long, long, vetoed=vetoed))
     for number in range(20):
         of.say(ev.SteeringGiven(f"r-{number}", long))
+        of.decide()
     hypothesis = of.draft(lines[0], "é" * 200, "é" * 2400)
     given = of.assign(role, lines[0], hypothesis=hypothesis, parent=BASELINE)
     text = briefing().brief(of.board, given)
@@ -204,7 +208,7 @@ def test_refused_parts_of_the_last_plan_are_told() -> None:
     assert '- "there is no file x.py"' in briefing().brief(of.board, of.assign("planner"))
 
 
-def test_notes_with_unbacked_numbers_reach_nobody() -> None:
+def test_unbacked_numbers_reach_nobody() -> None:
     of = started()
     line = of.line("search")
     of.back(

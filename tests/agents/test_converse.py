@@ -4,9 +4,10 @@ import asyncio
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
-from aster.agents.converse import MOST_CALLS, Misuse, Place, Submit, Tool, converse, schema_of
+from aster.agents.converse import MOST_CALLS, Misuse, Place, Submit, Tool, converse, read_arguments, schema_of
 from aster.agents.protocol import Spent, Unanswered
 from aster.domain.research import Allowance, Assignment
 from aster.llm.protocol import Returned, Said, Told
@@ -28,7 +29,7 @@ class Done(BaseModel):
     items: list[Item] = []
 
 
-ASSIGNMENT = Assignment("a-1", "subagent", "fake:one", Allowance(20, 10_000, 3), "i", "b")
+ASSIGNMENT = Assignment("a-1", "subagent", "fake:one", Allowance(20, 100_000, 3), "i", "b")
 
 
 class Adding:
@@ -142,6 +143,26 @@ def test_the_model_is_told_when_its_turns_end_and_then_it_is_over() -> None:
     assert "3 replies left" in desk.told()[1]
     assert "the last one" in desk.told()[3]
     assert len(desk.calls) == 4
+
+
+def test_the_model_is_told_when_its_tokens_end() -> None:
+    desk = FakeDesk(replace(ASSIGNMENT, allowance=Allowance(20, 12_000)), lambda asked: says(("add", {"first": 1})))
+    with pytest.raises(Spent):
+        run(desk, turns=20)
+    warned = [number for number, told in enumerate(desk.told()) if "replies left" in told]
+    assert warned == [8]
+    assert all("the last one" in told for told in desk.told()[9:])
+
+
+def test_lists_written_as_text_and_nulls_are_taken_for_what_they_mean() -> None:
+    desk = desk_of(
+        scripted(says(("add", {"first": 1, "second": None}), ("finish", {"total": 1, "items": '[{"title": "t"}]'})))
+    )
+    assert run(desk).items == [Item(title="t")]
+    assert read_arguments(Add, '{"first": 1, "second": null}') == Add(first=1)
+    for wrong in ('{"total": 1, "items": "[{"}', '{"total": 1, "items": "[1]"}', '{"total": null}', '"[]"', "[]"):
+        with pytest.raises(Misuse):
+            read_arguments(Done, wrong)
 
 
 def test_a_reply_with_very_many_calls_is_bounded() -> None:

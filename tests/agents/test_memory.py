@@ -31,14 +31,15 @@ def test_findings_are_found_by_surface_by_gain_and_by_what_they_say() -> None:
     assert known.gains("search", 1)[0].evidence == ("x-1",)
 
 
-def test_notes_with_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
+def test_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
     of = book()
     search = of.line("search")
-    of.note(search, "Walks of more steps gain 0.9.", unbacked=("0.9",))
+    of.note(search, "Walks of 40 more steps gain 0.9, not 0.95.", unbacked=("0.9",))
     of.note(search, "Restarts cost time and bring nothing.", dead_end=True, evidence=("x-0",))
     of.note(search, "The walk is stuck early.", concerns="Only one seed.")
     known = memories_of(of.board)
-    assert len(known) == 2
+    assert len(known) == 3
+    assert known.latest("search", "note", 9)[1].text == "Walks of 40 more steps gain [unbacked], not 0.95."
     assert [each.text for each in known.latest(None, "dead end", 9)] == ["Restarts cost time and bring nothing."]
     assert known.latest("search", "note", 9)[0].text == "The walk is stuck early. Concerns: Only one seed."
     assert not known.latest("search", "note", 9)[0].measured
@@ -74,3 +75,11 @@ def test_the_librarys_ideas_are_remembered_with_their_gains() -> None:
     of.learn(broken, None, False)
     assert memories_of(of.board).ideas(5) == [("hex", [0.4]), ("slsqp", [-0.1, None])]
     assert memories_of(of.board).ideas(1) == [("hex", [0.4])]
+
+
+def test_what_is_noted_again_in_the_same_words_is_kept_once() -> None:
+    of = book()
+    search, layout = of.line("search"), of.line("layout")
+    for surface in (search, search, layout):
+        of.note(surface, "The walk is stuck early.")
+    assert [each.surface for each in memories_of(of.board).latest(None, "note", 9)] == ["layout", "search"]

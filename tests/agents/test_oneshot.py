@@ -63,7 +63,7 @@ def test_a_proposal_is_done_whole_or_not_at_all() -> None:
     assert "outside of your direction's surface" in "".join(lab.desk.told())
 
 
-def test_equal_samples_are_measured_once() -> None:
+def test_equal_samples_share_an_experiment() -> None:
     lab = lab_of(lambda asked: proposal(3))
     note = work(lab)
     assert note.evidence == ("x-4",)

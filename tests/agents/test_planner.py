@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.agents.books import FILES, RUN, AgentsBook
+from tests.agents.books import FILES, RUN, AgentsBook, problem
+from tests.agents.verdicts import verdicts
 from tests.boards import BASELINE
 
 from aster.agents.planner import run_planner
@@ -32,7 +33,7 @@ def run(of: AgentsBook, answer: Answer) -> tuple[Plan, FakeDesk]:
         BASELINE: FILES
     }
     desk = FakeDesk(of.assign("planner"), answer, board=of.board, files=files)
-    return asyncio.run(run_planner(desk)), desk
+    return asyncio.run(run_planner(desk, problem())), desk
 
 
 def test_a_plan_becomes_a_record() -> None:
@@ -47,7 +48,7 @@ def test_a_plan_becomes_a_record() -> None:
         "combine": [{"first": first, "second": second, "why": "They are independent."}],
         "note": " Wait for the walk. ",
     }
-    found, _ = run(of, scripted(says(("submit_plan", plan))))
+    found, _ = run(of, scripted(says(("submit_plan", plan)), verdicts("")))
     assert found.open[0].surface == "moves"
     assert found.open[0].paths == ("solution/search.py",)
     assert found.open[0].drafts == (Draft("anneal", "Accept worse packings at first, fewer later.", 0.1),)
@@ -81,6 +82,26 @@ def test_a_plan_that_names_what_there_is_not_goes_back_with_the_reason(plan: dic
     assert why in desk.told()[1]
 
 
+def test_first_hypotheses_pass_history_and_the_critic_before_they_cost_anything() -> None:
+    of = started()
+    of.tried(of.line("layout"), "hexagons", -0.3, "Start from a hexagonal layout of the circles.")
+    old = {"change": "hexagons", "text": "Start from a hexagonal layout of the circles."}
+    fresh = {"change": "polish by Newton", "text": "Solve the contact equations of the final packing with Newton."}
+    opened = [
+        {**DIRECTION, "surface": "moves", "hypotheses": [old, HYPOTHESIS]},
+        {**DIRECTION, "surface": "polish", "hypotheses": [fresh]},
+    ]
+    found, desk = run(of, scripted(says(("submit_plan", {"open": opened})), verdicts("It is a constant.", "")))
+    assert [[draft.change for draft in each.drafts] for each in found.open] == [[], ["polish by Newton"]]
+    assert [(veto.draft.change, veto.by) for veto in found.vetoed] == [("hexagons", "history"), ("anneal", "critic")]
+    told = desk.told()[1]
+    assert desk.calls[1].role == "critic"
+    assert '- surface: "polish"; what may be edited: "solution/search.py"' in told
+    assert told.count("## Hypothesis ") == 2
+    of.back(of.assign("planner"), found)
+    assert [where for where, _ in of.board.research.vetoes] == ["", ""]
+
+
 def test_it_reads_code_changes_and_what_is_known_as_quoted_data() -> None:
     of = started()
     layout = of.line("layout")
@@ -111,7 +132,7 @@ def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on()
     script = scripted(says(("look_up", {"query": "hexagons"})), says(("submit_plan", {"note": "so be it"})))
     first, desk = run(of, script)
     of.tried("d-0", "more hexagons", 0.5)
-    assert asyncio.run(run_planner(desk)) == first
+    assert asyncio.run(run_planner(desk, problem())) == first
     assert len(desk.calls) == 2
 
 

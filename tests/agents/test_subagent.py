@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.agents.labs import Lab
 
+from aster.agents.grounds import Grounds, opening, starting
 from aster.agents.protocol import Spent
 from aster.domain.research import Allowance, Note
 from aster.llm.protocol import Said
@@ -42,8 +43,18 @@ def test_the_first_message_holds_the_brief_the_files_and_the_surface() -> None:
     assert first.startswith("This is the brief.")
     assert "solution/other.py  1 lines, 10 bytes, outside of the surface" in first
     assert "README.md  3 lines, 26 bytes, read only" in first
-    assert "def main():" in first
-    assert "OTHER = 1" not in first
+    assert first.index("def main():") < first.index("OTHER = 1")
+
+
+def test_the_surface_comes_first_where_not_everything_fits() -> None:
+    lab = Lab(scripted(says(FINISH), says(FINISH)), paths=("solution/other.py",))
+    shown = asyncio.run(_opening(lab, 30))
+    assert "OTHER = 1" in shown
+    assert "def main():" not in shown
+
+
+async def _opening(lab: Lab, most: int) -> str:
+    return opening(Grounds(lab.problem).workspace(lab.desk, await starting(lab.desk)), most)
 
 
 def test_what_candidates_must_not_see_is_nowhere() -> None:
@@ -74,6 +85,15 @@ def test_a_log_is_bounded_and_cannot_leave_its_fence() -> None:
     assert before
     assert "planner now" in rest
     assert rest.rstrip().endswith("````")
+
+
+def test_more_of_a_log_can_be_read_of_its_own_experiments() -> None:
+    reading = [("read_log", {"experiment": name}) for name in ("x-4", "x-1")]
+    lab = Lab(scripted(says(EDIT, RUN), says(*reading), says(FINISH)), log="the start\n" + "x" * 5_000)
+    work(lab)
+    assert "the start" not in lab.desk.told()[1]
+    assert "the start" in lab.desk.told()[2]
+    assert "You have run no experiment 'x-1'. Yours: x-4." in lab.desk.told()[2]
 
 
 def test_a_failure_is_told_with_its_reason_quoted() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.agents.books import FILES, AgentsBook
+from tests.agents.verdicts import verdicts
 from tests.boards import BASELINE
 
 from aster.agents.critic import BOUNDARY, MOST_TURNS
@@ -32,15 +33,6 @@ def submit(*hypotheses: object, **more: str) -> Said:
     return says(("submit_handoff", {**TEXT, "hypotheses": list(hypotheses), **more}))
 
 
-def verdicts(*given: str) -> Said:
-    """Return reviews: "" lets a hypothesis through, a text turns it down."""
-    reviews = [
-        {"number": number, "verdict": "turn down" if why else "try", "reason": why or "worth it"}
-        for number, why in enumerate(given, 1)
-    ]
-    return says(("submit_reviews", {"reviews": reviews}))
-
-
 def run(
     of: AgentsBook, direction: str, worker: Sequence[Said], critic: Sequence[Said] = ()
 ) -> tuple[Handoff, FakeDesk]:
@@ -65,7 +57,7 @@ def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() ->
     assert (critic.role, critic.prompt.instructions) == ("critic", "Be a critic.")
     brief = desk.told()[1]
     assert "## Hypothesis 2" in brief
-    assert "what may be edited: solution/search.py" in brief
+    assert 'what may be edited: "solution/search.py"' in brief
 
 
 def test_what_was_tried_never_reaches_the_critic() -> None:

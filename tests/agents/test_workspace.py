@@ -22,7 +22,7 @@ def workspace(*paths: str) -> Workspace:
 
 def test_a_replacement_is_exact_and_the_parent_is_left_alone() -> None:
     work = workspace()
-    assert work.replace("solution/a.py", "def two():\n    return 1", "def two():\n    return 2") == 5
+    assert work.replace("solution/a.py", "def two():\n    return 1", "def two():\n    return 2") == ("solution/a.py", 5)
     assert work.files()["solution/a.py"].endswith(b"def two():\n    return 2\n")
     assert PARENT["solution/a.py"].endswith(b"def two():\n    return 1\n")
     assert list(work.changed) == ["solution/a.py"]

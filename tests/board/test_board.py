@@ -331,7 +331,7 @@ def test_a_check_is_kept_and_counts_for_nothing() -> None:
     book.decide()
     state = book.board.experiments[check]
     assert (state.status, state.metrics, state.reported, state.seen) == ("measured", None, None, True)
-    assert (deep_without(book.board), book.board.fresh) == (before, [])
+    assert (deep_without(book.board), book.board.fresh) == (before, [check])
     assert list(book.board.counted) == [book.board.experiments[book.board.baselines[0]]]
     assert book.board.spend.attempt_s == 8.0  # seconds are paid for, whatever they were for
     assert book.board.spend.gpu_s == 1.0

@@ -89,7 +89,7 @@ async def talk(desk: Desk, turns: int = 1, max_output: int = 100) -> list[str]:
 
 
 async def try_tree(
-    desk: Desk, number: int, files: dict[str, bytes], change: str = "a change", quick: bool = False
+    desk: Desk, number: int, files: dict[str, bytes], change: str = "a change", *, quick: bool = False
 ) -> Granted:
     """Ask for an experiment on these files, made from the assignment's parent; or for a check of them."""
     tree, blobs = pack_tree(files)

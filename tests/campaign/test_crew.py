@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from aster.agents.protocol import Desk
+from aster.agents.protocol import Desk, Granted
 from aster.archive import traits
 from aster.board import Board
 from aster.campaign.crew import Crew
@@ -184,22 +184,6 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     lab = Lab(tmp_path, with_models(), Answering(says("")), planner=plan_of("no"))
     lab.run()
     assert ("direction on no: it is called no",) in [event.refused for event in lab.those(ev.ResultTaken)]
-
-
-def test_a_check_comes_back_and_costs_no_experiment(tmp_path: Path) -> None:
-    async def explore(desk: Desk) -> Note:
-        files = {**SOLUTION, "solution/a.py": b"A = 1\n"}
-        checked = await try_tree(desk, 1, files, quick=True)
-        assert checked.outcome is not None
-        granted = await try_tree(desk, 2, files)
-        return Note("both came back", (granted.experiment or "",))
-
-    lab = Lab(tmp_path, with_models(), Answering(says("")), planner=plan_of("x"), worker=nothing_more, subagent=explore)
-    board = lab.run()
-    assert [note.text for _, note in board.research.notes] == ["both came back"]
-    purposes = [state.record.purpose for state in board.experiments.values()]
-    assert purposes.count("check") == 1
-    assert board.spend.experiments == len(purposes) - 1
 
 
 def test_a_worker_goes_on_until_it_has_nothing_more(tmp_path: Path) -> None:
@@ -416,3 +400,42 @@ def test_an_agent_that_another_version_began_is_begun_anew(tmp_path: Path) -> No
     assert board.research.assignments[first].ending == "cancelled"
     assert "another version" in board.research.assignments[first].reason
     assert [note.text for _, note in board.research.notes] == ["begun anew"]
+
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+
+def checking(seen: list[Granted]) -> Callable[[Desk], Any]:
+    """A subagent that has its version checked, three times, before it runs it once."""
+
+    async def explore(desk: Desk) -> Note:
+        files = {**SOLUTION, "solution/a.py": b"A = 5\n"}
+        for number in range(1, 4):
+            seen.append(await try_tree(desk, number, files, quick=True))
+        seen.append(await try_tree(desk, 4, files))
+        return Note("five is better")
+
+    return explore
+
+
+def test_checks_are_run_and_cost_no_experiment(tmp_path: Path) -> None:
+    seen: list[Granted] = []
+    roles: dict[str, Any] = {"planner": plan_of("x"), "worker": nothing_more, "subagent": checking(seen)}
+    lab = Lab(tmp_path, with_models(checks=True), Answering(says("")), **roles)
+    board = lab.run()
+    results = [each.outcome.result for each in seen if each.outcome is not None]
+    assert results == [Measured({})] * 3 + [Measured({"loss": 25.0})]
+    checks = [state for state in board.experiments.values() if state.record.purpose == "check"]
+    assert len(checks) == 3
+    assert board.spend.experiments == len(board.experiments) - 3
+    assert [job.quick for job in lab.executor.submitted].count(True) == 3
+    [state] = [each for each in board.research.assignments.values() if each.record.role == "subagent"]
+    assert state.experiments == 1
+
+
+def test_without_quick_stages_a_check_is_refused(tmp_path: Path) -> None:
+    seen: list[Granted] = []
+    roles: dict[str, Any] = {"planner": plan_of("x"), "worker": nothing_more, "subagent": checking(seen)}
+    Lab(tmp_path, with_models(), Answering(says("")), **roles).run()
+    assert [each.reason for each in seen[:3]] == ["the problem has no quick stages to check with"] * 3
+    assert seen[3].outcome is not None

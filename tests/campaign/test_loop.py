@@ -215,6 +215,25 @@ def test_a_stop_from_another_process_ends_it_cleanly(lab: Lab) -> None:
     assert sum(isinstance(e, ev.OutcomeRecorded) for e in lab.events()) == 3
 
 
+def test_steering_from_another_process_reaches_the_board(lab: Lab) -> None:
+    executor = FakeExecutor(loss, 3, hold=True)
+
+    async def scenario() -> None:
+        running = asyncio.create_task(lab.loop(executor).run())
+        await until(lambda: len(executor.running) == 3)
+        lab.store.append([ev.SteeringGiven("theirs", "look at b")], time=0.0)
+        lab.time.seconds += 1.0
+        await until(lambda: lab.board.research.steering == ["look at b"])
+        lab.store.append([ev.StopRequested("theirs", "enough")], time=0.0)
+        lab.time.seconds += 1.0
+        await until(lambda: lab.board.stop == "enough")
+        executor.release()
+        await running
+
+    asyncio.run(scenario())
+    assert lab.board.research.steering == ["look at b"], "it is folded once"
+
+
 def test_after_a_stop_a_resume_goes_on_to_the_same_end(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

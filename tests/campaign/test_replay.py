@@ -93,6 +93,18 @@ def test_a_ledger_that_was_cut_off_is_replayed_to_its_end() -> None:
     assert done.decisions == 20
 
 
+def test_a_ledger_from_before_decisions_said_what_they_had_heard() -> None:
+    run = simulate(setup(30), minds(), bowl(0.5))
+    old = [
+        ev.decode(msgspec.json.encode({**msgspec.json.decode(ev.encode(event)), "heard": None}))
+        if isinstance(event, ev.DecisionTaken)
+        else event
+        for event in run.events
+    ]
+    assert again(old).divergence is None
+    assert again(old).decisions == run.board.decision
+
+
 # --- divergences -------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from aster.agents.oneshot import OneShot
+from aster.agents.record import read_records
+from aster.agents.replay import rerun
 from aster.agents.subagent import Subagent
 from aster.domain import events as ev
 from aster.domain.research import ModelChoice, Settled, Tokens
@@ -88,6 +90,9 @@ def test_a_subagents_finding_and_its_candidates_cost_are_in_the_ledger(tmp_path:
     found = outlay(board)
     assert (found.way, found.candidates, found.gained) == ("one-shot" if one_shot else "tools", 1, 1)
     assert found.tokens_each == 440
+    [record] = [each for each in read_records(lab.store.read()).values() if each.assignment.role == "subagent"]
+    runner = OneShot(toy()) if one_shot else Subagent(toy(), checks=False)
+    assert rerun(record, runner, board, lab.store.get_blob) is None
 
 
 def cut_off(lab: Lab, events: int) -> None:

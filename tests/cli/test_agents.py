@@ -55,6 +55,7 @@ def test_the_overview_says_how_the_agents_stand(aster: Aster, campaign: Path) ->
         "models: $0.10 of $2.00 and 24k tokens of 1M spent, $0.02 and 16k tokens reserved",
         "subagents (with tools): 2 candidates, 8k tokens, $0.008 each",
         "openai:small does not answer: the last 3 calls failed: 429: too many requests",
+        "of experiment time. Models came to $0.10 and 24k tokens.",
         "steering: begin with the layout",
         "steering: look at b (the planner was not told yet)",
     ):
@@ -84,7 +85,9 @@ def test_agents_for_programs(aster: Aster, campaign: Path) -> None:
     found = json.loads(aster("show", campaign, "--agents", "--json").stdout)["agents"]
     assert (found["calls"], found["candidates"], len(found["lines"])) == (2, 2, 3)
     assert found["notes"][1]["unbacked"] == ["37.5"]
-    assert "agents" not in json.loads(aster("show", campaign, "--json").stdout)
+    plain = json.loads(aster("show", campaign, "--json").stdout)
+    assert "agents" not in plain
+    assert plain["models"] == {"usd": pytest.approx(0.096), "tokens": 24_000}
 
 
 def test_a_campaign_without_models_says_so(aster: Aster, toy: Path, campaigns: Path) -> None:

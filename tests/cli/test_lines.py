@@ -114,5 +114,5 @@ def test_json_of_a_resumed_campaign_has_no_opening_and_is_strict() -> None:
         "version": "0",
         "sandbox": "",
     }
-    assert decision == {"event": "DecisionTaken", "number": 2, "sees": None, "elapsed": None}
+    assert decision == {"event": "DecisionTaken", "number": 2, "sees": None, "elapsed": None, "heard": None}
     assert ended["outcome"]["result"] == {"type": "measured", "metrics": {"score": 1.0}}

@@ -33,7 +33,7 @@ def test_the_plan_of_a_campaign_with_agents(aster: Aster, toy: Path, campaigns: 
         "openai:local for every other role: no price",
         "openai:big for planner, critic: $3 in and $15 out per million tokens",
         "researcher ideas+agents",
-        "at most $2.50 for models",
+        "cost: at most $2.50 and 5M tokens for models",
     ):
         assert words in result.stdout, words
     assert not campaigns.exists()

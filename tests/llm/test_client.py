@@ -101,7 +101,7 @@ def test_a_providers_own_failure_charges_nothing(status: int) -> None:
         Fault(body=b'{"choices": null}'),
         Fault(body=b'{"choices": []}'),
         Fault(body=b"[]"),
-        Fault(body=b'{"choices": [{"message": {"role": "assistant", "tool_calls": [{"id": 7}]}}]}'),
+        Fault(body=b'{"choices": [{"message": "hello"}]}'),
         Fault(body=b"\xff\xfe\x00"),
     ],
     ids=str,

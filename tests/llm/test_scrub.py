@@ -59,7 +59,7 @@ def test_variables_called_keys_are_secret_and_paths_are_not(tmp_path: Path) -> N
         "MONKEY": "banana-banana",
         "SHORT_KEY": "abc",
         "GOOGLE_APPLICATION_CREDENTIALS": str(file),
-        "HOME": "/home/somebody",
+        "HOME": "/usr/share",
     }
     assert secrets_of(environment) == {"0123456789", "abcdefghij", "hunter2hunter2"}
 

@@ -1,12 +1,15 @@
 import base64
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from tests import agent_story
 from tests.report.boards import PICTURE, Story, exact_setup, noisy_story, packing_story
 
-from aster.domain.events import TermStarted
-from aster.domain.records import Change, Failed, Measured, Reference
+from aster.domain.events import CallSettled, ModelCutOff, TermStarted
+from aster.domain.records import Change, Failed, Limits, Measured, Reference
+from aster.domain.research import ModelChoice, Price, Settled, Tokens
 from aster.report import page as pages
 from aster.report.canvas import svg
 from aster.report.document import render
@@ -163,3 +166,77 @@ def test_long_tables_are_bounded_and_say_so(monkeypatch: pytest.MonkeyPatch) -> 
     assert "The last 10 experiments of 32; finished ones are all in results.tsv" in tags.words()
     assert html.count("<td>search</td>") <= 10
     assert "4 more lines in best.patch" in tags.words()
+
+
+# --- agents -----------------------------------------------------------------------------------------------------
+
+
+def agents_story(**more: Any) -> Story:
+    """A campaign with agents, in the setup of the report's tests."""
+    limits = Limits(experiments=100, usd=2.0, tokens=10**6, gpu_s=7200.0)
+    told = Story(exact_setup(models=agent_story.MODELS, agents=8, mode="arrival", limits=limits, **more))
+    told.run(told.baseline, 14.0)
+    tree = told.board.candidates[told.baseline].tree
+    told.say(*agent_story.story(told.baseline, told.board.setup.objective.metric, told.n + 5, tree).events)
+    return told
+
+
+def test_agents_have_a_section_of_their_own() -> None:
+    _, tags = read(agents_story())
+    words = tags.words()
+    for said in (
+        "Language models opened 3 directions; their subagents worked with tools and made 2 candidates, of 8k tokens "
+        "and $0.008 each. 1 proposal was turned down before costing an experiment.",
+        "Corners are loose. Success: half a point New: nobody did Done: six circles moved Learnt: corners matter "
+        "Concerns: noise is large",
+        "open, weight 2",
+        "begin with the layout",
+        "look at b (not told yet)",
+        "openai:small all others 4 3 0 16k $0.02",
+        "last: 429: too many requests",
+        "worker with its critic 1 0 1 0 0 2 0 3k $0.03",
+        "2 notes of subagents, 1 with numbers that no experiment gave",
+        "unbacked: 37.5",
+        "1 proposal turned down",
+        "$0.10 of at most $2.00 and 24k tokens of at most 1M",
+    ):
+        assert said in words, said
+
+
+def test_a_models_words_are_text_only() -> None:
+    html, tags = read(agents_story())
+    assert not [name for name, _ in tags.tags if name == "script"]
+    assert "&lt;script&gt;alert(1)" in html
+    assert "\x1b" not in html
+
+
+def test_one_shot_and_spent_over_what_was_reserved_are_said() -> None:
+    told = agents_story(one_shot=True)
+    over = CallSettled(Settled("a-4/12/1", "answered", 0.008, Tokens(9, 9), 0.5, "r"))
+    told.say(over, ModelCutOff("openai:small", "it reported too much"))
+    words = read(told)[1].words()
+    assert "their subagents answered once with edits" in words
+    assert "asked no more: it reported too much" in words
+    assert "providers reported $0.50 beyond what was reserved, and were cut off" in words
+
+
+def test_without_models_nothing_is_said_of_agents() -> None:
+    words = read(packing_story())[1].words()
+    assert "Agents" not in words
+    assert "Language models" not in words
+
+
+def test_the_command_asks_for_the_same_models_again() -> None:
+    told = agents_story(one_shot=True)
+    [run, *_] = gather(told.board, told).commands
+    assert run.endswith(
+        "--model planner,worker,critic=openai:big --price openai:big=1,10 --model openai:small "
+        "--price openai:small=0.1,1 --agents 8 --one-shot --usd 2 --tokens 1000000 --gpu-hours 2"
+    )
+
+
+def test_weights_servers_and_prices_of_caches_are_part_of_it() -> None:
+    local = ModelChoice("openai:q w", Price(1.0, 2.0, cache_read=0.1), weight=2.5, base_url="http://h:1/v1")
+    told = Story(exact_setup(models=(local,), agents=2, mode="arrival"))
+    [run, *_] = gather(told.board, told).commands
+    assert "--model 'openai:q w*2.5' --price 'openai:q w=1,2,0.1,1' --base-url http://h:1/v1 --agents 2" in run

@@ -61,12 +61,12 @@ class CampaignBriefing:
     def instructions(self, board: Board, role: Role) -> str:
         """Return the prompt of a role, filled in; the same for all of a campaign's agents of that role.
 
-        A worker's has its critic's behind it.
+        A planner's and a worker's have their critic's behind them.
         """
         key = role, board.setup.one_shot
         if key not in self._instructions:
             text = fill(self._prompt(board.setup, role))
-            if role == "worker":
+            if role in ("planner", "worker"):
                 text += BOUNDARY + fill(self._prompt(board.setup, "critic"))
             self._instructions[key] = text
         return self._instructions[key]
@@ -127,7 +127,7 @@ class CampaignBriefing:
 
 def _conditions(problem: Problem) -> str:
     spec = problem.spec
-    stages = [f"`{' '.join(each.command)}` within {each.timeout_s:g} s" for each in spec.stages if not each.trusted]
+    stages = [f"`{' '.join(each.command)}` within {each.timeout_s:g} s" for each in spec.measuring if not each.trusted]
     uses = spec.resources
     gpus = f", {uses.gpus} GPUs" if uses.gpus else ""
     lines = [

@@ -38,7 +38,7 @@ def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
             Section("What brought nothing lately", tell.memory_lines(known.latest(None, "no gain", 12), 240), 900),
             Section("Notes", tell.memory_lines(known.latest(None, "note", 8), 300), 800),
             Section("Candidates that differ, the best of each kind", elites, 700),
-            Section("Spent", tell.spend_lines(board), 200),
+            Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("What of your last plan could not be done", refused, 400),
             Section("Files in the best version", [f"- {in_line(path)}" for path in sorted(files)], 600),
             Section("Your last note", _last_note(board), 500),
@@ -59,7 +59,7 @@ def _last_note(board: Board) -> list[str]:
 
 
 def worker_brief(board: Board, assignment: Assignment) -> str:
-    """Return what a worker is told: about 9,000 tokens at most."""
+    """Return what a worker is told: about 10,000 tokens at most."""
     direction = assignment.direction or ""
     record, line, known = board.directions[direction].record, board.research.lines[direction], memories_of(board)
     surface = record.surface
@@ -77,11 +77,12 @@ def worker_brief(board: Board, assignment: Assignment) -> str:
             Section("Where the campaign stands", tell.standing_lines(board), 600),
             Section("Parents to start from, drawn from the archive", _parents(board, assignment), 600),
             Section("What was tried on your surface", here, 1600, "Nothing yet."),
-            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10)), 1400),
+            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10), 1200), 2400),
             Section("Dead ends", tell.memory_lines(dead), 1000),
             Section("What gained elsewhere", tell.memory_lines(elsewhere, 240), 600),
             Section("Hypotheses that wait for a subagent; do not hand them over again", waiting, 500),
             Section("What was turned down", tell.veto_lines(board, direction, 8), 700),
+            Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("Your last handoff", _handoff(board, direction), 600),
         ]
     )
@@ -121,7 +122,7 @@ def _handoff(board: Board, direction: str) -> list[str]:
 
 
 def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> str:
-    """Return what a subagent is told: about 8,500 tokens at most."""
+    """Return what a subagent is told: about 8,700 tokens at most."""
     hypothesis = board.hypotheses[assignment.hypothesis or ""]
     surface = board.directions[hypothesis.direction].record.surface
     known = memories_of(board)
@@ -138,7 +139,7 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
             Section("Where the campaign stands", tell.standing_lines(board), 500),
             Section("What is known nearby", tell.memory_lines(near, 300), 1000),
             Section("Dead ends here", tell.memory_lines(dead, 300), 500),
-            Section("What you may spend", _allowance(assignment), 150),
+            Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 350),
         ]
     )
 
@@ -173,7 +174,8 @@ def _other(board: Board, assignment: Assignment, files_of: FilesOf) -> list[str]
 def _allowance(assignment: Assignment) -> list[str]:
     allowed = assignment.allowance
     usd = f", ${allowed.usd:.2f}" if allowed.usd is not None else ""
-    return [f"{allowed.requests} model calls, {allowed.tokens} tokens{usd}, {allowed.experiments} experiments."]
+    own = f"{allowed.requests} model calls, {allowed.tokens} tokens{usd}, {allowed.experiments} experiments"
+    return [f"You: {own}. All of the campaign together, a part of it held back for confirmation:"]
 
 
 def diff(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -26,6 +28,9 @@ MOST_RESULT = 24_000
 
 WARN_TURNS = 3
 """The model is told how many turns it has left from here on."""
+
+CHARS_A_TOKEN, OUTPUT_A_REPLY = 3.5, 800
+"""What a token is taken for, and how many a reply is taken to have, when the room that is left is guessed."""
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -108,6 +113,7 @@ async def converse(
     talk = _Talk(desk, agent, tools, submit)
     chain = Chain(instructions, (*(spec_of(each) for each in tools), spec_of(submit)))
     chain.add(Told(brief))
+    room = _Room(most_turns, desk.assignment.allowance.tokens, max_output)
     silent = 0
     for turn in range(first_turn, first_turn + most_turns):
         must_call = silent > 0 or not tools
@@ -123,10 +129,39 @@ async def converse(
             if silent == MOST_SILENT:
                 raise Unanswered(f"the model answered {silent} times in a row without calling a tool")
             chain.add(Told(_reminder(submit.name)))
-        left = first_turn + most_turns - 1 - turn
+        left = room.left(chain, turn - first_turn + 1)
         if 0 < left <= WARN_TURNS:
             chain.add(Told(_warning(left, submit.name)))
     raise OutOfTurns(f"nothing was submitted in {most_turns} turns")
+
+
+class _Room:
+    """How many more replies a conversation has room for: by its turns, and by the tokens of its allowance.
+
+    Tokens are guessed from what was sent, so that an agent does the same when it is run again.
+    """
+
+    def __init__(self, most_turns: int, tokens: int, max_output: int) -> None:
+        self._turns, self._tokens, self._max_output = most_turns, tokens, max_output
+        self._chars = self._counted = 0
+
+    def left(self, chain: Chain, turn: int) -> int:
+        """Return how many more replies there is room for after turn number `turn`; at least 1 but for the last."""
+        if not self._counted:
+            tools = sum(len(tool.description) + len(str(tool.schema)) for tool in chain.tools)
+            self._chars = len(chain.instructions) + tools
+        for message in chain.messages[self._counted :]:
+            self._chars += len(message.text) if not isinstance(message, Said) else _length(message)
+        self._counted = len(chain.messages)
+        a_reply = self._chars / CHARS_A_TOKEN + OUTPUT_A_REPLY
+        self._tokens -= round(a_reply)
+        by_tokens = int((self._tokens - self._max_output) // a_reply)
+        by_turns = self._turns - turn
+        return min(by_turns, max(1, by_tokens))
+
+
+def _length(said: Said) -> int:
+    return max(len(said.raw), len(said.text) + sum(len(call.arguments) for call in said.calls))
 
 
 class _Talk(Generic[A]):
@@ -186,7 +221,26 @@ def read_arguments(model: type[A], text: str) -> A:
     try:
         return model.model_validate_json(text.strip() or "{}")
     except ValidationError as error:
-        raise Misuse(_troubles(error)) from None
+        try:
+            return model.model_validate_json(_mended(text, error))
+        except ValidationError:
+            raise Misuse(_troubles(error)) from None
+
+
+def _mended(text: str, error: ValidationError) -> str:
+    """Return arguments without two habits of models: lists and objects written as text, and null for "not given"."""
+    found = error.errors(include_url=False, include_context=False)
+    if found[0]["type"] == "json_invalid" or not text.strip().startswith("{"):
+        return text
+    given = json.loads(text)
+    for name in {str(each["loc"][0]) for each in found if len(each["loc"]) == 1} & given.keys():
+        value = given[name]
+        if value is None:
+            del given[name]
+        elif isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+            with suppress(ValueError):
+                given[name] = json.loads(value)
+    return json.dumps(given)
 
 
 def _troubles(error: ValidationError) -> str:

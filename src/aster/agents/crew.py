@@ -19,13 +19,14 @@ class Agents:
         one_shot: whether subagents answer once with edits, instead of working with tools.
         checks: whether the problem has cheap stages that subagents may run.
         """
+        self._problem = problem
         self._subagent: AgentRunner = OneShot(problem) if one_shot else Subagent(problem, checks=checks)
 
     async def __call__(self, desk: Desk) -> Result:
         """Work until there is a result; see `AgentRunner`."""
         match desk.assignment.role:
             case "planner":
-                return await run_planner(desk)
+                return await run_planner(desk, self._problem)
             case "worker":
                 return await run_worker(desk)
             case "subagent":

@@ -16,15 +16,16 @@ from aster.agents.reading import tried_lines
 from aster.agents.sections import Section, written
 from aster.agents.similar import wording
 from aster.board import Board
-from aster.domain.research import Draft
+from aster.domain.records import Direction
+from aster.domain.research import DirectionDraft, Draft
 
 MOST_TURNS = 3
 """Calls for one set of hypotheses: one is enough unless what comes back cannot be read."""
 
 MAX_OUTPUT = 8192
 
-BOUNDARY = "\n\n<!-- what follows is the prompt of this worker's critic -->\n\n"
-"""Between the two prompts in a worker's instructions: its critic has no assignment of its own."""
+BOUNDARY = "\n\n<!-- what follows is the prompt of this agent's critic -->\n\n"
+"""Between the two prompts in a planner's and a worker's instructions: their critic has no assignment of its own."""
 
 
 class Review(BaseModel):
@@ -77,28 +78,37 @@ def _veto(of: Review) -> str | None:
     return of.reason.strip() if of.verdict == "turn down" else None
 
 
-def critic_brief(board: Board, direction: str, drafts: Sequence[Draft]) -> str:
-    """Return what the critic is told of hypotheses and of what is like them: about 2,000 tokens each at most."""
-    record = board.directions[direction].record
-    about = [
-        f"- surface: {in_line(record.surface, 80)}; what may be edited: {', '.join(record.paths) or 'all'}",
-        f"- rationale: {in_line(record.rationale, 600)}",
+def about_direction(of: Direction | DirectionDraft) -> list[str]:
+    """Return what the critic is told of a direction."""
+    return [
+        f"- surface: {in_line(of.surface, 80)}; what may be edited: {in_line(', '.join(of.paths) or 'all', 600)}",
+        f"- rationale: {in_line(of.rationale, 600)}",
     ]
-    sections = [
-        Section("The direction", about, 700),
-        Section("Where the campaign stands", tell.standing_lines(board), 600),
-    ]
-    for number, draft in enumerate(drafts, 1):
-        sections.append(Section(f"Hypothesis {number}", _hypothesis(board, draft), 4400))
+
+
+def critic_brief(board: Board, groups: Sequence[tuple[list[str], Sequence[Draft]]]) -> str:
+    """Return what the critic is told of hypotheses and of what is like them: about 2,000 tokens each at most.
+
+    Args:
+        groups: what is told of a direction, as `about_direction` returned it, and its hypotheses.
+    """
+    sections = [Section("Where the campaign stands", tell.standing_lines(board), 600)]
+    number = 0
+    for about, drafts in groups:
+        if drafts:
+            sections.append(Section("The direction of what follows", about, 900))
+        for draft in drafts:
+            number += 1
+            sections.append(Section(f"Hypothesis {number}", _hypothesis(board, draft), 4400))
     return written([*sections, Section("What to do", ["Review them all with submit_reviews."], 100)])
 
 
 def _hypothesis(board: Board, draft: Draft) -> list[str]:
     text = wording(draft.change, draft.text)
-    predicts = "not said" if draft.predicts is None else f"{draft.predicts:g}"
+    predicts = "" if draft.predicts is None else f"; predicts a gain of {draft.predicts:g}"
     lines = [
         quoted(f"{draft.change}\n\n{draft.text}", "as its author wrote it", 3000),
-        f"- starts from: {draft.parent or 'the best candidate'}; predicts a gain of {predicts}",
+        f"- starts from: {draft.parent or 'the best candidate'}{predicts}",
     ]
     tried, known = tried_lines(board, text, 3), tell.memory_lines(memories_of(board).about(text, 4), 240)
     if tried:

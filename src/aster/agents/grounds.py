@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from aster.agents.converse import Misuse
 from aster.agents.guard import Guard
 from aster.agents.protocol import Desk
 from aster.agents.quoting import quoted
@@ -76,16 +75,13 @@ async def starting(desk: Desk) -> Start:
 
 
 def opening(work: Workspace, most: int) -> str:
-    """Return the files, and those of the surface in full as far as `most` characters go."""
+    """Return the list of files, and as many of them in full as `most` characters hold, those of the surface first."""
     parts = [f"## Files\n\n{listed(work)}"]
-    for path in work.files():
-        if work.guard.reach(path) not in ("all", "parts"):
-            continue
-        try:
-            text = work.text(path)
-        except Misuse:
-            continue  # it is no text, so it cannot be shown
-        if len(text) <= most:
-            most -= len(text)
+    paths = sorted(work.files(), key=lambda path: work.guard.reach(path) not in ("all", "parts"))
+    left = most
+    for path in paths:
+        text = work.shown(path)
+        if text is not None and 0 < len(text) <= left:
+            left -= len(text)
             parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
     return "\n\n".join(parts)

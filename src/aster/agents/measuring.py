@@ -21,8 +21,8 @@ from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
 from aster.evidence.findings import noise, trouble
 
-LOG_FINE, LOG_TROUBLE = 1_500, 4_000
-"""Characters of the log that are shown of a measured experiment, and of one that went wrong."""
+LOG_FINE, LOG_TROUBLE, LOG_MOST = 1_500, 4_000, 16_000
+"""Characters of the log that are shown of a measured experiment, of one that went wrong, and to whoever asks."""
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
@@ -72,6 +72,7 @@ class Laboratory:
         self._used = self._checked = 0
         self._check_texts: dict[str, str] = {}
         self._warned: set[str] = set()
+        self._outcomes: dict[str, Outcome] = {}
         self.ran: list[Ran] = []
 
     @property
@@ -79,16 +80,19 @@ class Laboratory:
         """How many experiments the assignment has left."""
         return self._desk.assignment.allowance.experiments - self._used
 
+    def before(self, files: Mapping[str, bytes]) -> Ran | None:
+        """Return the experiment that has run on these files, or None. Not for experiments side by side: which of them
+        has run is a matter of time."""
+        candidate = tree_id(files)
+        return next((ran for ran in self.ran if ran.candidate == candidate), None)
+
     async def measure(self, files: Mapping[str, bytes], change: str, why: str, place: Place) -> Ran:
-        """Run an experiment on editable files; one that was run before is answered again.
+        """Run an experiment on editable files. Several may be asked for side by side.
 
         Raises:
             Misuse: nothing differs from the parent, there are no experiments left, or it was refused.
         """
         candidate, change = self._changed(files), flat(change)
-        before = next((ran for ran in self.ran if ran.candidate == candidate), None)
-        if before is not None:
-            return before._replace(text=f"You have measured exactly this before.\n{before.text}")
         if self.left <= 0:
             raise Misuse("You have no experiments left.")
         await self._warn(files, candidate, place)
@@ -97,6 +101,7 @@ class Laboratory:
         if granted.experiment is None or granted.known:
             self._used -= 1
         experiment, outcome = _granted(granted)
+        self._outcomes[experiment] = outcome
         report = await self._tell(experiment, outcome, candidate, place)
         head = "It had been run before, by somebody else, and cost you nothing.\n" if granted.known else ""
         text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
@@ -115,6 +120,8 @@ class Laboratory:
 
         async def make() -> str:
             board, before = self._desk.look(), self._desk.files(self._parent)
+            if board.experiments_of.get(candidate):
+                return ""  # exactly this was measured, and is told for nothing
             near = trees_like(board, files, before, self._baseline, self._desk.files, own)
             return "\n".join(f"- {candidate_line(board, each.candidate)}" for each in near[:3])
 
@@ -147,6 +154,18 @@ class Laboratory:
             text = f"The check did not pass: {in_line(trouble_of(outcome, None), 600)}"
         self._check_texts[candidate] = text + self._log(outcome)
         return self._check_texts[candidate]
+
+    def log(self, experiment: str) -> str:
+        """Return what is kept of the log of an experiment that has run here.
+
+        Raises:
+            Misuse: none of that id has.
+        """
+        if experiment not in self._outcomes:
+            raise Misuse(
+                f"You have run no experiment {experiment[:40]!r}. Yours: {', '.join(self._outcomes) or 'none'}."
+            )
+        return self._log(self._outcomes[experiment], LOG_MOST).lstrip() or "Its log is empty."
 
     def _changed(self, files: Mapping[str, bytes]) -> str:
         candidate = tree_id(files)
@@ -183,8 +202,8 @@ class Laboratory:
         summary, _, text = (await self._desk.step(place.agent, place.turn, place.call, make)).partition("\n")
         return Report(summary, text)
 
-    def _log(self, outcome: Outcome) -> str:
-        most = LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE
+    def _log(self, outcome: Outcome, most: int | None = None) -> str:
+        most = most or (LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE)
         log = self._desk.log_of(outcome)
         return "\n" + quoted(log.rstrip(), "The end of its log", most, from_end=True) if log.strip() else ""
 
@@ -212,12 +231,24 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
     compared, word = _compared(board, candidate, parent, value)
     others = ", ".join(f"{name} {number:.7g}" for name, number in metrics.items() if name != objective.metric)
     lines = [
-        f"{head}: {objective.metric} {value:.7g}.",
+        f"{head}: {objective.metric} {value:.10g}.",
         compared,
         *([f"Beside it: {bounded(others, 600)}."] if others else []),
-        f"It took {outcome.usage.wall_s:.1f} s.",
+        f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
-    return Report(f"{objective.metric} {value:.7g}, {word}", "\n".join(lines))
+    if _same_output(board, outcome, parent):
+        lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
+    return Report(f"{objective.metric} {value:.10g}, {word}", "\n".join(lines))
+
+
+def _same_output(board: Board, outcome: Outcome, parent: str) -> bool:
+    """Whether an experiment left exactly the files that its parent's did, on the same seed."""
+    seed = board.experiments[outcome.experiment].record.seed
+    for name in board.experiments_of.get(parent, ()):
+        state = board.experiments[name]
+        if state.record.seed == seed and state.outcome is not None and state.outcome.artifacts:
+            return state.outcome.artifacts == outcome.artifacts
+    return False
 
 
 def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[str, str]:
@@ -234,7 +265,7 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
     else:
         word = "a tie" if objective.exact else "nothing that can be told from the noise"
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
-    sentence = f"The parent {parent} has {score.mean:.7g}: {_signed(gain)} against it, {word}.{bound}"
+    sentence = f"The parent {parent} has {score.mean:.10g}: {_signed(gain)} against it, {word}.{bound}"
     return sentence, f"{_signed(gain)} against its parent, {word}"
 
 

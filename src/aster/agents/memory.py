@@ -6,6 +6,7 @@ out. The memory of a board is a cache: it can be thrown away, and grows with the
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections import deque
 from typing import Literal
@@ -19,6 +20,9 @@ from aster.domain.records import Finding
 from aster.domain.research import Note
 
 Kind = Literal["gain", "no gain", "note", "dead end"]
+
+UNBACKED = "[unbacked]"
+"""What a brief has in the place of a number that nothing backs."""
 
 MOST_KEPT = 64
 """Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
@@ -59,6 +63,7 @@ class Memories:
         self._measured, self._noted = Texts(), Texts()
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
+        self._said: set[str] = set()
         self._ideas: dict[str, deque[float | None]] = {}
         self._findings = self._notes = 0
 
@@ -73,8 +78,7 @@ class Memories:
         notes = board.research.notes
         for place in range(self._notes, len(notes)):
             assignment, note = notes[place]
-            if not note.unbacked:
-                self._keep(_of_note(board, assignment, note))
+            self._keep(_of_note(board, assignment, note))
         self._notes = len(notes)
 
     def __len__(self) -> int:
@@ -105,11 +109,13 @@ class Memories:
         return [each for each in found if surface in (None, each.surface)][:most]
 
     def _keep(self, memory: Memory) -> None:
-        if memory.key in self._all:
+        said = f"{memory.surface}: {memory.text}"
+        if memory.key in self._all or (not memory.measured and said in self._said):
             return
+        self._said.add(said)
         self._all[memory.key] = memory
         texts = self._measured if memory.measured else self._noted
-        texts.add(memory.key, f"{memory.surface}: {memory.text}")
+        texts.add(memory.key, said)
         for surface in {"", memory.surface}:
             self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
             if memory.kind == "gain" and memory.gain is not None:
@@ -142,6 +148,8 @@ def _of_note(board: Board, assignment: str, note: Note) -> Memory:
     surface = direction.record.surface if direction is not None else ""
     kind: Kind = "dead end" if note.dead_end else "note"
     text = f"{note.text} Concerns: {note.concerns}" if note.concerns else note.text
+    for number in sorted(note.unbacked, key=len, reverse=True):  # what nothing backs is not passed on
+        text = re.sub(rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)", UNBACKED, text)
     return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
 
 

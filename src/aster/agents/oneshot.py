@@ -21,7 +21,7 @@ TURNS = 2
 """Calls that a sample may take: one, and one to mend an edit that did not fit."""
 
 SHOWN = 60_000
-"""Characters of the surface's files that the prompt holds."""
+"""Characters of files that the prompt holds in full."""
 
 
 class Edit(BaseModel):

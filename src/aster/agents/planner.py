@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import BaseModel, Field, FiniteFloat
 
 from aster.agents.converse import Misuse, Place, Submit, converse
+from aster.agents.critic import BOUNDARY, MOST_TURNS, about_direction, critic_brief
 from aster.agents.drafts import Hypothesis, unknown_parents
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line
 from aster.agents.reading import no_candidate, reading_tools
+from aster.agents.sifting import Sieve, tried_already
+from aster.agents.surfaces import paths_of, why_not
 from aster.board import Board
-from aster.domain.research import Combination, DirectionDraft, Plan
+from aster.domain.research import Combination, DirectionDraft, Draft, Plan, Veto
+from aster.problems.problem import Problem
 
-SPARE = 2
-"""Calls of the allowance that are kept for those that have to be made again."""
+SPARE = MOST_TURNS + 1
+"""Calls of the allowance that are kept for the critic."""
 
 MAX_OUTPUT = 8192
 
@@ -24,7 +32,9 @@ class NewDirection(BaseModel):
 
     surface: str = Field(min_length=1, max_length=80, description="the part of the code that it is about")
     paths: list[str] = Field(
-        default=[], max_length=40, description="FILE or FILE::DEFINITION on the surface; empty: as the problem says"
+        default=[],
+        max_length=40,
+        description="what is on the surface: FILE, FOLDER or FILE::DEFINITION; empty where the problem says it",
     )
     rationale: str = Field(min_length=20, max_length=1500, description="why it should lead somewhere")
     success: str = Field(max_length=600, description="what would count as success")
@@ -98,41 +108,92 @@ class PlanArguments(BaseModel):
         )
 
 
-async def run_planner(desk: Desk) -> Plan:
+class Judged(Struct, frozen=True):
+    """What the board says of a plan, as it is recorded.
+
+    Attributes:
+        troubles: why it cannot be taken as it is.
+        tried: for each first hypothesis of its directions, why it is turned down for what was tried, or None.
+        brief: what the critic is told of the others.
+    """
+
+    troubles: list[str]
+    tried: list[str | None]
+    brief: str
+
+
+async def run_planner(desk: Desk, problem: Problem) -> Plan:
     """Carry out a planner's assignment.
 
     Raises:
         Spent, Unanswered: it came to no plan.
     """
+    own, _, critics = desk.instructions.partition(BOUNDARY)
+    sieve, kept = Sieve(desk, critics or own), list[Draft | None]()
 
     async def check(args: PlanArguments, place: Place) -> None:
-        async def judge() -> str:
-            return msgspec.json.encode(troubles_of(desk.look(), args.plan())).decode()
+        plan = args.plan()
 
-        troubles = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=list[str])
-        if troubles:
-            raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in troubles[:12]))
+        async def judge() -> str:
+            return msgspec.json.encode(judged(desk, problem, plan)).decode()
+
+        found = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=Judged)
+        if found.troubles:
+            raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in found.troubles[:12]))
+        kept[:] = await sieve.sift(drafts_of(plan), found.tried, found.brief)
 
     assignment = desk.assignment
-    submit = Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check)
-    turns = max(1, assignment.allowance.requests - SPARE)
     found = await converse(
         desk,
         assignment.id,
         "planner",
-        desk.instructions,
+        own,
         desk.brief,
         reading_tools(desk),
-        submit,
-        most_turns=turns,
+        Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check),
+        most_turns=max(1, assignment.allowance.requests - SPARE),
         max_output=MAX_OUTPUT,
     )
-    return found.plan()
+    return sifted(found.plan(), kept, tuple(sieve.vetoed))
+
+
+def drafts_of(plan: Plan) -> list[Draft]:
+    """Return the first hypotheses of all directions that a plan opens."""
+    return [draft for opened in plan.open for draft in opened.drafts]
+
+
+def sifted(plan: Plan, kept: Sequence[Draft | None], vetoed: tuple[Veto, ...]) -> Plan:
+    """Return a plan with those of its first hypotheses that are left: `kept` is None in the place of others."""
+    left = iter(kept)
+    opened = [
+        replace(each, drafts=tuple(d for _ in each.drafts if (d := next(left)) is not None)) for each in plan.open
+    ]
+    return replace(plan, open=tuple(opened), vetoed=vetoed)
+
+
+def judged(desk: Desk, problem: Problem, plan: Plan) -> Judged:
+    """Return what the board says of a plan."""
+    board = desk.look()
+    troubles, tried = troubles_of(board, plan), tried_already(board, drafts_of(plan), None)
+    best = next(iter(board.ranking), None)
+    files = {**problem.editable_files, **(desk.files(board.candidates[best]) if best is not None else {})}
+    for each in plan.open:
+        why = why_not(problem, files, board, each)
+        if why is None and not paths_of(problem, each) and len(files) > 1:
+            why = "it has no paths; name the files on it, so that directions do not get in each other's way"
+        if why is not None and not any(gone in why for gone in plan.retire):
+            troubles.append(f"direction on {in_line(each.surface, 80)}: {why}")
+    if troubles or None not in tried:
+        return Judged(troubles, tried, "")
+    verdicts = iter(tried)
+    groups = [(about_direction(each), [d for d in each.drafts if next(verdicts) is None]) for each in plan.open]
+    return Judged(troubles, tried, critic_brief(board, groups))
 
 
 def troubles_of(board: Board, plan: Plan) -> list[str]:
     """Return what in a plan names things that there are not, in words."""
-    named = [*plan.fund, *plan.retire, *(each for pair in plan.merge for each in pair)]
+    named = [*plan.fund, *(each for pair in plan.merge for each in pair)]
+    named += [each for each in plan.retire if each not in board.research.lines]  # closed meanwhile is what is asked for
     found = [_no_direction(board, name) for name in named if not _is_open(board, name)]
     found += [f"{ends} cannot take over its own hypotheses" for ends, into in plan.merge if ends == into]
     for pair in plan.combine:

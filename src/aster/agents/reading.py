@@ -12,7 +12,7 @@ from aster.agents.converse import Misuse, Place, Tool
 from aster.agents.memory import memories_of
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line, quoted
-from aster.agents.similar import tried_like
+from aster.agents.similar import ALIKE_WORDS, tried_like
 from aster.board import Board
 from aster.problems.troubles import nearest
 
@@ -20,6 +20,9 @@ MOST_LINES = 400
 """Lines of a file that one call gives."""
 
 MOST_CHARS = 18_000
+
+FAINT = 0.1
+"""From this likeness on, a search for a few words finds a hypothesis."""
 
 
 class ReadFile(BaseModel):
@@ -97,7 +100,7 @@ class Reader:
         """Return what is known and what was proposed that is alike."""
         board = self._desk.look()
         known = tell.memory_lines(memories_of(board).about(args.query, 8))
-        tried = tried_lines(board, args.query, 6)
+        tried = tried_lines(board, args.query, 6, least=FAINT)
         return (
             "Known:\n" + ("\n".join(known) or "- nothing like it") + "\n\nProposed:\n" + ("\n".join(tried) or "- none")
         )
@@ -115,10 +118,10 @@ def no_candidate(name: str) -> str:
     )
 
 
-def tried_lines(board: Board, text: str, most: int) -> list[str]:
+def tried_lines(board: Board, text: str, most: int, least: float = ALIKE_WORDS) -> list[str]:
     """Return hypotheses of all history that are like a text, and what came of them, an item each."""
     return [
         f"- {each.hypothesis} ({each.likeness:.0%} alike, from {each.parent}) {in_line(each.change, 160)}: "
         f"{in_line(each.came_to, 200)}"
-        for each in tried_like(board, text, most)
+        for each in tried_like(board, text, most, least)
     ]

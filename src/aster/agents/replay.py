@@ -49,10 +49,7 @@ class Departure(Struct, frozen=True):
 
 
 class _Parted(BaseException):
-    """Carries a departure out of an agent; no `except Exception` of an agent is to catch it."""
-
-    def __init__(self, departure: Departure) -> None:
-        self.departure = departure
+    """Ends an agent where it parts from the record; no `except Exception` of an agent is to catch it."""
 
 
 class _CutOff(BaseException):
@@ -72,6 +69,8 @@ class RecordedDesk:
         self._turns: set[tuple[str, int]] = set()
         self.missed = ""
         """The first thing that was wanted and is not in the record."""
+        self.parted: Departure | None = None
+        """Where the agent parted from the record first."""
 
     @property
     def assignment(self) -> Assignment:
@@ -98,7 +97,7 @@ class RecordedDesk:
         answered = self._record.answered(agent, turn)
         shown = answered or tries[-1]
         if shown.call.request != chain.head:
-            raise _Parted(self._other_request(where, shown, chain))
+            self._part(self._other_request(where, shown, chain))
         if answered is None or answered.settled is None or answered.settled.response is None:
             self._lacking(f"an answer to the call {where}", unanswered=True)
         _, messages = read_chain(answered.settled.response, self._get_blob)
@@ -126,7 +125,7 @@ class RecordedDesk:
             old, new = getattr(request.ask, field), getattr(ask, field)
             if old != new:
                 place = self._record.places[ask.id]
-                raise _Parted(self.departure(place, f"{ask.id}, {field}", *_apart(_text(old), _text(new))))
+                self._part(self.departure(place, f"{ask.id}, {field}", *_apart(_text(old), _text(new))))
         return self._granted(request)
 
     def _granted(self, request: Request) -> Granted:
@@ -143,8 +142,8 @@ class RecordedDesk:
         return Granted(answer.experiment, state.outcome, known=record.purpose != "check" and not own)
 
     def look(self) -> Board:
-        """Nobody looks at the board: what was seen there then is in the recorded steps."""
-        raise AssertionError("the board is looked at outside a step")
+        """Return the board as it is in the end; what was seen of it then is in the recorded steps."""
+        return self._board
 
     def files(self, candidate: Candidate) -> dict[str, bytes]:
         """Return a candidate's editable files."""
@@ -159,6 +158,10 @@ class RecordedDesk:
     def departure(self, position: int, where: str, expected: str, came: str) -> Departure:
         """Return a departure of this assignment."""
         return Departure(position, self.assignment.id, self.assignment.role, where, expected, came)
+
+    def _part(self, departure: Departure) -> Never:
+        self.parted = self.parted or departure
+        raise _Parted
 
     def unused(self) -> Departure | None:
         """Return the first of what is in the record and was not wanted again, or None."""
@@ -209,17 +212,15 @@ async def run_again(record: Record, runner: AgentRunner, board: Board, get_blob:
     reason = ""
     try:
         result = await runner(desk)
-    except _Parted as parted:
-        return parted.departure
-    except _CutOff:
-        return None
+    except (_Parted, _CutOff):
+        return desk.parted
     except Spent as error:
         ending, reason = "spent", str(error)
     except Unanswered as error:
         ending, reason = "failed", str(error)
     except Exception as error:  # noqa: BLE001 - a fault of an agent is recorded as its end, so it has to come again
         ending, reason = "failed", fault_of(error)
-    return desk.unused() or _other_end(record, desk, ending, result, reason)
+    return desk.parted or desk.unused() or _other_end(record, desk, ending, result, reason)
 
 
 def _other_end(

@@ -22,7 +22,7 @@ MAX_OUTPUT = 16_384
 """Tokens of one answer: a whole file, and what the model thinks before it writes it."""
 
 SHOWN_AT_FIRST = 16_000
-"""Characters of the surface's files that the first message holds."""
+"""Characters of files that the first message holds in full."""
 
 MOST_NOTES = 12
 
@@ -32,6 +32,10 @@ class Experimenting(BaseModel):
         min_length=3, max_length=200, description="what you changed, in a few words: the candidate's name"
     )
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
+
+
+class Looking(BaseModel):
+    experiment: str = Field(description="the id of one of your experiments")
 
 
 class Noting(BaseModel):
@@ -105,6 +109,7 @@ class _Session:
                 Experimenting,
                 self._experiment,
             ),
+            Tool("read_log", "Read more of the log of one of your experiments.", Looking, self._read_log),
             Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
         ]
 
@@ -128,7 +133,8 @@ class _Session:
         async def make() -> str:
             board = self._desk.look()
             strange = [each for each in evidence if each not in own and each not in board.experiments]
-            given = (self._start.change, self._start.text, self._work.diff())
+            told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text)
+            given = (*told, self._work.diff(), *self._code())
             numbers = unbacked(board, self._whole(args), evidence, given)
             return msgspec.json.encode((strange, numbers)).decode()
 
@@ -140,7 +146,8 @@ class _Session:
             self._ask_back(
                 "numbers",
                 f"No experiment in evidence gave these numbers: {', '.join(self._unbacked)}. Correct them, leave them "
-                "out, or name the experiments that gave them. What is not backed is marked, and nobody is told of it.",
+                "out, or name the experiments that gave them. What only a log shows cannot be checked: say it without "
+                "the number. What stays unbacked is marked, and others read [unbacked] in its place.",
             )
 
     def note(self, done: Finishing) -> Note:
@@ -159,7 +166,14 @@ class _Session:
 
     async def _experiment(self, args: Experimenting, place: Place) -> str:
         self._refuse_broken()
-        return (await self._lab.measure(self._work.files(), args.change, args.why, place)).text
+        files = self._work.files()
+        before = self._lab.before(files)
+        if before is not None:
+            return f"You have measured exactly this before.\n{before.text}"
+        return (await self._lab.measure(files, args.change, args.why, place)).text
+
+    async def _read_log(self, args: Looking, _place: Place) -> str:
+        return self._lab.log(args.experiment)
 
     async def _note(self, args: Noting, _place: Place) -> str:
         if len(self._notes) >= MOST_NOTES:
@@ -175,6 +189,11 @@ class _Session:
     def _evidence(self, args: Finishing) -> tuple[str, ...]:
         """Return the experiments named, or all of its own where none is."""
         return tuple(dict.fromkeys(args.evidence)) or tuple(each.experiment for each in self._lab.ran)
+
+    def _code(self) -> list[str]:
+        """Return the files whose constants may be said, as far as they are texts of a reasonable length."""
+        texts = (self._work.shown(path) for path in self._work.files())
+        return [text for text in texts if text is not None and len(text) <= SHOWN_AT_FIRST]
 
     def _whole(self, args: Finishing) -> str:
         return "\n".join([args.finding.strip(), *self._notes])

@@ -26,7 +26,13 @@ def paths_of(problem: Problem, draft: DirectionDraft) -> tuple[str, ...]:
     Paths are "FILE" or "FILE::DEFINITION", relative to the problem folder; the problem's may be globs of files.
     """
     own = problem.spec.solution.surfaces.get(draft.surface)
-    return tuple(dict.fromkeys(draft.paths if own is None else own))
+    return tuple(dict.fromkeys(own if own is not None else (_globbed(problem, path) for path in draft.paths)))
+
+
+def _globbed(problem: Problem, path: str) -> str:
+    """Return a path as it is, or as all that a folder holds."""
+    folder = path.rstrip("/") + "/"
+    return f"{folder}**" if any(each.startswith(folder) for each in problem.editable_files) else path
 
 
 def why_not(problem: Problem, files: Mapping[str, bytes], board: Board, draft: DirectionDraft) -> str | None:

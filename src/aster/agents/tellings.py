@@ -38,8 +38,8 @@ def least_gain(board: Board) -> float:
 
 
 def shown(value: float) -> str:
-    """Return a score as it is shown everywhere."""
-    return f"{value:.7g}"
+    """Return a score as it is shown everywhere: with the digits that tell near ones apart."""
+    return f"{value:.10g}"
 
 
 def gain_text(gain: float | None) -> str:
@@ -88,7 +88,9 @@ def claim_lines(board: Board, most: int = 12) -> list[str]:
             continue
         numbers = ""
         if decided.gain is not None and decided.low is not None and decided.high is not None:
-            numbers = f", gain {decided.gain:+.3g} [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs"
+            interval = f" [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs on fresh seeds"
+            numbers = f", gain {decided.gain:+.3g}"
+            numbers += ": what both wrote was scored again; other seeds may differ" if record.exact else interval
         lines.append(head + decided.verdict + numbers)
     return lines
 
@@ -157,22 +159,26 @@ def spend_lines(board: Board) -> list[str]:
     limits, bill = board.setup.limits, board.research.bill
     lines = [f"- {board.spend.experiments}{_of(limits.experiments)} experiments, {len(board.running)} running"]
     lines.append(f"- models: ${bill.usd + bill.reserved_usd:.2f}{_of(limits.usd, '$')}")
-    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens}{_of(limits.tokens)}")
+    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens:,}{_of(limits.tokens)}")
+    at_work = len(board.research.live)
+    lines.append(f"- side by side: {board.setup.slots} experiments; {board.setup.agents} agents, {at_work} at work")
     if limits.wall_s is not None:
         lines.append(f"- wall time: {board.spend.wall_s / 60:.0f} of {limits.wall_s / 60:.0f} minutes")
     return lines
 
 
 def _of(limit: float | None, unit: str = "") -> str:
-    return "" if limit is None else f" of {unit}{limit:g}"
+    return "" if limit is None else f" of {unit}{limit:,.10g}"
 
 
 def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 200) -> list[str]:
-    """Return the latest drafts that were turned down, in a direction (None: in all), the latest first."""
+    """Return the latest drafts that were turned down, in a direction (None: in all), the latest first, each once."""
+    told: set[str] = set()
 
     def found() -> Iterator[str]:
         for where, veto in islice(reversed(board.research.vetoes), look_at):
-            if direction in (None, where):
+            if direction in (None, where) and veto.draft.change not in told:
+                told.add(veto.draft.change)
                 yield f"- {in_line(veto.draft.change, 120)}: by {veto.by}, {in_line(veto.reason, 240)}"
 
     return list(islice(found(), most))
@@ -180,7 +186,7 @@ def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 20
 
 def steering_lines(board: Board, most: int = 8, width: int = 1500) -> list[str]:
     """Return what the person who runs the campaign asked for, the latest first; new to the planner is marked."""
-    texts, told = board.research.steering, board.research.steered
+    texts, told = board.research.steering[: board.research.heard], board.research.steered
     rows = list(enumerate(texts))[::-1][:most]
     return [f"- {'(new) ' if place >= told else ''}{text.strip()[:width]}" for place, text in rows]
 

@@ -121,16 +121,17 @@ class _Bench:
         return await self._desk.step(place.agent, place.turn, place.call, make)
 
     async def edit(self, args: Editing, _place: Place) -> str:
-        line = self._work.replace(args.path, args.find, args.replace, args.every)
-        lines = self._work.text(args.path).split("\n")
+        path, line = self._work.replace(args.path, args.find, args.replace, args.every)
+        lines = self._work.text(path).split("\n")
         first = max(1, line - AROUND)
         last = min(len(lines), line + args.replace.count("\n") + AROUND)
         shown = "\n".join(_fitting(lines[first - 1 : last], first)[:40])
-        return quoted(shown, "Done. It now reads", MOST_SHOWN) + self._warning()
+        return quoted(shown, f"Done. {path} now reads", MOST_SHOWN) + self._warning()
 
     async def write(self, args: Writing, _place: Place) -> str:
-        self._work.write(args.path, args.content)
-        return f"Done: {args.content.count(chr(10))} lines.{self._warning()}"
+        path = self._work.write(args.path, args.content)
+        lines = len(args.content.splitlines())
+        return f"Done. {path} has {lines} lines now.{self._warning()}"
 
     async def delete(self, args: Naming, _place: Place) -> str:
         self._work.remove(args.path)
@@ -163,10 +164,7 @@ class _Bench:
         names = self._work.names_for(wanted.rstrip("/")) if wanted.strip("./ ") else ("",)
         if not any(not name or path == name or path.startswith(name + "/") for name in names):
             return None
-        try:
-            return self._work.text(path)
-        except Misuse:
-            return None  # it is no text, so nothing in it matches
+        return self._work.shown(path)
 
     def _warning(self) -> str:
         troubles = self._work.troubles()

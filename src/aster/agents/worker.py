@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import re
 
 import msgspec
@@ -9,13 +11,13 @@ from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from aster.agents.converse import Misuse, Place, Submit, converse
-from aster.agents.critic import BOUNDARY, MOST_TURNS, critic_brief, review
+from aster.agents.critic import BOUNDARY, MOST_TURNS, about_direction, critic_brief
 from aster.agents.drafts import Hypothesis, unknown_parents
 from aster.agents.memory import memories_of
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line
 from aster.agents.reading import reading_tools
-from aster.agents.similar import repeats_one_of, tried_before
+from aster.agents.sifting import Sieve, tried_already
 from aster.board import Board
 from aster.domain.research import Draft, Handoff, Veto
 from aster.evidence.backing import MOST_EVIDENCE, unbacked
@@ -63,12 +65,16 @@ class _Filter:
     """Judges what a worker submits: by history, then by the critic. Remembers what got through, and what did not."""
 
     def __init__(self, desk: Desk, instructions: str) -> None:
-        self._desk, self._instructions = desk, instructions
-        self._rounds = self._reviewed = 0
+        self._desk, self._sieve = desk, Sieve(desk, instructions)
+        self._rounds = 0
         self._warned = False
         self.accepted: list[Draft] = []
-        self.vetoed: list[Veto] = []
         self.unbacked: tuple[str, ...] = ()
+
+    @property
+    def vetoed(self) -> list[Veto]:
+        """What was turned down, in all rounds."""
+        return self._sieve.vetoed
 
     async def check(self, args: HandoffArguments, place: Place) -> None:
         drafts = [each.draft() for each in args.hypotheses]
@@ -84,7 +90,10 @@ class _Filter:
                 "measured, or leave the numbers out, and submit again; sentences that keep them will be left out."
             )
         self._rounds += 1
-        fresh = await self._sort(drafts, judged)
+        before = len(self.vetoed)
+        kept = await self._sieve.sift(drafts, judged.tried, judged.brief)
+        self.accepted += [draft for draft in kept if draft is not None]
+        fresh = self.vetoed[before:]
         if drafts and not (self.accepted or args.retire) and self._rounds < MOST_ROUNDS:
             reasons = "\n".join(
                 f"- {in_line(each.draft.change)}: by {each.by}, {in_line(each.reason, 400)}" for each in fresh
@@ -100,26 +109,10 @@ class _Filter:
         async def judge() -> str:
             board = self._desk.look()
             text = "\n".join((args.done, args.learnt, args.concerns))
-            return msgspec.json.encode(judged(board, direction, drafts, text)).decode()
+            told = (self._desk.brief, self._desk.instructions)
+            return msgspec.json.encode(judged(board, direction, drafts, text, told)).decode()
 
         return msgspec.json.decode(await self._desk.step(place.agent, place.turn, place.call, judge), type=Judged)
-
-    async def _sort(self, drafts: list[Draft], judged: Judged) -> list[Veto]:
-        """Take in drafts; returns those that are turned down."""
-        left = [draft for draft, why in zip(drafts, judged.tried, strict=True) if why is None]
-        fresh = [
-            Veto(draft, "history", why) for draft, why in zip(drafts, judged.tried, strict=True) if why is not None
-        ]
-        if left:
-            self._reviewed += 1
-            reasons = await review(self._desk, self._instructions, judged.brief, len(left), self._reviewed)
-            for draft, why in zip(left, reasons, strict=True):
-                if why is None:
-                    self.accepted.append(draft)
-                else:
-                    fresh.append(Veto(draft, "critic", why))
-        self.vetoed += fresh
-        return fresh
 
 
 async def run_worker(desk: Desk) -> Handoff:
@@ -151,41 +144,26 @@ async def run_worker(desk: Desk) -> Handoff:
     )
 
 
-def judged(board: Board, direction: str, drafts: list[Draft], text: str) -> Judged:
-    """Return what the board says of a handoff with these drafts and this text."""
+def judged(board: Board, direction: str, drafts: list[Draft], text: str, told: Sequence[str] = ()) -> Judged:
+    """Return what the board says of a handoff with these drafts and this text. `told`: what its worker was told."""
     troubles = unknown_parents(board, drafts)
-    tried: list[str | None] = []
-    for place, draft in enumerate(drafts):
-        tried.append(_tried(board, draft) or _twice(board, direction, draft, drafts[:place]))
+    tried = tried_already(board, drafts, direction)
     left = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
-    brief = critic_brief(board, direction, left) if left and not troubles else ""
-    return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text))
+    brief = (
+        critic_brief(board, [(about_direction(board.directions[direction].record), left)])
+        if left and not troubles
+        else ""
+    )
+    return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text, told))
 
 
-def _tried(board: Board, draft: Draft) -> str | None:
-    before = tried_before(board, draft)
-    if before is None:
-        return None
-    return f"tried before as {before.hypothesis} {in_line(before.change, 120)}: {in_line(before.came_to, 200)}"
-
-
-def _twice(board: Board, direction: str, draft: Draft, others: list[Draft]) -> str | None:
-    """Return that a draft says the same as one beside it, or as one that the critic turned down lately."""
-    if repeats_one_of(draft, others) is not None:
-        return "it says the same as another one that you hand over"
-    vetoes = [veto for where, veto in board.research.vetoes[-64:] if where == direction and veto.by == "critic"]
-    same = repeats_one_of(draft, [veto.draft for veto in vetoes])
-    why = next((veto.reason for veto in vetoes if veto.draft is same), "")
-    return f"it was turned down before: {in_line(why, 240)}" if same is not None else None
-
-
-def _unbacked(board: Board, direction: str, text: str) -> tuple[str, ...]:
-    """Return the numbers in a text that no recent experiment on the direction's surface gave."""
+def _unbacked(board: Board, direction: str, text: str, told: Sequence[str]) -> tuple[str, ...]:
+    """Return the numbers in a text that neither a recent experiment on the direction's surface nor `told` gave."""
     known, surface = memories_of(board), board.directions[direction].record.surface
     recent = [*known.latest(surface, "gain", 16), *known.latest(surface, "no gain", 16), *known.gains(surface, 8)]
     evidence = list(dict.fromkeys(each for memory in recent for each in memory.evidence))[:MOST_EVIDENCE]
     changes = [board.hypotheses[memory.key].change for memory in recent]
-    return unbacked(board, text, evidence, given=changes)
+    return unbacked(board, text, evidence, given=[*changes, *told])
 
 
 def backed_only(text: str, numbers: tuple[str, ...]) -> str:

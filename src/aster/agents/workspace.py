@@ -71,6 +71,13 @@ class Workspace:
         """
         return self._text(self._find(path))
 
+    def shown(self, path: str) -> str | None:
+        """Return a known file's text, or None if it is no text."""
+        try:
+            return _decoded(path, self.readable()[path])
+        except Misuse:
+            return None
+
     def text_before(self, path: str) -> str:
         """Return a file of the parent as text with plain line ends.
 
@@ -108,8 +115,8 @@ class Workspace:
 
     # --- changing ----------------------------------------------------------------------------------------
 
-    def replace(self, path: str, find: str, put: str, every: bool = False) -> int:
-        """Replace a text in a file, which must stand there exactly once, and return the line where it began.
+    def replace(self, path: str, find: str, put: str, every: bool = False) -> tuple[str, int]:
+        """Replace a text in a file, which must stand there exactly once; return the file and the line where it began.
 
         Args:
             every: all places are meant.
@@ -131,15 +138,17 @@ class Workspace:
         if find == put:
             raise Misuse("`find` and `replace` are the same, so nothing would change.")
         self._put(path, text.replace(find, put))
-        return text[: text.index(find)].count("\n") + 1
+        return path, text[: text.index(find)].count("\n") + 1
 
-    def write(self, path: str, text: str) -> None:
-        """Make a file what `text` says, new or not.
+    def write(self, path: str, text: str) -> str:
+        """Make a file what `text` says, new or not, and return which one that is.
 
         Raises:
             Misuse: that is not allowed.
         """
-        self._put(self._find(path, new=True), _plain(text))
+        path = self._find(path, new=True)
+        self._put(path, _plain(text))
+        return path
 
     def remove(self, path: str) -> None:
         """Remove a file.

@@ -204,7 +204,7 @@ class Board:
 
     def _decision(self, event: ev.DecisionTaken) -> None:
         self.decision = event.number
-        self.research.decision_taken()
+        self.research.decision_taken(event.heard)
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
         arrived = [self.experiments[x] for x in self.unseen]
         if event.sees is not None:
@@ -217,12 +217,12 @@ class Board:
         record, outcome = state.record, state.outcome
         assert outcome is not None
         del self.unseen[record.id]
+        self.fresh.append(record.id)
         if record.purpose == "check":
             state.place = len(self.seen) + 1  # it takes none of its own: patience is counted in experiments
             return
         self.seen.append(record.id)
         state.place = len(self.seen)
-        self.fresh.append(record.id)
         direction = self.direction_of(record)
         if direction is not None:
             direction.seconds += outcome.usage.wall_s

@@ -43,7 +43,7 @@ class Research:
         self.notes: list[tuple[str, Note]] = []
         """(assignment, what its subagent handed back), oldest first."""
         self.vetoes: list[tuple[str, Veto]] = []
-        """(direction, draft that was turned down), oldest first."""
+        """(direction, draft that was turned down), oldest first; "": it was the first of a direction to be opened."""
         self.plans: list[tuple[str, Plan]] = []
         """(assignment, plan), oldest first."""
         self.planner: str | None = None
@@ -64,6 +64,9 @@ class Research:
         self.handed: dict[str, int] = {}
         """Drafted hypothesis -> how many subagents have had it."""
         self.steering: list[str] = []
+        self.heard = 0
+        """How many of these decisions know. Other processes write them, so the ledger has them before they are heard,
+        and decisions that do not know them yet behind them."""
         self.steered = 0
         """How many of these the planner was told."""
         self.hypothesis_of: dict[str, str] = {}
@@ -97,9 +100,10 @@ class Research:
             if not model.for_good:
                 model.cut_off = ""
 
-    def decision_taken(self) -> None:
-        """A decision looks at everything that has come."""
-        self.news = False
+    def decision_taken(self, heard: int | None) -> None:
+        """A decision looks at everything that has come; `heard` as in its event."""
+        self.heard = len(self.steering) if heard is None else heard
+        self.news = self.heard < len(self.steering)
 
     def direction_opened(self, direction: Direction) -> None:
         """Take in a direction, if agents work in it."""
@@ -135,7 +139,7 @@ class Research:
         self.live[record.id] = None
         if record.role == "planner":
             self.planner = record.id
-            self.steered = len(self.steering)
+            self.steered = self.heard
         line = self.lines.get(record.direction or "")
         if line is None:
             return
@@ -204,6 +208,7 @@ class Research:
         match result:
             case Plan():
                 self.plans.append((record.id, result))
+                self.vetoes += [("", veto) for veto in result.vetoed]
             case Handoff() if line is not None:
                 line.handoff = result
                 line.barren = 0 if result.drafts else line.barren + 1

@@ -149,12 +149,21 @@ def hypotheses(words: Words) -> Shelf[Hypothesis]:
     """Return an empty shelf of hypotheses."""
 
     def pack(h: Hypothesis) -> list[Any]:
-        return [words.text(h.direction), h.parent, words.text(h.change), words.text(h.text), h.predicts, h.of, h.other]
+        return [
+            words.text(h.direction),
+            h.parent,
+            words.text(h.change),
+            words.text(h.text),
+            h.predicts,
+            h.of,
+            h.other,
+            h.anew,
+        ]
 
     def unpack(name: str, of: list[Any]) -> Hypothesis:
-        direction, parent, change, text, predicts, version, other = of
+        direction, parent, change, text, predicts, version, other, anew = of
         known = words.thing
-        return Hypothesis(name, known(direction), parent, known(change), known(text), predicts, version, other)
+        return Hypothesis(name, known(direction), parent, known(change), known(text), predicts, version, other, anew)
 
     return Shelf(pack, unpack)
 

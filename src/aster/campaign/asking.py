@@ -10,6 +10,7 @@ from aster.agents.protocol import Unanswered
 from aster.board.research import CRITIC
 from aster.campaign.clock import Clock
 from aster.campaign.purse import Purse
+from aster.campaign.turnstile import Turnstile
 from aster.domain import events as ev
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 TRIES = 6
 """Calls that one turn may take, over all terms, before its agent gives up."""
+
+DOUBTED = 100_000
+"""Tokens of a request from which on it is looked at whether it can come to so many."""
 
 DEAREST = 4
 """Times the first estimate of a request, which is a third of a token a byte at least: no token is less than a byte."""
@@ -44,7 +48,7 @@ class Asking:
 
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
-        self._gate = gate
+        self.gate, self._turnstile = gate, Turnstile()
         self._purse = Purse(crew)
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
@@ -82,7 +86,7 @@ class Asking:
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
             name = f"{agent}/{turn}/{number}"
             most_in = _most_in(prompt, self._last.get(agent))
-            async with self._gate.turn(model, most_in) as way:
+            async with self.gate.turn(model, most_in) as way:
                 call = _worst(name, model, most_in, prompt.max_output, chain)
                 if not await self._reserve(assignment, call, chain):
                     continue
@@ -135,6 +139,7 @@ class Asking:
             self._purse.noted(call)
 
     async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
+        await self._turnstile.go()
         self.under_way += 1
         try:
             reply = await self._client.ask(model, prompt)
@@ -168,7 +173,7 @@ class Asking:
         status: CallStatus = "refused" if refused else "unknown"
         usd = 0.0 if refused else call.usd
         await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
-        if self._gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
+        if self.gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
             await self._cut_off(model, str(error))
         elif isinstance(error, Refusal) and error.fatal:
             raise Unanswered(str(error))
@@ -179,8 +184,8 @@ class Asking:
 
 def _most_in(prompt: Prompt, last: Tokens | None) -> int:
     """Return how many input tokens a request can come to; what the provider counted last is believed within bounds."""
-    first = worst_tokens(prompt)
-    return first if last is None else min(worst_tokens(prompt, last), DEAREST * first)
+    most = worst_tokens(prompt, last)
+    return most if last is None or most < DOUBTED else min(most, DEAREST * worst_tokens(prompt))
 
 
 def _worst(name: str, model: ModelChoice, most_in: int, most_out: int, chain: Chain) -> Call:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from aster.agents.protocol import Briefing
 from aster.board import Board, Line
 from aster.campaign.budget import may_search
-from aster.campaign.handing import take_results
+from aster.campaign.handing import best, take_results
 from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import blob_id, search_seed, seeded, short_id
@@ -33,7 +33,7 @@ FAILURES = 5
 more: what stops one provider for a while stops all who ask it."""
 
 ALLOWANCES: dict[Role, Allowance] = {
-    "planner": Allowance(requests=8, tokens=300_000),
+    "planner": Allowance(requests=14, tokens=300_000),
     "worker": Allowance(requests=12, tokens=300_000),
     "subagent": Allowance(requests=48, tokens=1_000_000, experiments=8),
 }
@@ -84,6 +84,8 @@ def _refusal(board: Board, ask: Ask) -> str | None:
     state = board.research.assignments[ask.assignment]
     if ask.parent not in board.candidates:
         return f"there is no candidate {ask.parent}"
+    if ask.quick and not board.setup.checks:
+        return "the problem has no quick stages to check with"
     if not ask.quick and state.experiments >= state.record.allowance.experiments:
         return f"all {state.experiments} experiments of this assignment are used"
     return None
@@ -100,12 +102,12 @@ def grant(step: Step) -> bool:
     if name is None:
         return False
     ask = board.research.asks[name].record
-    if ask.candidate not in board.candidates:
-        _adopt(step, ask)
     if ask.quick:
         seed = search_seed(board.setup.seed, 0)
-        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check")))
+        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check", tree=ask.tree)))
         return True
+    if ask.candidate not in board.candidates:
+        _adopt(step, ask)
     hypothesis = board.candidates[ask.candidate].hypothesis
     step.take(ev.AskAnswered(name, _run(step, ask.candidate), hypothesis))
     return True
@@ -185,7 +187,7 @@ def _planner_due(board: Board) -> bool:
     research = board.research
     if research.planner is not None:
         return False
-    if len(research.steering) > research.steered:
+    if research.heard > research.steered:
         return True
     if not research.plans:
         return research.barren < FAILURES
@@ -222,7 +224,7 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         brief="",
         direction=line.record.id if line is not None else None,
         hypothesis=hypothesis.id if hypothesis is not None else None,
-        parent=hypothesis.parent if hypothesis is not None else None,
+        parent=_start(board, hypothesis) if hypothesis is not None else None,
         other=hypothesis.other if hypothesis is not None else None,
     )
     brief = briefing.brief(board, assignment)
@@ -230,6 +232,10 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         step.blobs[blob_id(text.encode())] = text.encode()
     step.take(ev.AssignmentGiven(replace(assignment, brief=blob_id(brief.encode()))))
     return True
+
+
+def _start(board: Board, hypothesis: Hypothesis) -> str:
+    return best(board) if hypothesis.anew else hypothesis.parent
 
 
 # --- how far along -------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
 from aster.domain.records import Candidate
 from aster.domain.research import Assignment, Ending, Result, Settled, Tokens
-from aster.llm.limits import Gate
+from aster.llm.limits import Gate, Waiting
 from aster.llm.protocol import Client
 
 LAST_S = 60.0
@@ -111,6 +111,11 @@ class Crew:
     def calling(self) -> bool:
         """Whether model calls are under way, or something is posted."""
         return bool(self._posted or self.asking.under_way)
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Who waits before which model, for what and how long."""
+        return self.asking.gate.waiting()
 
     def halt(self) -> None:
         """Let nobody begin another call. Calls that are under way go on, and what they bring is kept."""

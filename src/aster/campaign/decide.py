@@ -73,37 +73,39 @@ def must_end(board: Board, elapsed: float) -> str | None:
     return "budget: the wall time is spent" if wall is not None and elapsed >= wall else None
 
 
-def conclude(board: Board, elapsed: float, reason: str) -> Step:
-    """Return the last step of a campaign that must end, once none of its attempts runs.
+def conclude(board: Board, elapsed: float, reason: str, heard: int | None = None) -> Step:
+    """Return the last step of a campaign that must end, once none of its attempts runs; `heard` as in `decide`.
 
     In arrival mode it takes in what has arrived. In ordered mode that would depend on what finished first, so unseen
     outcomes wait in the ledger for a resume.
     """
     step = Step(board, [], {})
     if board.setup.mode == "arrival":
-        _begin(step, elapsed)
+        _begin(step, elapsed, heard)
     step.take(ev.CampaignEnded(reason, elapsed))
     return step
 
 
-def decide(board: Board, minds: Minds, elapsed: float) -> Step:
+def decide(board: Board, minds: Minds, elapsed: float, heard: int | None = None) -> Step:
     """Make the next decision: fold its events into `board` and return them for the ledger.
 
     Args:
         board: all that is known; only `ready` boards.
         elapsed: active wall seconds of the campaign so far.
+        heard: how many of the texts that steer the campaign are known; None: all on the board.
     """
     step = Step(board, [], {})
-    _begin(step, elapsed)
+    _begin(step, elapsed, heard)
     _choose(step, minds)
     return step
 
 
-def _begin(step: Step, elapsed: float) -> None:
+def _begin(step: Step, elapsed: float, heard: int | None) -> None:
     """Open the decision: see what it may see, learn from it, and settle the claim that it completes."""
     board = step.board
     number = board.decision + 1
-    step.take(ev.DecisionTaken(number, number - board.setup.slots if board.setup.mode == "ordered" else None, elapsed))
+    sees = number - board.setup.slots if board.setup.mode == "ordered" else None
+    step.take(ev.DecisionTaken(number, sees, elapsed, len(board.research.steering) if heard is None else heard))
     _learn(step)
     claim = board.open_claim()
     if claim is not None and finished(board, claim):
@@ -118,7 +120,7 @@ def _learn(step: Step) -> None:
         finding = finding_of(board, state)
         if finding is not None:
             step.take(ev.FindingRecorded(finding))
-        elite = place(board, state.record.candidate) if state.record.purpose != "confirm" else None
+        elite = place(board, state.record.candidate) if state.record.purpose not in ("confirm", "check") else None
         if elite is not None:
             step.take(elite)
     clustered = recluster(board) if board.fresh else None

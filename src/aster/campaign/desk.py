@@ -48,7 +48,7 @@ class CampaignDesk:
             prompt = chain.prompt(max_output, must_call)
             known = await self._crew.asking.ask(self._assignment, agent, turn, chain, prompt, role)
         chain.add(known)
-        said = chain.messages[-1]  # without secrets: as it is read when the agent is run again
+        said = chain.messages[-1]  # as it is stored: without secrets
         assert isinstance(said, Said)
         return said
 

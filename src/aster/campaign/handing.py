@@ -79,7 +79,8 @@ def _merge(step: Step, ending: str, heir: str) -> None:
     step.take(ev.DirectionRetired(ending, f"merged into {heir}"))
     for each in waiting:
         name = short_id("h", heir, each.id)
-        step.take(ev.HypothesisProposed(Hypothesis(name, heir, each.parent, each.change, each.text, each.predicts)))
+        of = (each.parent, each.change, each.text, each.predicts)
+        step.take(ev.HypothesisProposed(Hypothesis(name, heir, *of, anew=each.anew)))
 
 
 def _open(step: Step, briefing: Briefing, draft: DirectionDraft, refused: list[str]) -> None:
@@ -128,7 +129,8 @@ def _propose(step: Step, direction: str, drafts: Iterable[Draft], refused: list[
             refused.append(f"{draft.change}: there is no candidate {parent}, so it starts from the best")
             parent = None
         name = short_id("h", direction, "draft", board.decision, number, draft.change, draft.text)
-        hypothesis = Hypothesis(name, direction, parent or best(board), draft.change, draft.text, draft.predicts)
+        start, anew = parent or best(board), parent is None
+        hypothesis = Hypothesis(name, direction, start, draft.change, draft.text, draft.predicts, anew=anew)
         step.take(ev.HypothesisProposed(hypothesis))
 
 

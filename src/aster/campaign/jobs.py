@@ -23,7 +23,8 @@ def job_of(
         frozen: the solution's files that no candidate may change, path -> content.
         get_blob: gives a blob's content, or raises StoreError.
     """
-    files = {**unpack_tree(board.candidates[experiment.candidate].tree, get_blob), **frozen}
+    tree = experiment.tree or board.candidates[experiment.candidate].tree
+    files = {**unpack_tree(tree, get_blob), **frozen}
     inputs = None
     if experiment.artifact is not None:
         outcome = board.experiments[experiment.artifact].outcome

@@ -188,7 +188,7 @@ class Loop:
         self._tell(step.events)
 
     async def _watch(self) -> None:
-        """Fold requests to stop, from this process and from others."""
+        """Fold requests to stop, from this process and from others, and what people tell the planner."""
         if self._asked:
             await self._record(self._asked)
             self._asked.clear()

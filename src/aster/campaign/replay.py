@@ -1,6 +1,7 @@
 """Deciding again: the ledger's facts are folded, every decision is made anew, and its events are compared.
 
-What the loop put in (when it decided, that it was to end) is read from the record; all else has to come out again.
+What the loop put in (when it decided, what it had heard, that it was to end) is read from the record; all else has to
+come out again.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class _Replay:
         recorded = self._entries.step()
         conflicts = set(self.done.board.conflicts)
         step = self._make(first.event, recorded[-1].event)
-        came = [each for each in step.events if not _known(each, conflicts)]
+        came = [_as_old(each, first.event) for each in step.events if not _known(each, conflicts)]
         for entry, event in zip(recorded, came, strict=False):
             if ev.encode(entry.event) != ev.encode(event):  # 1 and 1.0 are equal, and written differently
                 return self._diverged(entry.position, entry.event, event)
@@ -139,15 +140,21 @@ class _Replay:
     def _make(self, first: ev.Event, last: ev.Event) -> Step:
         """Make the step that begins with `first`: as the loop did, which may have ended the campaign with it."""
         assert isinstance(first, ev.DecisionTaken | ev.CampaignEnded)
-        board = self.done.board
+        board, heard = self.done.board, None if isinstance(first, ev.CampaignEnded) else first.heard
         if isinstance(last, ev.CampaignEnded) and _ended_by_loop(board, last, first.elapsed):
-            return conclude(board, first.elapsed, last.reason)
+            return conclude(board, first.elapsed, last.reason, heard)
         if self._minds is None:
             self._minds = self._make_minds(board)
-        return decide(board, self._minds, first.elapsed)
+        return decide(board, self._minds, first.elapsed, heard)
 
     def _diverged(self, position: int, expected: ev.Event | None, came: ev.Event | None) -> None:
         self.done.divergence = Divergence(position, self.done.board.decision, expected, came)
+
+
+def _as_old(event: ev.Event, first: ev.Event) -> ev.Event:
+    """Return a decision's own event as an older Aster wrote it, if one did."""
+    old = isinstance(first, ev.DecisionTaken) and first.heard is None
+    return msgspec.structs.replace(event, heard=None) if old and isinstance(event, ev.DecisionTaken) else event
 
 
 def _ended_by_loop(board: Board, last: ev.CampaignEnded, elapsed: float) -> bool:

@@ -37,6 +37,7 @@ class Step(Struct):
         claim: str | None = None,
         artifact: str | None = None,
         bars: tuple[tuple[int, float], ...] = (),
+        tree: str | None = None,
     ) -> str:
         """Plan an experiment and return its id."""
         board = self.board
@@ -54,6 +55,7 @@ class Step(Struct):
                     claim=claim,
                     artifact=artifact,
                     bars=bars,
+                    tree=tree,
                 )
             )
         )

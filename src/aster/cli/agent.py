@@ -73,18 +73,26 @@ def _lines(board: Board, record: Record, transcript: Transcript) -> Iterator[str
     """Yield the page, line by line."""
     yield from _head(board, record)
     yield from _sum(transcript.total)
-    yield from _section(f"Brief (blob {record.assignment.brief[:8]})", transcript.brief)
+    if not _was_sent(transcript):
+        yield from _section("Brief, not sent yet", transcript.brief)
     for turn in transcript.turns:
         yield from _turn(record, turn)
     yield from _requests(board, transcript)
     yield from _end(record)
 
 
+def _was_sent(transcript: Transcript) -> bool:
+    """Whether the brief stands in a message, as it does from the first call on."""
+    from aster.agents.transcript import message_text
+
+    return any(transcript.brief in message_text(message)[1] for turn in transcript.turns for message in turn.sent)
+
+
 def _head(board: Board, record: Record) -> Iterator[str]:
     from aster.cli.words import clean
 
     given = record.assignment
-    yield f"{given.id}: {given.role}, {given.model}; prompt {given.instructions[:8]}"
+    yield f"{given.id}: {given.role}, {given.model}; prompt {given.instructions[:8]}, brief {given.brief[:8]}"
     if given.direction is not None and given.direction in board.directions:
         yield f"Direction: {clean(board.directions[given.direction].record.surface)} ({given.direction})"
     if given.hypothesis is not None and given.hypothesis in board.hypotheses:

@@ -10,7 +10,7 @@ from aster.cli.words import clean, labelled, shown_path
 from aster.handle import Campaign
 from aster.report.headline import headline
 from aster.report.summary import Summary, summarize
-from aster.report.wording import count, duration, signed
+from aster.report.wording import amount, count, dollars, duration, signed
 
 REPORT = "report.html"
 
@@ -30,7 +30,9 @@ def closing(campaign: Campaign) -> list[str]:
         )
     lines += [clean(line, 400) for line in said.more]
     spent = f"{count(view.costs.experiments, 'experiment')} in {duration(view.costs.wall_s)}"
-    lines.append(f"It took {spent}; {duration(view.costs.attempt_s)} of experiment time.")
+    bill, has_models = campaign.board.research.bill, campaign.board.setup.models
+    paid = f" Models came to {dollars(bill.usd)} and {amount(bill.tokens)} tokens." if has_models else ""
+    lines.append(f"It took {spent}; {duration(view.costs.attempt_s)} of experiment time.{paid}")
     report = campaign.folder / REPORT
     if campaign.board.ended is None:
         lines.append(f"Go on: {command_for('resume', campaign.folder)}")
@@ -61,12 +63,14 @@ def summary_line(campaign: Campaign) -> dict[str, Any]:
     {candidate, label, value}; claim {id, verdict, gain, low, high, alpha, pairs, experiments}, the champion's or,
     without one, the latest; experiments (planned so far); seconds (of the campaign's active wall time). What does not
     exist (yet) is None; gains are in the metric's units, positive is better; the verdict of a claim under test is
-    "testing".
+    "testing". With language models also models {usd, tokens}: what they came to.
     """
     board = campaign.board
     score, objective = board.baseline_score, board.setup.objective
     best = board.best_unconfirmed()
     best_score = board.score(best) if best else None
+    bill = board.research.bill
+    models = {"models": {"usd": bill.usd, "tokens": bill.tokens}} if board.setup.models else {}
     return {
         "campaign": campaign.id,
         "metric": {"name": objective.metric, "goal": objective.goal, "self_reported": objective.self_reported},
@@ -76,6 +80,7 @@ def summary_line(campaign: Campaign) -> dict[str, Any]:
         "claim": _claim(board),
         "experiments": board.spend.experiments,
         "seconds": board.spend.wall_s,
+        **models,
     }
 
 

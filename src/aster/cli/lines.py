@@ -105,7 +105,8 @@ class JsonLines(_Lines):
 def _opening(board: Board) -> list[ev.Event]:
     """Return the events that opened the campaign, which no observer was there to see."""
     opened: list[ev.Event] = [ev.CampaignOpened(board.campaign, board.setup, board.snapshot)]
-    return opened + [ev.CandidateAdded(board.candidates[b]) for b in (board.baseline,) if b is not None]
+    opened += [ev.CandidateAdded(board.candidates[b]) for b in (board.baseline,) if b is not None]
+    return opened + [ev.SteeringGiven("start", text) for text in board.research.steering[:1]]
 
 
 class PlainLines(_Lines):

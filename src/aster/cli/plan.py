@@ -95,10 +95,18 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def _most_for_models(plan: Rehearsal) -> str:
+    from aster.report.wording import amount, dollars
+
+    most = [dollars(plan.usd)] if plan.usd is not None else []
+    most += [f"{amount(plan.tokens)} tokens"] if plan.tokens is not None else []
+    return f"at most {' and '.join(most)}" if most else "$0.00"
+
+
 def _show_cost(out: Console, plan: Rehearsal) -> None:
     from aster.cli.check import show_hours, show_time
 
-    paid = "$0.00 for models" if plan.usd is None else f"at most ${plan.usd:.2f} for models"
+    paid = f"{_most_for_models(plan)} for models"
     if plan.cost is None or plan.known is None:
         out.print(f"cost: {paid}; how long an experiment takes is not known yet: `aster check` measures it")
         return

@@ -109,6 +109,7 @@ def _begin(
 ) -> None:
     from aster.app import check_sandbox, create
     from aster.cli.preparing import tell
+    from aster.hiring import check_models
     from aster.problems.problem import load_problem
 
     found = load_problem(problem)
@@ -119,6 +120,7 @@ def _begin(
         show_plan(rehearse(found, **asked), as_json)
         return
     check_sandbox(found, sandbox.value, require_sandbox, tell)
+    check_models(asked["models"])
     _carry_out(create(found, **asked, tell=tell), sandbox, require_sandbox, as_json)
 
 

@@ -36,7 +36,8 @@ def clean(text: str, limit: int = 200) -> str:
 
 def name_of(board: Board, candidate: str) -> str:
     """Return a candidate's label and the beginning of its id."""
-    return labelled(board.candidates[candidate].label, candidate)
+    known = board.candidates.get(candidate)  # what was only checked is not recorded
+    return labelled(known.label if known is not None else "", candidate)
 
 
 def labelled(label: str, candidate: str) -> str:

@@ -58,12 +58,14 @@ class TermStarted(Struct, frozen=True, tag=True):
 class DecisionTaken(Struct, frozen=True, tag=True):
     """Decision `number` begins; it sees outcomes of decisions up to `sees` (None: all that have arrived).
 
-    `elapsed` is the campaign's active wall time in seconds over all its terms.
+    `elapsed` is the campaign's active wall time in seconds over all its terms. `heard`: how many of the texts by which
+    the campaign is steered it knows, which other processes write and it hears of late; None: all before it.
     """
 
     number: int
     sees: int | None
     elapsed: float
+    heard: int | None = None
 
 
 class DirectionOpened(Struct, frozen=True, tag=True):

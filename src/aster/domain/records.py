@@ -181,6 +181,7 @@ class Hypothesis(Struct, frozen=True):
 
     `of`: the hypothesis that this one is a version of, where a subagent tries several; "": it was never a draft; None:
     it is a draft, if agents work in its direction. `other`: a candidate whose change is to be brought in too.
+    `anew`: it starts from whatever is best when it is begun, and `parent` is what was when it was proposed.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Hypothesis(Struct, frozen=True):
     predicts: float | None = None
     of: str | None = None
     other: str | None = None
+    anew: bool = False
 
 
 class Candidate(Struct, frozen=True):
@@ -225,7 +227,8 @@ class Experiment(Struct, frozen=True):
 
     `decision` is the number of the decision that planned it. `artifact` names the experiment whose stored
     outputs are re-scored, for exact metrics; None: the candidate's code runs. `bars` are (step, worst intermediate
-    value that may go on), by step: the first value at or past a step that is worse ends the attempt.
+    value that may go on), by step: the first value at or past a step that is worse ends the attempt. `tree`: what is
+    checked, for a check, whose candidate need not be recorded; None: the candidate's.
     """
 
     id: str
@@ -238,6 +241,7 @@ class Experiment(Struct, frozen=True):
     claim: str | None = None
     artifact: str | None = None
     bars: tuple[tuple[int, float], ...] = ()
+    tree: str | None = None
 
 
 class Said(Struct, frozen=True):

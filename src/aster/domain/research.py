@@ -1,8 +1,8 @@
 """The nouns of research by language models, as frozen records.
 
 Money is US dollars; tokens are counted as the provider bills them. An *agent* is one conversation with a model: a
-planner, worker or subagent carries out an assignment, and a critic is asked by a worker. An agent's id is its
-assignment's, a critic's that with ".critic" behind it; its calls are numbered from 1.
+planner, worker or subagent carries out an assignment, and a critic is asked by a planner or a worker. An agent's id is
+its assignment's, a critic's that with ".critic" behind it; its calls are numbered from 1.
 """
 
 from __future__ import annotations
@@ -153,12 +153,21 @@ class Combination(Struct, frozen=True):
     why: str
 
 
+class Veto(Struct, frozen=True):
+    """A draft that does not get an experiment. `by`: "critic", or "history" where it was tried before."""
+
+    draft: Draft
+    by: str
+    reason: str
+
+
 class Plan(Struct, frozen=True, tag=True):
     """What the planner hands back. Directions are named by id.
 
     Attributes:
         fund: how much a direction is to get relative to 1, for those that are to get more or less.
         retire: direction -> why. `merge`: (direction that ends, direction that takes over its hypotheses).
+        vetoed: first hypotheses of `open` that were turned down, and are not among them any more.
     """
 
     open: tuple[DirectionDraft, ...] = ()
@@ -167,14 +176,7 @@ class Plan(Struct, frozen=True, tag=True):
     merge: tuple[tuple[str, str], ...] = ()
     combine: tuple[Combination, ...] = ()
     note: str = ""
-
-
-class Veto(Struct, frozen=True):
-    """A draft that does not get an experiment. `by`: "critic", or "history" where it was tried before."""
-
-    draft: Draft
-    by: str
-    reason: str
+    vetoed: tuple[Veto, ...] = ()
 
 
 class Handoff(Struct, frozen=True, tag=True):
@@ -198,8 +200,8 @@ class Note(Struct, frozen=True, tag=True):
         text: what was learnt, in words and numbers.
         evidence: the experiments that it rests on.
         dead_end: whether it says that something does not work, and should not be tried again as it was.
-        unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: with any,
-            the note is marked and kept out of briefs.
+        unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: they are
+            marked, and kept out of briefs.
         concerns: what the next one should look at.
     """
 

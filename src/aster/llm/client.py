@@ -21,18 +21,17 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from aster.domain.research import ModelChoice, Tokens
+from aster.domain.research import ModelChoice
 from aster.errors import UserError
 from aster.llm.estimate import worst_tokens
 from aster.llm.lean import lean_openai
 from aster.llm.protocol import ModelError, Prompt, Refusal, Reply, Unknown
-from aster.llm.refusing import error_of
+from aster.llm.refusing import cause_of, error_of
 from aster.llm.scrub import scrub
 from aster.llm.turns import Toolbox, messages_of, said_of
 from aster.llm.usage import credible, reported
-from aster.llm.wire import Trip, Wire, a_trip
+from aster.llm.wire import CONNECTIONS, Trip, Wire, a_trip
 
-CONNECTIONS = 20_000
 TIMEOUT_S = 600.0
 
 GENERIC = ("openai", "openai-chat", "openai-responses")
@@ -51,8 +50,9 @@ class PydanticClient:
     """
 
     def __init__(self, *, connections: int = CONNECTIONS, timeout_s: float = TIMEOUT_S) -> None:
+        self._wire = Wire(connections)
         self._http = httpx2.AsyncClient(
-            transport=Wire(connections),
+            transport=self._wire,
             timeout=httpx2.Timeout(timeout_s),
             headers={"User-Agent": get_user_agent()},
         )
@@ -83,10 +83,9 @@ class PydanticClient:
         try:
             said = said_of(response)
         except Exception as error:  # whatever is odd in an answer, it was paid for: it ends as unknown
-            raise Unknown(scrub(f"The answer cannot be read: {error}")) from error
-        worst = Tokens(worst_tokens(prompt), prompt.max_output)
+            raise Unknown(scrub(f"The answer cannot be read: {cause_of(error)}")) from error
         counts = reported(_counts(response), trip.bad_counts)
-        tokens, odd = credible(counts, worst, bool(said.text or said.calls))
+        tokens, odd = credible(counts, lambda: worst_tokens(prompt), prompt.max_output, bool(said.text or said.calls))
         return Reply(said, tokens, "tool_call" if said.calls else response.finish_reason or "stop", odd)
 
     async def close(self) -> None:
@@ -115,7 +114,7 @@ class PydanticClient:
         key = choice.name, choice.base_url
         if key not in self._models:
             try:
-                self._models[key] = _make_model(choice, self._http)
+                self._models[key] = _make_model(choice, self._http, self._wire)
             except (wrong.UserError, ValueError, ImportError) as error:
                 raise UserError(_why_not(choice, error)) from error
         return self._models[key]
@@ -132,7 +131,7 @@ def _why_not(choice: ModelChoice, error: Exception) -> str:
     return scrub(f"The model {choice.name} cannot be asked: {error}")
 
 
-def _make_model(choice: ModelChoice, http: httpx2.AsyncClient) -> Model[Any]:
+def _make_model(choice: ModelChoice, http: httpx2.AsyncClient, wire: Wire) -> Model[Any]:
     """Return pydantic-ai's model for a choice.
 
     Raises:
@@ -140,7 +139,8 @@ def _make_model(choice: ModelChoice, http: httpx2.AsyncClient) -> Model[Any]:
     """
     provider, _, name = choice.name.partition(":")
     if choice.base_url and not _has_its_own(provider):
-        return _without_retries(OpenAIChatModel(name, provider=_compatible(provider, choice.base_url, name, http)))
+        compatible = _compatible(provider, choice.base_url, name, http, wire)
+        return _without_retries(OpenAIChatModel(name, provider=compatible))
     where = {"base_url": choice.base_url} if choice.base_url else {}
 
     def make(provider_name: str) -> Provider[Any]:
@@ -161,7 +161,9 @@ def _has_its_own(provider: str) -> bool:
         return False
 
 
-def _compatible(provider: str, base_url: str, name: str, http: httpx2.AsyncClient) -> OpenAICompatibleProvider:
+def _compatible(
+    provider: str, base_url: str, name: str, http: httpx2.AsyncClient, wire: Wire
+) -> OpenAICompatibleProvider:
     """Return a server that speaks as OpenAI does. Its key is PROVIDER_API_KEY, if there is one.
 
     Tools' schemas go as they are: the servers take any, and pydantic-ai would prepare them anew for each request.
@@ -171,7 +173,7 @@ def _compatible(provider: str, base_url: str, name: str, http: httpx2.AsyncClien
         openai_chat_supports_max_completion_tokens=bool(_NEWER.search(name)),
         json_schema_transformer=None,
     )
-    client = lean_openai(base_url, key, http)
+    client = lean_openai(base_url, key, http, wire)
     return OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
 
 

@@ -30,8 +30,8 @@ def error_of(error: Exception, sent: bool) -> ModelError:
     if isinstance(error, wrong.ModelHTTPError):
         return _answered(error)
     if isinstance(error, wrong.UserError):
-        return Refusal(f"The request cannot be made: {_short(str(error))}", fatal=True)
-    said = _short(_cause(error))
+        return Refusal(f"The request cannot be made: {_short(cause_of(error))}", fatal=True)
+    said = _short(cause_of(error))
     if not sent:
         if isinstance(error, wrong.ModelConnectionError):
             return Refusal(f"The provider cannot be reached: {said}")
@@ -41,11 +41,14 @@ def error_of(error: Exception, sent: bool) -> ModelError:
     return Unknown(f"The answer cannot be read: {said}")
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """Return what the first of a chain of errors said: those that wrap it say less."""
-    while error.__cause__ is not None:
+    while isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return str(error) or type(error).__name__
+    try:
+        return str(error) or type(error).__name__
+    except TypeError:  # a library's error that was made of an odd answer cannot be put into words
+        return type(error).__name__
 
 
 def _answered(error: wrong.ModelHTTPError) -> ModelError:

@@ -102,12 +102,15 @@ def _as_text(args: Any) -> str:
 
 
 def _number_calls(response: ModelResponse) -> None:
+    """Give calls names and ids that are text, and ids of their own: libraries pass on whatever came."""
     seen: set[str] = set()
     for number, part in enumerate(response.parts, 1):
         if isinstance(part, ToolCallPart):
-            if not part.tool_call_id or part.tool_call_id in seen:
+            if not isinstance(part.tool_call_id, str) or not part.tool_call_id or part.tool_call_id in seen:
                 part.tool_call_id = f"{part.tool_call_id or 'call'}-{number}"
             seen.add(part.tool_call_id)
+            if not isinstance(part.tool_name, str):
+                part.tool_name = ""
 
 
 def _response(said: Said) -> ModelResponse:

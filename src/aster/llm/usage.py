@@ -8,9 +8,8 @@ charges more than was agreed is to be seen.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -23,7 +22,12 @@ MOST = 10**12
 _HOLDERS = ("usage", "usageMetadata")
 _INPUT = frozenset({*_HOLDERS, "prompt_tokens", "input_tokens", "promptTokenCount"})
 _OUTPUT = frozenset({*_HOLDERS, "completion_tokens", "output_tokens", "candidatesTokenCount"})
-_NEEDED = ("prompt_tokens", "completion_tokens", "total_tokens")
+_NEEDED = {
+    "choices": ("prompt_tokens", "completion_tokens", "total_tokens"),
+    "output": ("input_tokens", "output_tokens", "total_tokens"),
+    "content": ("input_tokens", "output_tokens"),
+}
+"""The counts that a report must have, by a key that tells what it is of: a chat completion, a Response or a Message."""
 
 
 class Reported(Struct, frozen=True):
@@ -35,21 +39,23 @@ class Reported(Struct, frozen=True):
     cache_write: int = 0
 
 
-def credible(reported: Reported, worst: Tokens, said_something: bool) -> tuple[Tokens, str]:
+def credible(
+    reported: Reported, worst_input: Callable[[], int], worst_output: int, said_something: bool
+) -> tuple[Tokens, str]:
     """Return what to count as used, and what was odd in the report ("" if nothing).
 
     Args:
-        worst: the most input and output that the call can have used, for what was not reported.
+        worst_input, worst_output: the most that the call can have used, for what was not reported.
         said_something: whether there was any output.
     """
     odd = []
     given, made = reported.input, reported.output
     if not given:
         odd.append("no usable number of input tokens")
-        given = worst.input
+        given = worst_input()
     if made is None or (made == 0 and said_something):
         odd.append("no usable number of output tokens")
-        made = worst.output
+        made = worst_output
     read, write = max(0, reported.cache_read), max(0, reported.cache_write)
     if read + write > given:  # it counts them apart
         given += read + write
@@ -57,29 +63,27 @@ def credible(reported: Reported, worst: Tokens, said_something: bool) -> tuple[T
     return Tokens(min(given, MOST), min(made, MOST), min(read, MOST), min(write, MOST)), why
 
 
-def clean_usage(body: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return a response's body with usage that can be read, and the names of the counts that could not be.
+def clean_usage(answer: dict[str, Any]) -> tuple[bool, tuple[str, ...]]:
+    """Make a response's report of usage readable, in place.
 
-    What is not a JSON object comes back as it is.
+    Returns:
+        Whether anything was changed, and the provider's names of the counts that could not be read.
     """
-    if b"usage" not in body:
-        return body, ()
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return body, ()
-    holder = next((name for name in _HOLDERS if isinstance(answer, dict) and name in answer), None)
-    if holder is None:
-        return body, ()
     bad: list[str] = []
-    usage = answer[holder]
-    if not isinstance(usage, dict):
-        del answer[holder]
-        return json.dumps(answer).encode(), (holder,)
-    changed = _clean(usage, bad)
-    if "choices" in answer:
-        changed |= _fill(usage, bad)
-    return (json.dumps(answer).encode() if changed else body), tuple(bad)
+    changed = False
+    for holder in _HOLDERS:
+        if holder in answer and not isinstance(answer[holder], dict):
+            del answer[holder]
+            bad.append(holder)
+            changed = True
+        elif holder in answer:
+            changed |= _clean(answer[holder], bad)
+    needed = next((names for mark, names in _NEEDED.items() if mark in answer), ())
+    if needed and "usage" not in answer and "choices" not in answer:  # a chat completion may do without
+        answer["usage"] = {}
+    if needed and "usage" in answer:
+        changed |= _fill(answer["usage"], needed, bad)
+    return changed, tuple(bad)
 
 
 def _clean(usage: dict[str, Any], bad: list[str]) -> bool:
@@ -89,10 +93,12 @@ def _clean(usage: dict[str, Any], bad: list[str]) -> bool:
         needed = name in _INPUT or name in _OUTPUT
         if isinstance(value, dict) and not needed:
             changed |= _clean(value, bad)
-        elif name.lower().endswith("details"):
+        elif name.endswith("_details"):
+            usage[name], changed = None, changed or value is not None
+        elif name.endswith("Details"):  # Google's are lists
             if not isinstance(value, list | None):
                 usage[name], changed = None, True
-        elif needed or ("token" in name.lower() and not isinstance(value, list | None)):
+        elif needed or ("token" in name.lower() and value is not None):
             count = whole(value)
             if count is None:
                 bad.append(name)
@@ -101,9 +107,9 @@ def _clean(usage: dict[str, Any], bad: list[str]) -> bool:
     return changed
 
 
-def _fill(usage: dict[str, Any], bad: list[str]) -> bool:
-    """Give a chat completion's report the counts that it lacks; return whether it lacked any."""
-    missing = [name for name in _NEEDED if not isinstance(usage.get(name), int)]
+def _fill(usage: dict[str, Any], needed: tuple[str, ...], bad: list[str]) -> bool:
+    """Give a report the counts that it must have; return whether it lacked any."""
+    missing = [name for name in needed if not isinstance(usage.get(name), int)]
     for name in missing:
         usage[name] = 0
     bad.extend(name for name in missing if name != "total_tokens")

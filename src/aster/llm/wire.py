@@ -5,23 +5,31 @@ Imported late: it loads aiohttp and httpx2.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
 
-from aster.llm.usage import clean_usage
+from aster.llm.mending import mended
 
 MOST_BYTES = 64 * 2**20
 """Of an answer; a longer one is not read to its end."""
 
-CONNECT_S = 20.0
+CONNECTIONS = 20_000
+"""Open at the same time, at most, unless it is said otherwise: libraries' own limits are 100 or 1,000."""
+
+CONNECT_S = 60.0
+
+OPENING = 200
+"""Connections that are being opened at the same time, at most."""
 
 SPARE_FILES = 512
 """Files that a process opens besides connections."""
@@ -54,6 +62,29 @@ def a_trip() -> Iterator[Trip]:
         _trip.reset(token)
 
 
+class Connector(aiohttp.TCPConnector):
+    """Opens connections a few at a time: thousands at once overrun a server's queue, and wait to be retried."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._opening = asyncio.Semaphore(OPENING)
+
+    async def _create_connection(self, *given: Any) -> Any:
+        async with self._opening:
+            return await super()._create_connection(*given)
+
+
+Headers = list[tuple[str, str]]
+
+
+class Answer(NamedTuple):
+    """What came back, whole; `headers` are those that hold for the body as it is here."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class Wire(httpx2.AsyncBaseTransport):
     """Carries requests over aiohttp, which takes a third of the processor time of httpx's own transport.
 
@@ -66,27 +97,44 @@ class Wire(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and return its whole answer, with usage that can be read.
+        """Send a request and return its whole answer, mended where it must be.
 
         Raises:
             httpx2.TransportError: there is none.
         """
-        trip = _trip.get() or Trip()
         limit = request.extensions.get("timeout", {}).get("read")
+        url, headers = request.url, request.headers.multi_items()
+        proxy = _proxy(url.scheme, url.host)
+        answer = await self.send(request.method, str(url), headers, await request.aread(), limit, proxy)
+        return httpx2.Response(answer.status, headers=answer.headers, content=answer.body, request=request)
+
+    async def post(self, place: httpx2.URL, headers: Headers, body: bytes, limit_s: float | None) -> Answer:
+        """Send a body and return the whole answer, without the way through httpx; else as `handle_async_request`."""
+        return await self.send("POST", str(place), headers, body, limit_s, _proxy(place.scheme, place.host))
+
+    async def send(
+        self, method: str, url: str, headers: Headers, body: bytes, limit_s: float | None, proxy: str | None
+    ) -> Answer:
+        """Send a request and return its whole answer; see `handle_async_request`.
+
+        Args:
+            limit_s: seconds between two pieces of the answer, at most.
+        """
+        trip = _trip.get() or Trip()
         with _as_httpx(trip):
             async with self._open().request(
-                request.method,
-                str(request.url),
-                headers=request.headers.multi_items(),
-                data=await request.aread(),
+                method,
+                url,
+                headers=headers,
+                data=body,
                 allow_redirects=False,
-                proxy=_proxy(request.url.scheme, request.url.host),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit),
+                proxy=proxy,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=limit_s),
                 trace_request_ctx=trip,
             ) as response:
                 body = await _read(response)
-        body, trip.bad_counts = clean_usage(body)
-        return httpx2.Response(response.status, headers=_kept(response), content=body, request=request)
+        body, trip.bad_counts = mended(body)
+        return Answer(response.status, _kept(response), body)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -99,7 +147,7 @@ class Wire(httpx2.AsyncBaseTransport):
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_note_sent)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
+                connector=Connector(limit=self._connections, ssl=_tls(), keepalive_timeout=15),
                 skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
                 trace_configs=[trace],
                 read_bufsize=2**18,

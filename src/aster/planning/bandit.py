@@ -36,6 +36,8 @@ class BanditPlanner:
 
     def plan(self, board: Board) -> list[DirectionOpened | DirectionRetired]:
         """Return the directions to open and to retire now, retirements first."""
+        if not self._surfaces:
+            return []
         changes: list[DirectionOpened | DirectionRetired] = []
         alive = _alive(board)
         left = len(alive)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Sequence
 
+MOST_KNOWN = 4096
+"""Paths whose answer is remembered: thousands of agents ask about the same ones."""
+
 
 class Globs:
     """The set of all paths under `root` that match one of `patterns`; ask with `path in globs`.
@@ -17,10 +20,18 @@ class Globs:
     def __init__(self, root: str, patterns: Iterable[str]) -> None:
         self._prefix = root + "/"
         self._patterns = [_segments(pattern) for pattern in patterns]
+        self._known: dict[str, bool] = {}
 
     def __contains__(self, path: object) -> bool:
         if not isinstance(path, str) or not path.startswith(self._prefix):
             return False
+        if path not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[path] = self._holds(path)
+        return self._known[path]
+
+    def _holds(self, path: str) -> bool:
         names = path.removeprefix(self._prefix).split("/")
         if any(name in ("", ".", "..") for name in names):
             return False  # "solution/../evaluate.py" is not under the root

@@ -85,7 +85,7 @@ class RoleRow(Struct, frozen=True):
 
 
 class NoteRow(Struct, frozen=True):
-    """What a subagent handed back. `unbacked`: its numbers that no experiment gave; with any, nobody is told of it."""
+    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told."""
 
     assignment: str
     surface: str

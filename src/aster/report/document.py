@@ -15,7 +15,7 @@ from aster.report.canvas import svg
 from aster.report.claims_figure import claims
 from aster.report.page import MOST_FINDINGS, Page
 from aster.report.summary import FindingRow
-from aster.report.wording import clean, count, duration, number, percent, signed
+from aster.report.wording import amount, clean, count, dollars, duration, number, percent, signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,6 +49,7 @@ def render(page: Page, figure: bytes) -> str:
             intervals=data_uri("image/svg+xml", svg(intervals)) if intervals else None,
             pictures=[(picture.name, data_uri(picture.mime, picture.data)) for picture in page.pictures],
             findings=(_shown(successes), _shown(dead_ends)),
+            most=MOST_FINDINGS,
         )
     )
 
@@ -80,6 +81,6 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "clean": clean, "count": count, "duration": duration, "number": number, "signed": signed, "percent": percent,
-        "knobs": _knobs,
+        "knobs": _knobs, "dollars": dollars, "amount": amount,
     }  # fmt: skip
     return environment

@@ -11,6 +11,8 @@ from msgspec import Struct
 from aster._version import VERSION
 from aster.board import Board, ExperimentState
 from aster.domain.records import Setup
+from aster.domain.research import Price
+from aster.report.agents import AgentsView, agents_view
 from aster.report.claims import TraceRow, status_of, trace
 from aster.report.headline import Headline, headline
 from aster.report.patch import make_patch
@@ -102,6 +104,7 @@ class Page(Struct, frozen=True):
     """
 
     summary: Summary
+    agents: AgentsView | None
     headline: Headline
     setup: Setup
     records: tuple[Record, ...]
@@ -132,6 +135,7 @@ def gather(board: Board, blobs: Blobs) -> Page:
     traces = {view.id: trace(board, view.id) for view in summary.claims}
     return Page(
         summary=summary,
+        agents=agents_view(board),
         headline=headline(summary),
         setup=board.setup,
         records=progress_view(board).records,
@@ -253,9 +257,39 @@ def _commands(board: Board, solution: Solution | None) -> Iterator[str]:
         run += f" --experiments {setup.limits.experiments}"
     if setup.limits.wall_s is not None:
         run += f" --wall {setup.limits.wall_s:g}s"
-    yield run
+    yield " ".join([run, *_model_options(setup)])
     for claim in board.claims:
         yield f"aster show {board.campaign} --claim {claim}"
         break
     if solution is not None and solution.patch:
         yield f"git apply {solution.name}.patch"
+
+
+def _model_options(setup: Setup) -> Iterator[str]:
+    """Yield what asks for the campaign's models, agents and their ceilings again."""
+    limits = setup.limits
+    for model in setup.models:
+        roles = ",".join(model.roles) + "=" if model.roles else ""
+        weight = f"*{model.weight:g}" if model.weight != 1.0 else ""
+        yield f"--model {shlex.quote(roles + model.name + weight)}"
+        if model.price is not None:
+            yield f"--price {shlex.quote(f'{model.name}={_numbers(model.price)}')}"
+    for url in sorted({model.base_url for model in setup.models if model.base_url}):
+        yield f"--base-url {shlex.quote(url)}"
+    if setup.models:
+        yield f"--agents {setup.agents}" + (" --one-shot" if setup.one_shot else "")
+    if limits.usd is not None:
+        yield f"--usd {limits.usd:g}"
+    if limits.tokens is not None:
+        yield f"--tokens {limits.tokens}"
+    if limits.gpu_s is not None:
+        yield f"--gpu-hours {limits.gpu_s / 3600:g}"
+
+
+def _numbers(price: Price) -> str:
+    """Return a price as `--price` takes it."""
+    cached = (price.cache_read, price.cache_write)
+    parts = [price.input, price.output]
+    if cached != (None, None):
+        parts += [price.input if each is None else each for each in cached]
+    return ",".join(f"{part:g}" for part in parts)

@@ -162,7 +162,9 @@ def search_seeds(setup: Setup) -> frozenset[int]:
 
 def change_of(board: Board, candidate: str) -> str:
     """Return what made the candidate, in a few words: its hypothesis's change, else its label, else its id."""
-    record = board.candidates[candidate]
+    record = board.candidates.get(candidate)
+    if record is None:
+        return candidate  # what was only checked is not recorded
     if candidate == board.baseline:
         return "baseline"
     hypothesis = board.hypotheses.get(record.hypothesis or "")

@@ -280,6 +280,9 @@ def _example(schema: dict[str, Any]) -> Any:
 
 
 async def _serve(delay_s: float, port: int) -> None:
+    from aster.llm.wire import CONNECTIONS, room_for
+
+    room_for(CONNECTIONS)
     async with ModelServer(obliging, delay_s=delay_s, port=port, keep=False) as server:
         print(server.base_url, flush=True)
         await asyncio.Event().wait()
