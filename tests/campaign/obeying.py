@@ -160,7 +160,7 @@ class Obedient:
             return calls(prompt, *first)
         tool, arguments = self._work(prompt)
         last = [json.loads(arguments) for name, arguments in wanted if name == tool in ENDS]
-        if last and tool == "submit_plan":
+        if last and tool == "submit_plan" and len(arguments["open"]) > 1:
             arguments = {**arguments, "open": [*last[0]["open"], *arguments["open"]]}
         return calls(prompt, (tool, last[0] if last and tool == "finish" else arguments), text=self._key)
 
@@ -186,10 +186,9 @@ class Obedient:
             return "submit_handoff", {"done": spread, "learnt": spread, "concerns": self._key, "hypotheses": drafts}
         opened = {"surface": f"s{self._number} {spread}"[:80], "rationale": f"It is open. {spread}", "success": spread,
                   "novelty": spread, "paths": [f"solution/*.py::{spread}"], "hypotheses": [draft]}  # fmt: skip
-        honest = {**opened, "surface": f"t{self._number}", "paths": []}
-        if any(isinstance(message, Returned) and "Error" in message.text for message in prompt.messages):
-            return "submit_plan", {"open": [honest], "note": spread}
-        return "submit_plan", {"open": [opened, honest], "note": spread}
+        honest = {**opened, "surface": f"t{self._number}", "paths": ["solution/guess.py"]}
+        refused = sum(isinstance(each, Returned) and each.tool == "submit_plan" for each in prompt.messages)
+        return "submit_plan", {"open": [[opened, honest], [honest], []][min(refused, 2)], "note": spread}
 
     def _explore(self, prompt: Prompt, spread: str) -> tuple[str, dict[str, Any]]:
         """Attack, measure, and again, until nothing more is allowed; then finish."""
