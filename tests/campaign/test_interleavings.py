@@ -149,7 +149,7 @@ class Chaos:
 
     def __init__(self, folder: Path, seed: int) -> None:
         rng = self.rng = random.Random(seed)
-        limits = Limits(None, rng.choice([8, 20, 60]), rng.choice([0.05, 0.3, 100.0]))
+        limits = Limits(None, rng.choice([8, 20, 60]), rng.choice([0.05, 0.3, 100.0]), rng.choice([5_000, 10**9]))
         chosen = replace(with_models(agents=rng.choice([1, 3, 12])), limits=limits, seed=seed, slots=rng.choice([1, 3]))
         self.lab = Lab(folder, chosen, Answering(self._answer))
         self.lab.cast = Cast(seed)  # type: ignore[assignment]
@@ -167,6 +167,8 @@ class Chaos:
             return Unknown("it timed out")
         if chance < 0.102:
             return Refusal("a bad key", unusable=True)
+        if chance < 0.104:
+            return Reply(Said("so"), Tokens(10**9, 10**9))
         return Reply(Said("so"), Tokens(100, 60))
 
     def loop(self) -> Watched:
@@ -229,14 +231,14 @@ def told(board: Board) -> str:
 
 
 def check_books(lab: Lab) -> None:
-    """Each call was reserved once and settled once, and the ceiling held at every position."""
+    """Each call was reserved once and settled once, and the ceilings held at every position."""
     board = Board()
-    limit = lab.board.setup.limits.usd
+    limits = lab.board.setup.limits
     for event in lab.events():
         board.apply(event)
         bill = board.research.bill
-        assert limit is not None
-        assert bill.usd + bill.reserved_usd <= limit + 1e-9
+        assert bill.usd + bill.reserved_usd <= (limits.usd or 0.0) + 1e-9
+        assert bill.tokens + bill.reserved_tokens <= (limits.tokens or 0)
     reserved = [event.call.id for event in lab.those(ev.CallReserved)]
     settled = [event.settled.call for event in lab.those(ev.CallSettled)]
     assert len(set(reserved)) == len(reserved)

@@ -247,7 +247,8 @@ class Research:
         bill.reserved_tokens -= call.tokens
         bill.usd += settled.usd
         bill.over_usd += settled.over_usd
-        tokens = settled.tokens.total if settled.status != "unknown" else call.tokens
+        # As with dollars, no more than was reserved is charged, whatever is reported.
+        tokens = min(settled.tokens.total, call.tokens) if settled.status != "unknown" else call.tokens
         bill.tokens += tokens
         agent, turn, _ = call.id.split("/")
         state = self.assignments[agent.partition(".")[0]]

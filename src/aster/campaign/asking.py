@@ -139,9 +139,9 @@ class Asking:
             self._purse.noted(call)
 
     async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
-        await self._turnstile.go()
         self.under_way += 1
         try:
+            await self._turnstile.go()
             reply = await self._client.ask(model, prompt)
             way.worked(reply.tokens.total)
             return reply

@@ -152,8 +152,9 @@ class ModelServer:
         headers = {"Content-Type": "application/json", **fault.headers}
         if fault.cut is not None:
             response = web.StreamResponse(status=fault.status, headers={**headers, "Content-Length": str(len(data))})
-            await response.prepare(request)
-            await response.write(data[: fault.cut])
+            with contextlib.suppress(ConnectionResetError):  # the client did not wait for it
+                await response.prepare(request)
+                await response.write(data[: fault.cut])
             assert request.transport is not None
             request.transport.abort()
             return response
