@@ -37,7 +37,7 @@ def troubled(folder: Path) -> Iterator[tuple[Faults, Script, ModelServer]]:
 def check(books: Books) -> None:
     """What holds however a campaign ran, once it has ended."""
     assert books.most <= USD + 1e-9
-    assert books.settled > 0.7 * USD
+    assert books.settled > 0.95 * USD  # what is left has no room for one more call
     assert books.ended.startswith(CEILING), books.ended
     assert books.open == 0
     assert (books.unpaid, books.lost, books.faults) == ([], [], [])

@@ -215,7 +215,7 @@ class _Merges(dict[tuple[str, str], dict[str, bytes]]):
         super().__init__()
         self._files = files
 
-    def get(self, key: Any, default: Any = None) -> Any:  # noqa: ARG002 - a dict's
+    def get(self, key: Any, default: Any = None) -> Any:
         return self._files
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from aster.agents.quoting import quoted
+
 MOST_LINES = 4_000
 """Lines of a file that are looked at."""
 
@@ -28,12 +30,12 @@ def near_matches(text: str, find: str) -> str:
         return " Nothing like it does either; read the file again."
     shown = lines[at : at + len(wanted)]
     if [line.split() for line in shown] == [line.split() for line in wanted]:
-        what = " It differs from this place in blanks or indentation only"
+        what = "It differs from this place in blanks or indentation only"
     else:
-        what = " This place is most like it"
+        what = "This place is most like it"
     numbered = "\n".join(f"{at + number + 1:6}\t{line[:300]}" for number, line in enumerate(shown[:MOST_SHOWN]))
     more = "\n..." if len(shown) > MOST_SHOWN else ""
-    return f"{what}:\n{numbered}{more}\nCopy the text exactly, without line numbers."
+    return f" {quoted(numbered + more, what)}\nCopy the text exactly, without line numbers."
 
 
 def _closest(lines: list[str], wanted: list[str]) -> tuple[int, float]:

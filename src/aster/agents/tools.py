@@ -126,7 +126,7 @@ class _Bench:
         first = max(1, line - AROUND)
         last = min(len(lines), line + args.replace.count("\n") + AROUND)
         shown = "\n".join(_fitting(lines[first - 1 : last], first)[:40])
-        return f"Done. {path} now reads:\n{shown}{self._warning()}"
+        return quoted(shown, f"Done. {path} now reads", MOST_SHOWN) + self._warning()
 
     async def write(self, args: Writing, _place: Place) -> str:
         path = self._work.write(args.path, args.content)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TRIES = 6
 """Calls that one turn may take, over all terms, before its agent gives up."""
 
+DEAREST = 4
+"""Times the first estimate of a request, which is a third of a token a byte at least: no token is less than a byte."""
+
 FREE = Price(0.0, 0.0)
 
 
@@ -79,7 +82,7 @@ class Asking:
                 trouble = research.model(model.name).last_error
                 raise Unanswered(f"{model.name} did not answer in {TRIES} tries: {trouble}")
             name = f"{agent}/{turn}/{number}"
-            most_in = worst_tokens(prompt, self._last.get(agent))
+            most_in = _most_in(prompt, self._last.get(agent))
             async with self.gate.turn(model, most_in) as way:
                 call = _worst(name, model, most_in, prompt.max_output, chain)
                 if not await self._reserve(assignment, call, chain):
@@ -174,6 +177,12 @@ class Asking:
 
     async def _cut_off(self, model: ModelChoice, why: str, for_good: bool = False) -> None:
         await self._crew.post(ev.ModelCutOff(model.name, why, for_good, self._crew.board.term))
+
+
+def _most_in(prompt: Prompt, last: Tokens | None) -> int:
+    """Return how many input tokens a request can come to; what the provider counted last is believed within bounds."""
+    first = worst_tokens(prompt)
+    return first if last is None else min(worst_tokens(prompt, last), DEAREST * first)
 
 
 def _worst(name: str, model: ModelChoice, most_in: int, most_out: int, chain: Chain) -> Call:

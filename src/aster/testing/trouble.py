@@ -91,7 +91,7 @@ def toy() -> Problem:
 
 
 def begin(folder: Path, agents: int, usd: float, price: Price, steady_url: str, liar_url: str) -> None:
-    """Open a campaign in which as many subagents as may be at work find a hypothesis each waiting for them.
+    """Open a campaign in which subagents find more hypotheses than they can pay for waiting for them.
 
     Args:
         steady_url, liar_url: where the two models' servers are.
@@ -115,7 +115,7 @@ def begin(folder: Path, agents: int, usd: float, price: Price, steady_url: str, 
     tree, blobs = pack_tree(SOLUTION)
     baseline = Candidate(tree_id(SOLUTION), tree, (), "baseline", None, (), "", traits(SOLUTION, SOLUTION))
     events: list[ev.Event] = [ev.CampaignOpened("trouble", setup, tree), ev.CandidateAdded(baseline)]
-    for number in range(agents + agents // 4):
+    for number in range(3 * agents):
         surface = SURFACES[number % len(SURFACES)]
         name, path = f"d-{surface}", f"solution/{surface}.py"
         if number < len(SURFACES):
