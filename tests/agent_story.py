@@ -42,6 +42,11 @@ class Story:
     def say(self, *events: ev.Event) -> None:
         self.events += events
 
+    def decide(self) -> None:
+        """Take a decision, which has heard and seen all that came before."""
+        self._decision += 1
+        self.say(ev.DecisionTaken(self._decision, None, 2.0 * self._decision))
+
     def give(self, name: str, role: Role, direction: str | None = None, hypothesis: str | None = None) -> None:
         model = SMALL if role == "subagent" else BIG
         blobs = {"instructions": "i" * 64, "brief": "b" * 64}
@@ -81,8 +86,7 @@ class Story:
                 Outcome(f"{name}.1", name, Measured({self._metric: value}), "cpu: test", Usage(1.0), 0.0, 1.0)
             ),
         )  # fmt: skip
-        self._decision += 1
-        self.say(ev.DecisionTaken(self._decision, None, 2.0 * self._decision))
+        self.decide()
         gain = 14.0 - value
         self.say(ev.FindingRecorded(Finding(hypothesis, name, f"{change}: found", gain > 0.5, gain)))
         return name
@@ -92,6 +96,7 @@ def story(baseline: str = "c-baseline", metric: str = "score", decision: int = 0
     """Return what happened: two directions went well or badly, the third has just been opened; calls are under way."""
     told = Story(baseline, metric, decision, tree)
     told.say(ev.SteeringGiven("start", "begin with the layout"))
+    told.decide()
     told.give("a-plan", "planner")
     told.call("a-plan", BIG.name, 0.05, 5_000)
     told.say(ev.AssignmentEnded("a-plan", "done", Plan()), ev.ResultTaken("a-plan"))
