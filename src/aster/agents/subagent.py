@@ -135,17 +135,21 @@ class _Session:
             strange = [each for each in evidence if each not in own and each not in board.experiments]
             told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text)
             given = (*told, self._work.diff(), *self._code())
-            numbers = unbacked(board, self._whole(args), evidence, given)
-            return msgspec.json.encode((strange, numbers)).decode()
+            in_finding = unbacked(board, args.finding, evidence, given)
+            return msgspec.json.encode(
+                (strange, in_finding, unbacked(board, self._whole(args), evidence, given))
+            ).decode()
 
         recorded = await self._desk.step(place.agent, place.turn, place.call, make)
-        strange, self._unbacked = msgspec.json.decode(recorded, type=tuple[list[str], tuple[str, ...]])
+        strange, wrong, self._unbacked = msgspec.json.decode(
+            recorded, type=tuple[list[str], tuple[str, ...], tuple[str, ...]]
+        )
         if strange:
             raise Misuse(f"There are no experiments {', '.join(strange)[:300]}. Yours are: {', '.join(own) or 'none'}.")
-        if self._unbacked:
+        if wrong:  # what stands in earlier notes cannot be mended any more
             self._ask_back(
                 "numbers",
-                f"No experiment in evidence gave these numbers: {', '.join(self._unbacked)}. Correct them, leave them "
+                f"No experiment in evidence gave these numbers: {', '.join(wrong)}. Correct them, leave them "
                 "out, or name the experiments that gave them. What only a log shows cannot be checked: say it without "
                 "the number. What stays unbacked is marked, and others read [unbacked] in its place.",
             )
