@@ -20,6 +20,8 @@ from aster.proposers.ideas import load_ideas
 from aster.proposers.library import Effect, IdeaLibrary
 from aster.report.trees import read_tree
 
+pytestmark = pytest.mark.xdist_group("distilling")  # its campaigns are run once, not once a worker
+
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
