@@ -15,37 +15,12 @@ from aster.domain import events as ev
 from aster.domain.research import ModelChoice, Settled, Tokens
 from aster.evidence.outlay import outlay
 from aster.llm.protocol import Prompt, Reply, Returned, Said
-from aster.problems.problem import Problem, problem_from_files
 from aster.testing.desks import says
+from aster.testing.trouble import toy
 
 from .crews import Answering
 from .simulated import SOLUTION
 from .test_crew import Lab, nothing_more, plan_of, with_models
-
-TOML = b"""
-[problem]
-name = "toy"
-title = "A toy"
-[solution]
-root = "solution"
-editable = ["*.py"]
-[[stage]]
-name = "run"
-command = ["python", "solution/a.py"]
-timeout = "10s"
-[[stage]]
-name = "score"
-command = ["python", "evaluate.py"]
-trusted = true
-timeout = "10s"
-[[metric]]
-name = "loss"
-goal = "minimize"
-"""
-
-
-def toy() -> Problem:
-    return problem_from_files({"problem.toml": TOML, "README.md": b"Toy", "evaluate.py": b"", **SOLUTION}, "toy")
 
 
 def step_by_step(_: ModelChoice, prompt: Prompt) -> Reply:
@@ -71,7 +46,7 @@ def at_once(_: ModelChoice, prompt: Prompt) -> Reply:
 
 def lab_of(folder: Path, one_shot: bool) -> Lab:
     folder.mkdir(exist_ok=True)
-    runner = OneShot(toy()) if one_shot else Subagent(toy(), checks=False)
+    runner = OneShot(toy(SOLUTION)) if one_shot else Subagent(toy(SOLUTION), checks=False)
     answering = Answering(at_once if one_shot else step_by_step)
     planner = plan_of("x")
     chosen = with_models(one_shot=one_shot)
@@ -91,7 +66,7 @@ def test_a_subagents_finding_and_its_candidates_cost_are_in_the_ledger(tmp_path:
     assert (found.way, found.candidates, found.gained) == ("one-shot" if one_shot else "tools", 1, 1)
     assert found.tokens_each == 440
     [record] = [each for each in read_records(lab.store.read()).values() if each.assignment.role == "subagent"]
-    runner = OneShot(toy()) if one_shot else Subagent(toy(), checks=False)
+    runner = OneShot(toy(SOLUTION)) if one_shot else Subagent(toy(SOLUTION), checks=False)
     assert rerun(record, runner, board, lab.store.get_blob) is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -123,6 +122,3 @@ class Client(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-Schema = Mapping[str, Any]

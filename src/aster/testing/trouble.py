@@ -10,7 +10,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -81,9 +81,9 @@ goal = "minimize"
 SOLUTION = {f"solution/{name}.py": f"{name.upper()} = 0\n".encode() for name in SURFACES}
 
 
-def toy() -> Problem:
-    """Return a problem with a constant to raise on each surface."""
-    files = {"problem.toml": TOML, "README.md": b"Make the loss small.", "evaluate.py": b"", **SOLUTION}
+def toy(solution: Mapping[str, bytes] = SOLUTION) -> Problem:
+    """Return a problem whose solution is these files: by default a constant to raise on each surface."""
+    files = {"problem.toml": TOML, "README.md": b"Make the loss small.", "evaluate.py": b"", **solution}
     return problem_from_files(files, "toy")
 
 
