@@ -69,7 +69,7 @@ def test_a_stop_counts_between_the_terms_beginning_and_the_loops(folder: Path) -
 def test_an_old_request_to_stop_does_not_stop_a_resume(folder: Path) -> None:
     with closing(SqliteStore(folder / "ledger.db")) as store:
         store.append([ev.StopRequested("old", "yesterday")], time=0.0)
-    assert run(folder).board.ended == "budget: spent"
+    assert run(folder).board.ended == "budget: experiments spent"
 
 
 # --- nothing is held, nothing is left ------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_the_planners_brief_tells_where_the_campaign_stands() -> None:
     assert f'{best}: "anneal the walk", score 1.5, gain on the baseline +0.5' in text
     assert '- d-0 on "search" [solution/search.py]' in text
     assert 'dead end, a-1 on "search": "Restarts bring nothing." (evidence: x-3)' in text
-    assert "Noise: sd 0.01 over 3 runs" in text
+    assert "Noise seen so far: sd 0.01 over 3 runs" in text
 
 
 def test_steering_is_new_until_the_planner_was_told() -> None:

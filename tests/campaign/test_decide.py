@@ -288,7 +288,7 @@ def test_baselines_of_new_hardware_keep_within_the_budget(mode: Mode, left: int)
     spent = run.board.spend.experiments
     run.board.setup = setup(spent + left, mode=mode)
     resume(run, minds(), bowl(0.1), OTHER)
-    assert run.board.ended == "budget: spent"
+    assert run.board.ended == "budget: experiments spent"
     assert run.board.spend.experiments == spent + left
     assert len(runs_on(run, OTHER, run.board.baseline)) == left
 

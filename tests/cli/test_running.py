@@ -247,4 +247,4 @@ def test_a_reader_that_leaves_does_not_end_the_campaign(launch: Launch, toy: Pat
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 0
-    assert (only(campaigns).board.ended or "").startswith("budget: spent")
+    assert (only(campaigns).board.ended or "").startswith("budget: experiments spent")

@@ -42,19 +42,20 @@ def test_a_gain_counts_towards_the_goal(goal: Goal, value: float, gain: float) -
     assert finding is not None
     assert (finding.hypothesis, finding.success, finding.gain) == ("h-a", True, gain)
     signed = "+2" if goal == "maximize" else "-2"
-    assert finding.text == f"+ a: score 1 -> {value:g} ({signed}): helps"
+    assert finding.text == f"+ a: score 1 -> {value:g} ({signed}): better, but nothing is known of the noise; one run"
 
 
 @pytest.mark.parametrize(
     ("value", "success", "word"),
-    [(2.2, True, "helps"), (2.0, False, "no gain beyond the noise"), (0.0, False, "no gain beyond the noise"),
-     (-0.2, False, "hurts")],
+    [(2.2, True, "better by more than"), (2.0, False, "within"), (0.0, False, "within"),
+     (-0.2, False, "worse by more than")],
 )  # fmt: skip
 def test_a_success_gains_more_than_an_sd_of_a_difference(value: float, success: bool, word: str) -> None:
     """That sd is sqrt(2 * 0.625) = 1.118."""
     finding = found(opened(None, *NOISY), "a", value)
     assert finding is not None
-    assert (finding.success, finding.text.rpartition(": ")[2]) == (success, word)
+    said = f"{word} the noise seen so far (sd 0.791 of 5 runs); one run"
+    assert (finding.success, finding.text.rpartition(": ")[2]) == (success, said)
 
 
 def test_more_seeds_let_smaller_gains_count() -> None:

@@ -139,7 +139,7 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
             Section("Where the campaign stands", tell.standing_lines(board), 500),
             Section("What is known nearby", tell.memory_lines(near, 300), 1000),
             Section("Dead ends here", tell.memory_lines(dead, 300), 500),
-            Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 350),
+            Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 450),
         ]
     )
 
@@ -175,7 +175,14 @@ def _allowance(assignment: Assignment) -> list[str]:
     allowed = assignment.allowance
     usd = f", ${allowed.usd:.2f}" if allowed.usd is not None else ""
     own = f"{allowed.requests} model calls, {allowed.tokens} tokens{usd}, {allowed.experiments} experiments"
-    return [f"You: {own}. All of the campaign together, a part of it held back for confirmation:"]
+    left = assignment.search_left
+    lines = []
+    if left is not None:
+        lines.append(
+            f"For search the campaign had about {left} experiments left when you began, beyond what others had asked for, "
+            "for all who are at work together. Once they are used search is over, whatever your allowance."
+        )
+    return [*lines, f"You: {own}. All of the campaign together, a part of it held back for confirmation:"]
 
 
 def diff(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:

@@ -26,6 +26,9 @@ MOST_SILENT = 3
 MOST_RESULT = 24_000
 """Characters of a tool's result that go back: about 8,000 tokens."""
 
+LAST_TURNS = 3
+"""Replies that an agent has once it was told that search is over."""
+
 WARN_TURNS = 3
 """The model is told how many turns it has left from here on."""
 
@@ -115,6 +118,7 @@ async def converse(
     chain.add(Told(brief))
     room = _Room(most_turns, desk.assignment.allowance.tokens, max_output)
     silent = 0
+    last: int | None = None  # known once search is over
     for turn in range(first_turn, first_turn + most_turns):
         must_call = silent > 0 or not tools
         said = await desk.call(agent, turn, chain, role=role, max_output=max_output, must_call=must_call)
@@ -130,6 +134,13 @@ async def converse(
                 raise Unanswered(f"the model answered {silent} times in a row without calling a tool")
             chain.add(Told(_reminder(submit.name)))
         left = room.left(chain, turn - first_turn + 1)
+        if last is None and agent == desk.assignment.id and (over := await desk.over(agent, turn)):
+            last = turn + LAST_TURNS
+            chain.add(Told(f"{over}: call {submit.name}."))
+        if last is not None:
+            left = min(left, last - turn)
+            if left <= 0:
+                raise OutOfTurns(f"nothing was submitted in {LAST_TURNS} turns after search was over")
         if 0 < left <= WARN_TURNS:
             chain.add(Told(_warning(left, submit.name)))
     raise OutOfTurns(f"nothing was submitted in {most_turns} turns")

@@ -34,4 +34,9 @@ class Hypothesis(BaseModel):
 
 def unknown_parents(board: Board, drafts: Sequence[Draft]) -> list[str]:
     """Return what is wrong with the parents that drafts name, in words."""
-    return [no_candidate(each.parent) for each in drafts if each.parent and each.parent not in board.candidates]
+    named = [each.parent for each in drafts if each.parent]
+    for_nobody = [each for each in named if each in board.candidates and board.candidates[each].diagnosis]
+    return [
+        *(no_candidate(each) for each in named if each not in board.candidates),
+        *(f"{each} was made for a diagnosis: nothing starts from it. Name another." for each in for_nobody),
+    ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aster.agents.converse import Misuse, Place
 from aster.agents.protocol import Desk, Granted, Spent
@@ -19,7 +19,8 @@ from aster.domain.ids import tree_id
 from aster.domain.records import Cancelled, Candidate, Measured, Outcome
 from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
-from aster.evidence.findings import noise, trouble
+from aster.evidence.findings import against_noise, least_told, trouble
+from aster.evidence.repeats import TOLD, repeated
 
 LOG_FINE, LOG_TROUBLE, LOG_MOST = 1_500, 4_000, 16_000
 """Characters of the log that are shown of a measured experiment, of one that went wrong, and to whoever asks."""
@@ -38,6 +39,7 @@ class Ran(NamedTuple):
     Attributes:
         change: what was changed. `summary`: what came of it, in a line. `text`: all that the agent is told.
         turn: when it was asked for.
+        diagnosis: it was only to learn something.
     """
 
     experiment: str
@@ -46,6 +48,7 @@ class Ran(NamedTuple):
     summary: str
     text: str
     turn: int
+    diagnosis: bool = False
 
 
 class Report(Struct, frozen=True):
@@ -80,14 +83,21 @@ class Laboratory:
         """How many experiments the assignment has left."""
         return self._desk.assignment.allowance.experiments - self._used
 
-    def before(self, files: Mapping[str, bytes]) -> Ran | None:
-        """Return the experiment that has run on these files, or None. Not for experiments side by side: which of them
+    def before(self, files: Mapping[str, bytes], diagnosis: bool = False) -> Ran | None:
+        """Return the experiment that has run on these files and tells what is asked, or None: what was only for diagnosis
+        tells nothing of a version that is to stand. Not for experiments side by side: which of them
         has run is a matter of time."""
         candidate = tree_id(files)
-        return next((ran for ran in self.ran if ran.candidate == candidate), None)
+        fits = (ran for ran in self.ran if ran.candidate == candidate and (diagnosis or not ran.diagnosis))
+        return next(fits, None)
 
-    async def measure(self, files: Mapping[str, bytes], change: str, why: str, place: Place) -> Ran:
+    async def measure(
+        self, files: Mapping[str, bytes], change: str, why: str, place: Place, *, diagnosis: bool = False
+    ) -> Ran:
         """Run an experiment on editable files. Several may be asked for side by side.
+
+        Args:
+            diagnosis: it is only to learn something: the version is nobody's parent, and is never claimed.
 
         Raises:
             Misuse: nothing differs from the parent, there are no experiments left, or it was refused.
@@ -95,17 +105,45 @@ class Laboratory:
         candidate, change = self._changed(files), flat(change)
         if self.left <= 0:
             raise Misuse("You have no experiments left.")
-        await self._warn(files, candidate, place)
+        if not diagnosis:
+            await self._warn(files, candidate, place)
         self._used += 1  # before it is waited for: others may be asked for beside it
-        granted = await self._ask(files, candidate, change, why, place, quick=False)
+        ask = self._made(files, candidate, change, why, place)
+        granted = await self._ask(replace(ask, diagnosis=diagnosis), files)
         if granted.experiment is None or granted.known:
             self._used -= 1
         experiment, outcome = _granted(granted)
         self._outcomes[experiment] = outcome
         report = await self._tell(experiment, outcome, candidate, place)
         head = "It had been run before, by somebody else, and cost you nothing.\n" if granted.known else ""
-        text = f"{head}{report.text}\nExperiments left: {self.left}.{self._log(outcome)}"
-        self.ran.append(Ran(experiment, candidate, change, report.summary, text, place.turn))
+        text = f"{head}{report.text}{self._log(outcome)}"
+        self.ran.append(Ran(experiment, candidate, change, report.summary, text, place.turn, diagnosis))
+        return self.ran[-1]
+
+    async def again(self, files: Mapping[str, bytes] | None, place: Place) -> Ran:
+        """Measure a version once more, on a further search seed: `files` as they were measured here, or None: the parent.
+
+        Raises:
+            Misuse: these files were not measured here, there are no experiments left, or it was refused.
+        """
+        candidate = self._parent.id if files is None else tree_id(files)
+        known = next((ran for ran in self.ran if ran.candidate == candidate), None)
+        if known is None and candidate != self._parent.id:
+            raise Misuse("You have not measured your version as it is now: use run_experiment first.")
+        if self.left <= 0:
+            raise Misuse("You have no experiments left.")
+        self._used += 1
+        change = "the parent again" if known is None else f"{known.change}, again"
+        ask = self._made(files if files is not None else self._desk.files(self._parent), candidate, change, "", place)
+        granted = await self._ask(replace(ask, tree=self._parent.tree if known is None else ask.tree, again=True), {})
+        if granted.experiment is None:
+            self._used -= 1
+        experiment, outcome = _granted(granted)
+        self._outcomes[experiment] = outcome
+        report = await self._tell(experiment, outcome, candidate, place)
+        text = f"{report.text}{self._log(outcome)}"
+        # What was learnt stands beside the version's first run, which is told when it is asked for again.
+        self.ran.append(Ran(experiment, candidate, change, report.summary, text, place.turn, diagnosis=True))
         return self.ran[-1]
 
     async def _warn(self, files: Mapping[str, bytes], candidate: str, place: Place) -> None:
@@ -147,7 +185,8 @@ class Laboratory:
         if self._checked >= MOST_CHECKS:
             raise Misuse(f"You have asked for {MOST_CHECKS} checks; that is the most.")
         self._checked += 1
-        _, outcome = _granted(await self._ask(files, candidate, "check", "", place, quick=True))
+        ask = self._made(files, candidate, "check", "", place)
+        _, outcome = _granted(await self._ask(replace(ask, quick=True), files))
         if isinstance(outcome.result, Measured):
             text = f"The check passed in {outcome.usage.wall_s:.1f} s. It gives no score."
         else:
@@ -173,31 +212,29 @@ class Laboratory:
             raise Misuse("Nothing differs from the parent yet: change something first.")
         return candidate
 
-    async def _ask(
-        self, files: Mapping[str, bytes], candidate: str, change: str, why: str, place: Place, *, quick: bool
-    ) -> Granted:
-        tree, blobs = pack_tree(files)
-        ask = Ask(
+    def _made(self, files: Mapping[str, bytes], candidate: str, change: str, why: str, place: Place) -> Ask:
+        return Ask(
             # By its place, not by a count: experiments that are asked for side by side come in any order.
             id=f"{self._desk.assignment.id}.{100 * place.turn + place.call}",
             assignment=self._desk.assignment.id,
             candidate=candidate,
-            tree=tree,
+            tree=pack_tree(files)[0],
             parent=self._parent.id,
             change=change,
             text=why,
             traits=traits(self._baseline, files),
-            quick=quick,
         )
+
+    async def _ask(self, ask: Ask, files: Mapping[str, bytes]) -> Granted:
         try:
-            return await self._desk.experiment(ask, blobs)
+            return await self._desk.experiment(ask, pack_tree(files)[1] if files else {})
         except Spent as spent:
             return Granted(reason=str(spent))
 
     async def _tell(self, experiment: str, outcome: Outcome, candidate: str, place: Place) -> Report:
         async def make() -> str:
             told = tell(self._desk.look(), experiment, outcome, candidate, self._parent.id)
-            return f"{told.summary}\n{told.text}"
+            return f"{told.summary}\n{told.text}\n{_left(self.left, self._desk.search_left())}"
 
         summary, _, text = (await self._desk.step(place.agent, place.turn, place.call, make)).partition("\n")
         return Report(summary, text)
@@ -206,6 +243,16 @@ class Laboratory:
         most = most or (LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE)
         log = self._desk.log_of(outcome)
         return "\n" + quoted(log.rstrip(), "The end of its log", most, from_end=True) if log.strip() else ""
+
+
+def _left(own: int, campaign: int | None) -> str:
+    """Return what an agent may still ask for, in words: no more than the campaign has."""
+    if campaign is None:
+        return f"Experiments left: {own}."
+    text = f"Experiments left: {min(own, campaign)}."
+    if campaign == 0:
+        return f"{text} Search is over: finish with what you learnt, or nothing will come of it."
+    return f"{text} For search the campaign has about {campaign}, for all who are at work, beyond what they asked for."
 
 
 def _granted(granted: Granted) -> tuple[str, Outcome]:
@@ -228,17 +275,31 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
         return Report(f"no score: {why}", f"{head} has no score: {why}")
     objective, metrics = board.setup.objective, outcome.result.metrics
     value = metrics[objective.metric]
-    compared, word = _compared(board, candidate, parent, value)
+    again = repeated(board, candidate, parent)
+    if again and _is_again(board, experiment):
+        compared, word = "It was measured again; all its runs together tell more than each.", "measured again"
+    else:
+        compared, word = _compared(board, candidate, parent, value)
     others = ", ".join(f"{name} {number:.7g}" for name, number in metrics.items() if name != objective.metric)
     lines = [
         f"{head}: {objective.metric} {value:.10g}.",
         compared,
+        *again,
         *([f"Beside it: {bounded(others, 600)}."] if others else []),
         f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
+    if board.candidates[candidate].diagnosis:
+        lines.append("It is for diagnosis: nothing starts from this version, and it is never claimed to be better.")
     if _same_output(board, outcome, parent):
         lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
     return Report(f"{objective.metric} {value:.10g}, {word}", "\n".join(lines))
+
+
+def _is_again(board: Board, experiment: str) -> bool:
+    """Whether it is not its version's first run that agents are told."""
+    record = board.experiments[experiment].record
+    told = (x for x in board.experiments_of[record.candidate] if board.experiments[x].record.purpose in TOLD)
+    return next(told, experiment) != experiment
 
 
 def _same_output(board: Board, outcome: Outcome, parent: str) -> bool:
@@ -257,13 +318,11 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
     if score is None:
         return f"The parent {parent} has no score to compare it with.", "not compared"
     gain, seeds = board.gain(candidate, parent) or (objective.gain(value, score.mean), 1)
-    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / seeds))
-    if gain > least:
-        word = "a gain" if objective.exact else "a gain beyond the noise"
-    elif gain < -least:
-        word = "a loss" if objective.exact else "a loss beyond the noise"
+    least = least_told(board, seeds)
+    if objective.exact:
+        word = "a gain" if gain > least else "a loss" if gain < -least else "a tie"
     else:
-        word = "a tie" if objective.exact else "nothing that can be told from the noise"
+        word = against_noise(board, gain, seeds)
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
     sentence = f"The parent {parent} has {score.mean:.10g}: {_signed(gain)} against it, {word}.{bound}"
     return sentence, f"{_signed(gain)} against its parent, {word}"

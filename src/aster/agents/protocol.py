@@ -98,6 +98,16 @@ class Desk(Protocol):
         """
         ...
 
+    def search_left(self) -> int | None:
+        """Return about how many experiments the campaign has left for search, beyond those that were asked for; None: no
+        limit tells. Only for use inside `step`."""
+        ...
+
+    async def over(self, agent: str, turn: int) -> str:
+        """Return, after a turn's tool calls, that search is over, in words, or "" while it is not; as it was the first
+        time. Not asked again once it is over."""
+        ...
+
     def look(self) -> Board:
         """Return the board as it is now; only for use inside `step`, because it goes on changing."""
         ...

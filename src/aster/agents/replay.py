@@ -139,7 +139,19 @@ class RecordedDesk:
             self._lacking(f"the outcome of {answer.experiment}")
         record, of = state.record, self._board.research.hypothesis_of
         own = record.hypothesis is not None and of.get(record.hypothesis) == self.assignment.id
-        return Granted(answer.experiment, state.outcome, known=record.purpose != "check" and not own)
+        return Granted(answer.experiment, state.outcome, known=record.purpose != "check" and not (own or answer.own))
+
+    def search_left(self) -> int | None:
+        """Is asked inside steps alone, which are in the record."""
+        return None
+
+    async def over(self, agent: str, turn: int) -> str:
+        """Return what was said of the end of search then."""
+        blob = self._record.steps.get(f"{agent}/{turn}/0")
+        if blob is None:
+            return ""
+        self._used.add(f"{agent}/{turn}/0")
+        return self._get_blob(blob).decode()
 
     def look(self) -> Board:
         """Return the board as it is in the end; what was seen of it then is in the recorded steps."""

@@ -184,7 +184,7 @@ class _Trees:
     def grow(self, board: Board, baseline: Mapping[str, bytes], files_of: FilesOf) -> None:
         for name in _since(board.candidates, self._last):
             candidate = board.candidates[name]
-            if candidate.author == "agents":
+            if candidate.author == "agents" and not candidate.diagnosis:
                 self._add(name, changed_lines(baseline, files_of(candidate)))
             self._last = name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, Field
@@ -32,6 +32,17 @@ class Experimenting(BaseModel):
         min_length=3, max_length=200, description="what you changed, in a few words: the candidate's name"
     )
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
+    diagnosis: bool = Field(
+        default=False,
+        description="true: this version is only to learn something (timing code, a part left out or broken on purpose). It "
+        "is measured and told to you, and never becomes a parent, a claim or the champion",
+    )
+
+
+class Repeating(BaseModel):
+    version: Literal["mine", "parent"] = Field(
+        description="mine: your version as it is now, which you have measured; parent: what you started from"
+    )
 
 
 class Looking(BaseModel):
@@ -105,9 +116,18 @@ class _Session:
             Tool(
                 "run_experiment",
                 "Measure your version as it is now: score, gain on the parent, the end of the log. Uses up one of your "
-                "experiments, unless the same version was measured before.",
+                "experiments, unless the same version was measured before. A version that is not meant to be kept is for "
+                "diagnosis: say so.",
                 Experimenting,
                 self._experiment,
+            ),
+            Tool(
+                "measure_again",
+                "Where the metric is noisy: measure your version, or its parent, once more, on a further seed. Tells the "
+                "number of runs, their mean and spread, and the difference on the seeds that both ran on. Uses up one of "
+                "your experiments.",
+                Repeating,
+                self._again,
             ),
             Tool("read_log", "Read more of the log of one of your experiments.", Looking, self._read_log),
             Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
@@ -171,10 +191,14 @@ class _Session:
     async def _experiment(self, args: Experimenting, place: Place) -> str:
         self._refuse_broken()
         files = self._work.files()
-        before = self._lab.before(files)
+        before = self._lab.before(files, args.diagnosis)
         if before is not None:
             return f"You have measured exactly this before.\n{before.text}"
-        return (await self._lab.measure(files, args.change, args.why, place)).text
+        return (await self._lab.measure(files, args.change, args.why, place, diagnosis=args.diagnosis)).text
+
+    async def _again(self, args: Repeating, place: Place) -> str:
+        files = self._work.files() if args.version == "mine" else None
+        return (await self._lab.again(files, place)).text
 
     async def _read_log(self, args: Looking, _place: Place) -> str:
         return self._lab.log(args.experiment)

@@ -5,7 +5,6 @@ Every word that a model or a program chose stands in quotation marks; ids, numbe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -14,7 +13,7 @@ from aster.agents.quoting import in_line
 from aster.board import Board
 from aster.board.research import Line
 from aster.domain.records import Objective, Setup
-from aster.evidence.findings import noise
+from aster.evidence.findings import least_told, noise_seen
 
 
 def objective_text(objective: Objective) -> str:
@@ -26,15 +25,18 @@ def objective_text(objective: Objective) -> str:
     if objective.exact:
         lines.append("It is exact: the same output always scores the same.")
     else:
-        lines.append("It is noisy: a gain within the noise, which your brief tells, is no gain.")
+        lines.append(
+            "It is noisy: a gain within the noise, which your brief tells, is no gain, and one run that is beyond it is no "
+            "proof. Only a claim on fresh seeds is."
+        )
     if objective.self_reported:
         lines.append("It is read from what the solution's own code prints; printing a number is not reaching it.")
     return " ".join(lines)
 
 
 def least_gain(board: Board) -> float:
-    """Return the gain, in the metric's units, below which two measurements on one seed tell nothing."""
-    return max(board.setup.objective.resolution, noise(board) * math.sqrt(2.0))
+    """Return the gain, in the metric's units, up to which two measurements on one seed tell nothing."""
+    return least_told(board, 1)
 
 
 def shown(value: float) -> str:
@@ -51,6 +53,8 @@ def candidate_line(board: Board, candidate: str) -> str:
     """Return a candidate with its label, score and gain on the baseline."""
     record, score = board.candidates[candidate], board.score(candidate)
     label = "the unchanged solution" if candidate == board.baseline else in_line(record.label or "unnamed", 120)
+    if record.diagnosis:
+        return f"{candidate}: {label}, made for a diagnosis: nothing starts from it"
     if score is None:
         return f"{candidate}: {label}, no score yet"
     gain = board.gain(candidate, board.baseline or "")
@@ -65,10 +69,12 @@ def standing_lines(board: Board) -> list[str]:
         return []
     lines = [f"- Baseline {candidate_line(board, board.baseline)}"]
     if not board.setup.objective.exact:
-        known = board.baseline_score
-        if known is not None and known.sd is not None:
+        known = noise_seen(board)
+        if known is not None:
             least = least_gain(board)
-            lines.append(f"- Noise: sd {known.sd:.3g} over {known.n} runs; gains below {least:.3g} are within it")
+            lines.append(
+                f"- Noise seen so far: sd {known[0]:.3g} over {known[1]} runs; gains of one run up to {least:.3g} are within it"
+            )
     if board.champion is not None:
         lines.append(f"- Champion (confirmed) {candidate_line(board, board.champion)}")
     best = board.best_unconfirmed()

@@ -11,12 +11,14 @@ from aster.domain.research import Ask, Assignment, Ending, Handoff, Result, Sett
 class AskState:
     """A request for an experiment and its answer."""
 
-    __slots__ = ("answered", "experiment", "reason", "record")
+    __slots__ = ("answered", "experiment", "own", "reason", "record")
 
     def __init__(self, record: Ask) -> None:
         self.record = record
         self.answered = False
         self.experiment: str | None = None
+        self.own = False
+        """Whether the experiment was planned for this request alone, and tests no hypothesis."""
         self.reason = ""
 
 
@@ -27,11 +29,12 @@ class AssignmentState:
         gain: the sum of its successes' gains, in the metric's units.
         usd, tokens: settled, its critic's included; `open_usd`, `open_tokens`: reserved by calls under way. `requests`:
             tries.
+        cut_off: why it is to stop where it is; "" unless it is.
         taken: its result was acted upon.
     """
 
     __slots__ = (
-        "asks", "ending", "experiments", "gain", "open_tokens", "open_usd", "reason", "record", "refused", "requests",
+        "asks", "cut_off", "ending", "experiments", "gain", "open_tokens", "open_usd", "reason", "record", "refused", "requests",
         "result", "taken", "tokens", "usd",
     )  # fmt: skip
 
@@ -39,7 +42,7 @@ class AssignmentState:
         self.record = record
         self.ending: Ending | None = None
         self.result: Result | None = None
-        self.reason = ""
+        self.reason = self.cut_off = ""
         self.taken = False
         self.refused: tuple[str, ...] = ()
         self.asks: list[str] = []

@@ -47,12 +47,11 @@ class Board:
     snapshot: str
 
     def __init__(self) -> None:
-        self.term = 0
+        self.term = self.decision = self.lost = 0
         self.sandboxes: tuple[str, ...] = ()
         """The sandboxes that candidate code ran in, over the campaign's terms, the current one last."""
         self.hardware = ""
         """The kind of hardware of the current term; scores of other kinds are kept but not ranked with it."""
-        self.decision = 0
         self.ended: str | None = None
         self.stop: str | None = None
         self.directions: dict[str, DirectionState] = {}
@@ -88,7 +87,6 @@ class Board:
         self.seen: list[str] = []  # experiments in the order in which decisions saw them, without checks
         self.fresh: list[str] = []  # those that the current decision is the first to see
         self.tally: dict[str, int] = {}  # how many outcomes of each kind have arrived
-        self.lost = 0
         self.research = Research()
         self.curves: dict[str, Curves] = {}
         """By kind of hardware, the latest intermediate values that decisions have seen."""
@@ -115,34 +113,36 @@ class Board:
 
         Where the campaign races, all that measured, a mean over few seeds with a handicap (`Scores`).
         """
-        return self._here.ranking
+        return self.here.ranking
 
     @property
-    def _here(self) -> Scores:
+    def here(self) -> Scores:
+        """What was measured on the current kind of hardware."""
         return self._scores.get(self.kind) or Scores(self.setup, self._claimed)
 
     def score(self, candidate: str) -> Score | None:
         """Return the candidate's score over the search seeds, on the current kind of hardware, or None."""
-        return self._here.of.get(candidate)
+        return self.here.of.get(candidate)
 
     @property
     def race(self) -> Race:
         """The race for search seeds on the current kind of hardware; empty unless the campaign races."""
-        return self._here.race
+        return self.here.race
 
     def gain(self, candidate: str, against: str) -> tuple[float, int] | None:
         """Return (gain, seeds): how much better `candidate` is over the search seeds of both; None if one has none."""
-        return self._here.gain(candidate, against)
+        return self.here.gain(candidate, against)
 
     @property
     def baseline_score(self) -> Score | None:
         """All the baseline's own runs on the current kind of hardware, which tell the noise; None before any."""
-        noise = self._here.noise
+        noise = self.here.noise
         return noise if noise.n else None
 
     def seen_at(self, candidate: str) -> int:
         """Return how many experiments had been seen when the candidate's latest was; 0 before any."""
-        return max((self.experiments[x].place for x in self.experiments_of.get(candidate, ())), default=0)
+        states = (self.experiments[x] for x in self.experiments_of.get(candidate, ()))
+        return max((state.place for state in states if state.record.purpose != "repeat"), default=0)
 
     @property
     def standing(self) -> str | None:
@@ -155,7 +155,7 @@ class Board:
 
     def unclaimed(self) -> str | None:
         """Return the best-ranked candidate of which no claim against the standing one was opened, or None."""
-        return self._here.unclaimed(self.standing or "")
+        return self.here.unclaimed(self.standing or "")
 
     def best_unconfirmed(self) -> str | None:
         """Return the best-ranked candidate if its mean beats the standing candidate's, else None."""

@@ -32,6 +32,6 @@ class Curves:
 
     def take(self, purpose: Purpose, status: str | None, points: tuple[tuple[int, float], ...]) -> None:
         """Keep the curve of a baseline or search experiment, unless it broke on its way."""
-        if purpose != "confirm" and status in ("measured", "infeasible", "stopped_early"):
+        if purpose in ("baseline", "search") and status in ("measured", "infeasible", "stopped_early"):
             kept = self.baseline if purpose == "baseline" else self.searched
             kept.append(Curve(points, status != "stopped_early"))

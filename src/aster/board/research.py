@@ -32,6 +32,10 @@ class Research:
         self.asks: dict[str, AskState] = {}
         self.open_asks: dict[str, None] = {}
         """Requests without an answer, oldest first."""
+        self.open_runs = 0
+        """How many of them are for experiments, not for checks."""
+        self.owed: set[str] = set()
+        """Subagents at work that have asked for no experiment yet."""
         self.calls: dict[str, Call] = {}
         """Calls that are reserved and not settled."""
         self.paths: dict[str, Path] = {}
@@ -137,6 +141,8 @@ class Research:
         record = event.assignment
         self.assignments[record.id] = AssignmentState(record)
         self.live[record.id] = None
+        if record.role == "subagent":
+            self.owed.add(record.id)
         if record.role == "planner":
             self.planner = record.id
             self.steered = self.heard
@@ -157,17 +163,30 @@ class Research:
     def _asked(self, event: ev.ExperimentAsked) -> None:
         self.asks[event.ask.id] = AskState(event.ask)
         self.open_asks[event.ask.id] = None
+        if not event.ask.quick:
+            self.open_runs += 1
+            self.owed.discard(event.ask.assignment)
         self.assignments[event.ask.assignment].asks.append(event.ask.id)
         self.news = True
 
     def _answered(self, event: ev.AskAnswered) -> None:
         state = self.asks[event.ask]
         state.answered, state.experiment, state.reason = True, event.experiment, event.reason
-        self.open_asks.pop(event.ask, None)
+        state.own = event.own
+        self._close(event.ask)
         if event.hypothesis is not None:
             self.hypothesis_of.setdefault(event.hypothesis, state.record.assignment)
+        if event.hypothesis is not None or event.own:
             self.assignments[state.record.assignment].experiments += 1
             self.granted += 1
+
+    def _close(self, ask: str) -> None:
+        if ask in self.open_asks:
+            del self.open_asks[ask]
+            self.open_runs -= not self.asks[ask].record.quick
+
+    def _cut(self, event: ev.AssignmentCutOff) -> None:
+        self.assignments[event.assignment].cut_off = event.reason
 
     def _ended(self, event: ev.AssignmentEnded) -> None:
         state = self.assignments[event.assignment]
@@ -175,10 +194,11 @@ class Research:
             return
         state.ending, state.result, state.reason = event.ending, event.result, event.reason
         self.live.pop(event.assignment, None)
+        self.owed.discard(event.assignment)
         self.untaken[event.assignment] = None
         self.news = True
         for ask in state.asks:
-            self.open_asks.pop(ask, None)
+            self._close(ask)
         for agent in (event.assignment, f"{event.assignment}{CRITIC}"):
             self.paths.pop(agent, None)
         fruitless = event.ending in ("failed", "spent") and not state.experiments
@@ -293,6 +313,7 @@ class Research:
 
 RESEARCH_FOLDS: dict[type, Callable[[Research, Any], None]] = {
     ev.AskAnswered: Research._answered,
+    ev.AssignmentCutOff: Research._cut,
     ev.AssignmentGiven: Research._given,
     ev.DirectionFunded: Research._funded,
     ev.ResultTaken: Research._taken,

@@ -11,6 +11,30 @@ from aster.domain.ids import search_seed
 from aster.domain.records import Experiment, Setup
 
 
+class Spread:
+    """How far runs of one version lie apart, over all versions that were measured again."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        """How many runs of such versions there are."""
+        self.freedom = 0
+        """How many of them tell a deviation."""
+        self.squares = 0.0
+        """The sum of their squared deviations from their version's mean."""
+        self._again: dict[str, Score] = {}
+        self._counted: dict[str, Score] = {}
+
+    def take(self, candidate: str, value: float, searched: Score | None) -> None:
+        """Take in another run of a version; `searched`: what search knows of it by now."""
+        again = self._again.setdefault(candidate, Score())
+        again.add(value)
+        before = self._counted.get(candidate) or Score()
+        now = self._counted[candidate] = (searched or Score()).with_others(again)
+        self.runs += now.n - before.n
+        self.freedom += now.n - 1 - max(0, before.n - 1)
+        self.squares += now.squares - before.squares
+
+
 class Scores:
     """The books of one kind of hardware; scores of other kinds are never ranked with these."""
 
@@ -23,6 +47,8 @@ class Scores:
         """By candidate, the score over the search seeds."""
         self.noise = Score()
         """All the baseline's own runs."""
+        self.spread = Spread()
+        """Versions that were measured again."""
         self.ranking = Ranking()
         self.race = Race(setup.search_seeds)
         self._setup, self._claimed = setup, claimed
@@ -52,8 +78,12 @@ class Scores:
         """Take a measured value into the noise and the ranking.
 
         Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
-        measured on fresh seeds belongs to its claim.
+        measured on fresh seeds belongs to its claim, and what was measured again tells the noise.
         """
+        if record.purpose == "repeat":
+            self.spread.take(record.candidate, value, self.of.get(record.candidate))
+        if record.purpose in ("diagnosis", "repeat"):
+            return
         index = self._seeds.get(record.seed)
         if record.purpose == "baseline":
             self.noise.add(value)
@@ -66,6 +96,8 @@ class Scores:
         It takes its candidate out of the ranking for good in a race for seeds; else if it is infeasible, unless others
         are held against the candidate (`held`).
         """
+        if record.purpose == "diagnosis":
+            return
         if self._setup.racing and record.purpose == "search":
             out = status != "cancelled"
         else:

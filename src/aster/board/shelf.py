@@ -125,10 +125,11 @@ def candidates(words: Words) -> Shelf[Candidate]:
             [*map(words.trait, c.traits)],
             c.root,
             [[words.text(name), value] for name, value in c.settings.items()],
+            c.diagnosis,
         ]
 
     def unpack(name: str, of: list[Any]) -> Candidate:
-        tree, parents, author, hypothesis, recipe, label, traits, root, settings = of
+        tree, parents, author, hypothesis, recipe, label, traits, root, settings, diagnosis = of
         return Candidate(
             name,
             tree.hex() if isinstance(tree, bytes) else tree,
@@ -140,6 +141,7 @@ def candidates(words: Words) -> Shelf[Candidate]:
             tuple(map(words.thing, traits)),
             root,
             {words.thing(name): value for name, value in settings},
+            diagnosis,
         )
 
     return Shelf(pack, unpack)

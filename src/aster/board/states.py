@@ -44,6 +44,20 @@ class Score:
         self.mean += delta / self.n
         self._m2 += delta * (value - self.mean)
 
+    def with_others(self, others: Score) -> Score:
+        """Return the score over these values and `others` (Chan, Golub and LeVeque 1979)."""
+        both, delta = Score(), others.mean - self.mean
+        both.n = self.n + others.n
+        if both.n:
+            both.mean = self.mean + delta * others.n / both.n
+            both._m2 = self._m2 + others._m2 + delta**2 * self.n * others.n / both.n
+        return both
+
+    @property
+    def squares(self) -> float:
+        """The sum of squared deviations from the mean."""
+        return self._m2
+
     @property
     def sd(self) -> float | None:
         """Sample standard deviation, or None below two values."""

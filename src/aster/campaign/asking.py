@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ Pause = Callable[[ModelError, int, float], float]
 """Returns the seconds to wait after a try failed, by its number (from 1); the last argument, in [0, 1), spreads it."""
 
 
+class CutOff(Exception):
+    """An agent is to stop where it is; the text says why."""
+
+
 class Parted(Exception):
     """An agent that is run again does not do what it did before, so what is recorded of it does not fit."""
 
@@ -53,6 +58,8 @@ class Asking:
         self._last: dict[str, Tokens] = {}
         self.under_way = 0
         """Calls that a provider works on now."""
+        self.paying: Counter[str] = Counter()
+        """By assignment, calls from when they are to be reserved until they are settled: these are let come to an end."""
 
     def known(self, agent: str, turn: int, chain: Chain) -> Said | None:
         """Return what the model answered to this very request before, or None if it was not asked.
@@ -75,10 +82,11 @@ class Asking:
         """Return the model's answer; the chain is left as it is.
 
         Raises:
-            Spent, Unanswered: as `Desk.call`.
+            Spent, Unanswered: as `Desk.call`. CutOff: it is to stop.
         """
         research = self._crew.board.research
         while True:
+            self._crew.check_cut(assignment.id)
             number = research.path(agent).tries.get(turn, 0) + 1
             model = self._model(assignment, agent, turn, role)
             if number > TRIES:
@@ -88,16 +96,32 @@ class Asking:
             most_in = _most_in(prompt, self._last.get(agent))
             async with self.gate.turn(model, most_in) as way:
                 call = _worst(name, model, most_in, prompt.max_output, chain)
-                if not await self._reserve(assignment, call, chain):
-                    continue
-                began = self._clock.monotonic()
-                came = await self._make(way, model, prompt)
+                came = await self._carry(assignment, call, model, chain, prompt, way)
+            if came is None:
+                continue
             if isinstance(came, ModelError):
-                await self._fail(call, model, came, self._clock.monotonic() - began)
                 await asyncio.sleep(self._pause(came, number, seeded(call.id).random()))
                 continue
-            self._last[agent] = await self._settle(call, model, chain, came, self._clock.monotonic() - began)
             return came.said
+
+    async def _carry(
+        self, assignment: Assignment, call: Call, model: ModelChoice, chain: Chain, prompt: Prompt, way: Turn
+    ) -> Reply | ModelError | None:
+        """Reserve, make and settle a call; None if it was not made, because its model was cut off meanwhile."""
+        self.paying[assignment.id] += 1
+        try:
+            if not await self._reserve(assignment, call, chain):
+                return None
+            began = self._clock.monotonic()
+            came = await self._make(way, model, prompt)
+            seconds = self._clock.monotonic() - began
+            if isinstance(came, ModelError):
+                await self._fail(call, model, came, seconds)
+            else:
+                self._last[call.agent] = await self._settle(call, model, chain, came, seconds)
+            return came
+        finally:
+            self.paying[assignment.id] -= 1
 
     def note(self, event: ev.CallReserved | ev.CallSettled | ev.AssignmentEnded) -> None:
         """Take in what is durable and folded."""
@@ -107,6 +131,7 @@ class Asking:
             case ev.CallSettled():
                 self._purse.room_made()
             case ev.AssignmentEnded(assignment=name):
+                self.paying.pop(name, None)
                 for agent in (name, f"{name}{CRITIC}"):
                     self._last.pop(agent, None)
 
@@ -131,6 +156,7 @@ class Asking:
         """
         await self._purse.take(assignment, call)
         try:
+            self._crew.check_cut(assignment.id)
             if self._crew.board.research.model(call.model).cut_off:
                 return False
             await self._crew.post(ev.CallReserved(call), chain.take_blobs())

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 
 from msgspec.structs import replace
 
 from aster.agents.protocol import Briefing
 from aster.board import Board, Line
-from aster.campaign.budget import may_search
+from aster.campaign.budget import may_search, search_room
 from aster.campaign.handing import best, take_results
 from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import blob_id, search_seed, seeded, short_id
-from aster.domain.records import Candidate, Hypothesis
+from aster.domain.records import EXHAUSTED, Candidate, Hypothesis
 from aster.domain.research import Allowance, Ask, Assignment, Role
 from aster.evidence import early
 from aster.planning.lines import fund_lines
@@ -40,17 +41,30 @@ ALLOWANCES: dict[Role, Allowance] = {
 ONE_SHOT = Allowance(requests=8, tokens=300_000, experiments=4)
 
 
+OVER = "search is over: the campaign's budget for it is used. Finish with what you learnt"
+"""What agents are told once search is over, and whoever asks for an experiment after that."""
+
+
 def think(step: Step, briefing: Briefing, trouble: str | None = None) -> None:
     """Act on what agents handed back, answer what costs nothing to answer, and give out assignments.
 
     Args:
-        trouble: why nothing can be measured any more: then agents are only let come to their ends.
+        trouble: why nothing can be measured any more: then all agents are cut off.
     """
+    if trouble is not None:
+        _cut_off(step, trouble)
     take_results(step, briefing)
     _answer(step, trouble)
     measured = step.board.baseline_score is not None
     if trouble is None and measured and may_search(step.board) and stuck(step.board) is None:
         _hand_out(step, briefing)
+
+
+def _cut_off(step: Step, reason: str) -> None:
+    research = step.board.research
+    for name in research.live:
+        if not research.assignments[name].cut_off:
+            step.take(ev.AssignmentCutOff(name, reason))
 
 
 # --- experiments that are asked for --------------------------------------------------------------------------
@@ -59,7 +73,7 @@ def think(step: Step, briefing: Briefing, trouble: str | None = None) -> None:
 def _answer(step: Step, trouble: str | None) -> None:
     """Answer requests for what is known or cannot be; the others wait for a slot."""
     board = step.board
-    spent = trouble or (None if may_search(board) else "the campaign's budget for search is spent")
+    spent = trouble or (None if may_search(board) else OVER)
     for name in list(board.research.open_asks):
         ask = board.research.asks[name].record
         known = _known(board, ask)
@@ -72,10 +86,11 @@ def _answer(step: Step, trouble: str | None) -> None:
 
 def _known(board: Board, ask: Ask) -> str | None:
     """Return an experiment that has told, or will tell, what is asked; None if there is none."""
-    if ask.quick:
+    if ask.quick or ask.again:
         return None
+    tell = ("baseline", "search", "diagnosis") if ask.diagnosis else ("baseline", "search")
     for name in board.experiments_of.get(ask.candidate, ()):
-        if board.experiments[name].record.purpose in ("baseline", "search"):
+        if board.experiments[name].record.purpose in tell:
             return name
     return None
 
@@ -86,6 +101,10 @@ def _refusal(board: Board, ask: Ask) -> str | None:
         return f"there is no candidate {ask.parent}"
     if ask.quick and not board.setup.checks:
         return "the problem has no quick stages to check with"
+    if ask.again and board.setup.objective.exact:
+        return "this problem's metric is exact: the same version scores the same every time, so nothing would be learnt"
+    if ask.again and not board.experiments_of.get(ask.candidate):
+        return f"{ask.candidate} was not measured yet, so it cannot be measured again"
     if not ask.quick and state.experiments >= state.record.allowance.experiments:
         return f"all {state.experiments} experiments of this assignment are used"
     return None
@@ -106,7 +125,15 @@ def grant(step: Step) -> bool:
         seed = search_seed(board.setup.seed, 0)
         step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "check", tree=ask.tree)))
         return True
-    if ask.candidate not in board.candidates:
+    if ask.again:
+        step.take(ev.AskAnswered(name, _repeat(step, ask.candidate), own=True))
+        return True
+    if ask.diagnosis:
+        _keep_for_diagnosis(step, ask)
+        seed = search_seed(board.setup.seed, 0)
+        step.take(ev.AskAnswered(name, step.plan(ask.candidate, seed, "diagnosis"), own=True))
+        return True
+    if ask.candidate not in board.candidates or board.candidates[ask.candidate].diagnosis:
         _adopt(step, ask)
     hypothesis = board.candidates[ask.candidate].hypothesis
     step.take(ev.AskAnswered(name, _run(step, ask.candidate), hypothesis))
@@ -118,6 +145,25 @@ def _run(step: Step, candidate: str) -> str:
     hypothesis = board.candidates[candidate].hypothesis
     seed = search_seed(board.setup.seed, 0)
     return step.plan(candidate, seed, "search", hypothesis=hypothesis, bars=early.bars(board))
+
+
+def _repeat(step: Step, candidate: str) -> str:
+    """Plan another run of a version, on the first search seed that it has not had, and that no race wants.
+
+    Two versions that are measured again meet on the same seeds. A version that is for diagnosis stays so.
+    """
+    board = step.board
+    setup, taken = board.setup, {board.experiments[x].record.seed for x in board.experiments_of[candidate]}
+    first = setup.search_seeds if setup.search_seeds > 1 else 0
+    seed = next(s for s in (search_seed(setup.seed, number) for number in count(first)) if s not in taken)
+    return step.plan(candidate, seed, "diagnosis" if board.candidates[candidate].diagnosis else "repeat")
+
+
+def _keep_for_diagnosis(step: Step, ask: Ask) -> None:
+    """Record the candidate of a request that is only to learn something: it tests no hypothesis."""
+    if ask.candidate not in step.board.candidates:
+        of = (ask.candidate, ask.tree, (ask.parent,), "agents", None)
+        step.take(ev.CandidateAdded(Candidate(*of, label=ask.change, traits=ask.traits, diagnosis=True)))
 
 
 def _next_ask(board: Board) -> str | None:
@@ -163,16 +209,29 @@ def _adopt(step: Step, ask: Ask) -> None:
 
 def _hand_out(step: Step, briefing: Briefing) -> None:
     board, rng = step.board, _rng(step.board, "assign")
+    if _promised(board) == 0:
+        return  # what is left is spoken for: nobody is to write what will never run
     if _room(board) and _planner_due(board):
         _give(step, briefing, rng, "planner")
     for line in _open_lines(board):
         if _room(board) and _worker_due(line):
             _give(step, briefing, rng, "worker", line)
-    while _room(board):
+    while _room(board) and _promised(board) != 0:
         ready = {line.record.id: line for line in _open_lines(board) if line.drafts}
         chosen = next((ready[name] for name in fund_lines(board, rng) if name in ready), None)
         if chosen is None or not _give(step, briefing, rng, "subagent", chosen):
             return
+
+
+def _promised(board: Board) -> int | None:
+    """Return how many experiments another subagent may be promised; None: no limit tells.
+
+    Those that were asked for are gone, and every subagent at work that has asked for none yet is owed one.
+    """
+    room = search_room(board)
+    if room is None:
+        return None
+    return max(0, room - len(board.research.owed))
 
 
 def _room(board: Board) -> bool:
@@ -215,17 +274,20 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         return False
     hypothesis = board.hypotheses[line.drafts[0]] if line is not None and role == "subagent" else None
     instructions = briefing.instructions(board, role)
+    left, allowed = _promised(board), ONE_SHOT if role == "subagent" and board.setup.one_shot else ALLOWANCES[role]
+    most = allowed.experiments if left is None else min(allowed.experiments, left)
     assignment = Assignment(
         id=short_id("a", board.setup.seed, board.decision, role, line and line.record.id, hypothesis and hypothesis.id),
         role=role,
         model=model,
-        allowance=ONE_SHOT if role == "subagent" and board.setup.one_shot else ALLOWANCES[role],
+        allowance=replace(allowed, experiments=most),
         instructions=blob_id(instructions.encode()),
         brief="",
         direction=line.record.id if line is not None else None,
         hypothesis=hypothesis.id if hypothesis is not None else None,
         parent=_start(board, hypothesis) if hypothesis is not None else None,
         other=hypothesis.other if hypothesis is not None else None,
+        search_left=search_room(board),
     )
     brief = briefing.brief(board, assignment)
     for text in (instructions, brief):
@@ -261,6 +323,15 @@ def stuck(board: Board) -> str | None:
     if all(research.model(each.name).cut_off for each in board.setup.models):
         return "models: none is left to ask; " + research.model(board.setup.models[-1].name).cut_off
     return None
+
+
+def nothing_more(board: Board) -> str:
+    """Return why a campaign ends whose budget has room for search: who has nothing left to try."""
+    if not board.setup.models:
+        return EXHAUSTED
+    room = search_room(board)
+    left = "" if room is None else f"; search could have made about {room} more experiments"
+    return f"agents: the planner and its workers have proposed nothing more{left}"
 
 
 def leaves_room(board: Board) -> bool:

@@ -263,13 +263,29 @@ def search_left(board: Board) -> float:
     return max(0.0, left)
 
 
+def search_room(board: Board) -> int | None:
+    """Return about how many experiments search may still begin beyond those that agents have asked for; None: no limit
+    tells. 0 once search is over."""
+    if not may_search(board):
+        return 0
+    left = search_left(board)
+    if math.isinf(left):
+        return None
+    asked = board.research.open_runs + len(board.research.merged)
+    return max(0, max(1, math.floor(left + 1e-9)) - asked)
+
+
 def spent(board: Board) -> str:
-    """Return why a campaign ends that may not search, and has nothing to claim."""
+    """Return why a campaign ends that may not search, and has nothing to claim: which limit it was."""
     if gpus_spent(board):
         return GPU_SPENT
-    total = board.setup.limits.experiments
-    left = 0 if total is None else total - board.spend.experiments
-    return "budget: spent" + (f", but for {left} held back for claims" if left > 0 else "")
+    limits = board.setup.limits
+    left = math.inf if limits.experiments is None else limits.experiments - board.spend.experiments
+    if left < math.inf and left <= held_back(board):
+        return "budget: experiments spent" + (f", but for {left} held back for claims" if left > 0 else "")
+    if limits.gpu_s is not None and gpu_s_left(board) < attempt_gpu_s(board) + held_back_gpu_s(board):
+        return f"{GPU_SPENT}, but for what is held back for claims"
+    return "budget: the wall time is spent, but for what is held back for claims"
 
 
 def pairs_affordable(board: Board) -> int:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aster.agents.protocol import AgentRunner, Spent, Unanswered, fault_of
 from aster.board import Board
-from aster.campaign.asking import Asking, Parted, Pause
+from aster.campaign.asking import Asking, CutOff, Parted, Pause
 from aster.campaign.clock import Clock
 from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
@@ -84,6 +84,8 @@ class Crew:
             match event:
                 case ev.AssignmentGiven(assignment=assignment):
                     self._start(assignment)
+                case ev.AssignmentCutOff(assignment=name):
+                    self._cut(name)
                 case ev.AskAnswered(ask=ask) if ask in self._answers:
                     self._answers.pop(ask).set()
                 case ev.OutcomeRecorded(outcome=outcome):
@@ -168,6 +170,26 @@ class Crew:
             self._outcomes.setdefault(experiment, []).append(waiting)
             await waiting.wait()
 
+    def check_cut(self, assignment: str) -> None:
+        """Stop whoever is cut off.
+
+        Raises:
+            CutOff: the assignment is.
+        """
+        reason = self.board.research.assignments[assignment].cut_off
+        if reason:
+            raise CutOff(reason)
+
+    def _cut(self, assignment: str) -> None:
+        """Stop an agent where it is; calls that are to be paid for come to their end first."""
+
+        def stop() -> None:
+            task = self._tasks.get(assignment)
+            if task is not None and not self.asking.paying[assignment]:
+                task.cancel()
+
+        asyncio.get_running_loop().call_soon(stop)  # a task that has not begun yet would end without a word
+
     def _start(self, assignment: Assignment) -> None:
         if assignment.id not in self._tasks:
             task = asyncio.get_running_loop().create_task(self._carry_out(assignment), name=assignment.id)
@@ -180,17 +202,20 @@ class Crew:
         result: Result | None = None
         reason = ""
         try:
+            self.check_cut(assignment.id)
             result = await self._runner(CampaignDesk(self, assignment))
         except Spent as error:
             ending, reason = "spent", str(error)
         except Unanswered as error:
             ending, reason = "failed", str(error)
-        except Parted as error:
+        except (Parted, CutOff) as error:
             ending, reason = "cancelled", str(error)
         except asyncio.CancelledError:
             if self._stopping:
                 raise
             ending, reason = "failed", "it was cancelled from outside"  # by a library; the campaign would wait for it
+            if cut := self.board.research.assignments[assignment.id].cut_off:
+                ending, reason = "cancelled", cut
         except Exception as error:  # noqa: BLE001 - a fault in one agent must not end a thousand others; it is shown
             ending, reason = "failed", fault_of(error)
         await self.post(ev.AssignmentEnded(assignment.id, ending, result, reason))

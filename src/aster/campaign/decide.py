@@ -273,7 +273,7 @@ def _search_or_confirm(step: Step, minds: Minds) -> None:
             step.take(ev.ClaimOpened(claim))
             _plan_claim(step)
             return
-    _end_when_quiet(step, assign.stuck(board) or EXHAUSTED if may_search(board) else spent(board))
+    _end_when_quiet(step, assign.stuck(board) or assign.nothing_more(board) if may_search(board) else spent(board))
 
 
 def _search(step: Step, minds: Minds) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from aster.agents.protocol import Granted
 from aster.board import Board
 from aster.campaign.asking import Parted
+from aster.campaign.assign import OVER
+from aster.campaign.budget import may_search, search_room
 from aster.domain import events as ev
 from aster.domain.ids import blob_id
 from aster.domain.records import Candidate, Outcome
@@ -43,6 +45,7 @@ class CampaignDesk:
 
     async def call(self, agent: str, turn: int, chain: Chain, *, role: Role, max_output: int, must_call: bool) -> Said:
         """Ask the model; see `Desk`."""
+        self._crew.check_cut(self._assignment.id)
         known = self._crew.asking.known(agent, turn, chain)
         if known is None:
             prompt = chain.prompt(max_output, must_call)
@@ -78,8 +81,24 @@ class CampaignDesk:
         await crew.seen(answer.experiment)
         state = crew.board.experiments[answer.experiment]
         own = state.record.hypothesis is not None and crew.board.research.hypothesis_of.get(state.record.hypothesis)
-        others = state.record.purpose != "check" and own != self._assignment.id
+        others = state.record.purpose != "check" and not answer.own and own != self._assignment.id
         return Granted(answer.experiment, state.outcome, known=others)
+
+    def search_left(self) -> int | None:
+        """Return about how many experiments search has left; see `Desk`."""
+        return search_room(self._crew.board)
+
+    async def over(self, agent: str, turn: int) -> str:
+        """Return that search is over, once it is; see `Desk`."""
+        path = self._crew.board.research.path(agent)
+        known = f"{agent}/{turn}/0" in path.steps
+        if not known and (turn + 1 in path.answers or may_search(self._crew.board)):
+            return ""
+
+        async def make() -> str:
+            return OVER
+
+        return await self.step(agent, turn, 0, make)
 
     def look(self) -> Board:
         """Return the board as it is now."""

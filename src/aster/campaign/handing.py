@@ -128,6 +128,9 @@ def _propose(step: Step, direction: str, drafts: Iterable[Draft], refused: list[
         if parent is not None and parent not in board.candidates:
             refused.append(f"{draft.change}: there is no candidate {parent}, so it starts from the best")
             parent = None
+        if parent is not None and board.candidates[parent].diagnosis:
+            refused.append(f"{draft.change}: {parent} was made for a diagnosis, so it starts from the best")
+            parent = None
         name = short_id("h", direction, "draft", board.decision, number, draft.change, draft.text)
         start, anew = parent or best(board), parent is None
         hypothesis = Hypothesis(name, direction, start, draft.change, draft.text, draft.predicts, anew=anew)

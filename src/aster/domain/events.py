@@ -145,16 +145,25 @@ class DirectionFunded(Struct, frozen=True, tag=True):
     weight: float
 
 
+class AssignmentCutOff(Struct, frozen=True, tag=True):
+    """An agent is to stop where it is, for `reason`; that it has is recorded as its assignment's end."""
+
+    assignment: str
+    reason: str
+
+
 class AskAnswered(Struct, frozen=True, tag=True):
     """An agent's request for an experiment is granted as `experiment`; None: it is refused, for `reason`.
 
-    `hypothesis`: what was recorded for it; None where the experiment was run before, for somebody else.
+    `hypothesis`: what was recorded for it; None where the experiment was run before, for somebody else, or `own`: it was
+    planned for this request, and tests no hypothesis.
     """
 
     ask: str
     experiment: str | None
     hypothesis: str | None = None
     reason: str = ""
+    own: bool = False
 
 
 class ResultTaken(Struct, frozen=True, tag=True):
@@ -276,6 +285,7 @@ Decision = (
     | ClaimOpened
     | ClaimDecided
     | AssignmentGiven
+    | AssignmentCutOff
     | DirectionFunded
     | AskAnswered
     | ResultTaken

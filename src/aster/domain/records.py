@@ -14,7 +14,9 @@ from msgspec import Struct
 from aster.domain.research import ModelChoice
 
 Goal = Literal["maximize", "minimize"]
-Purpose = Literal["baseline", "search", "confirm", "check"]
+Purpose = Literal["baseline", "search", "confirm", "check", "diagnosis", "repeat"]
+"""Diagnosis: of a version that an agent made only to learn something. Repeat: of a version that was measured before, on
+a further search seed. Neither ranks anybody."""
 Mode = Literal["ordered", "arrival"]
 Verdict = Literal["confirmed", "refuted", "undecided"]
 Knob = int | float | str | bool | list[int | float | str | bool]
@@ -208,6 +210,7 @@ class Candidate(Struct, frozen=True):
         root: the candidate whose tree with `settings` this one is, for a tuned candidate; roots have none themselves.
         settings: constants that were set, from "FILE::QUALIFIED.NAME" to the value. Without a root: what a candidate
             made from ideas took over from a tuned parent, set in the tree that its recipe makes.
+        diagnosis: it was made only to learn something, and is nobody's parent, elite or champion.
     """
 
     id: str
@@ -220,6 +223,7 @@ class Candidate(Struct, frozen=True):
     traits: tuple[float, ...] = ()
     root: str | None = None
     settings: dict[str, Knob] = {}
+    diagnosis: bool = False
 
 
 class Experiment(Struct, frozen=True):

@@ -93,6 +93,8 @@ class Assignment(Struct, frozen=True):
         direction: the worker's, or the one that the subagent works in.
         hypothesis: the subagent's.
         parent: the candidate that a subagent starts from; `other`: one whose change it is to bring in too.
+        search_left: about how many experiments the campaign had left for search, beyond what others had asked for; None:
+            no limit says, or it was not noted.
     """
 
     id: str
@@ -105,6 +107,7 @@ class Assignment(Struct, frozen=True):
     hypothesis: str | None = None
     parent: str | None = None
     other: str | None = None
+    search_left: int | None = None
 
 
 class Draft(Struct, frozen=True):
@@ -224,6 +227,8 @@ class Ask(Struct, frozen=True):
         parent: the candidate that it was made from, and is compared with.
         change: in a few words. `text`: what it is to show.
         quick: only the problem's cheap stages are to run, as a check without a score.
+        diagnosis: it is only to learn something from: never a parent, an elite or a champion.
+        again: the candidate was measured before, and is to be measured on a further search seed.
     """
 
     id: str
@@ -235,6 +240,8 @@ class Ask(Struct, frozen=True):
     text: str = ""
     traits: tuple[float, ...] = ()
     quick: bool = False
+    diagnosis: bool = False
+    again: bool = False
 
 
 class Call(Struct, frozen=True):

@@ -10,7 +10,8 @@ from itertools import combinations
 from msgspec import Struct
 
 from aster.board import Board
-from aster.evidence.findings import noise
+from aster.evidence.findings import noise, noise_seen
+from aster.evidence.repeats import told_of
 
 MOST_EVIDENCE = 32
 """Experiments in evidence that are looked at."""
@@ -98,7 +99,8 @@ def _is(said: _Said, value: float) -> bool:
 def _known(board: Board, evidence: Sequence[str]) -> tuple[list[float], list[float], dict[str, list[float]]]:
     """Return what is known: values; differences of two values of one metric; such differences as ratios."""
     by_metric: dict[str, list[float]] = {}
-    values: list[float] = [noise(board)]
+    seen = noise_seen(board)
+    values: list[float] = [noise(board), *([seen[0]] if seen else [])]
     for name in _experiments(board, evidence):
         state = board.experiments[name]
         for metric, value in (state.reported or {}).items():
@@ -111,6 +113,9 @@ def _known(board: Board, evidence: Sequence[str]) -> tuple[list[float], list[flo
         score = board.score(candidate)
         if score is not None:
             by_metric.setdefault(board.setup.objective.metric, []).append(score.mean)
+        mean, others = told_of(board, candidate, board.candidates[candidate].parents[:1])
+        by_metric.setdefault(board.setup.objective.metric, []).extend(mean)
+        values += others
     for found in by_metric.values():
         values += dict.fromkeys(found)
     return values, *_differences(by_metric.values())

@@ -17,12 +17,47 @@ def noise(board: Board) -> float:
     return score.sd or 0.0
 
 
+def noise_seen(board: Board) -> tuple[float, int] | None:
+    """Return (sd, runs): the noise of one measurement as all runs of the same version tell it by now, the baseline's own
+    and those of versions that were measured again; None if the metric is exact, or no version ran twice."""
+    if board.setup.objective.exact:
+        return None
+    base, again = board.baseline_score, board.here.spread
+    freedom, runs = (base.n - 1, base.n) if base is not None and base.n > 1 else (0, 0)
+    squares = base.squares if base is not None else 0.0
+    if not freedom + again.freedom:
+        return None
+    return math.sqrt((squares + again.squares) / (freedom + again.freedom)), runs + again.runs
+
+
+def least_told(board: Board, seeds: int) -> float:
+    """Return the difference of two means over so many shared seeds that is no larger than the noise seen so far."""
+    known = noise_seen(board)
+    return max(board.setup.objective.resolution, (known[0] if known else 0.0) * math.sqrt(2.0 / seeds))
+
+
+def against_noise(board: Board, gain: float, seeds: int) -> str:
+    """Return in words what a gain over so many shared seeds is beside the noise, and no more than so many runs tell."""
+    objective, known, least = board.setup.objective, noise_seen(board), least_told(board, seeds)
+    if objective.exact:
+        return "helps" if gain > least else "hurts" if gain < -least else "no gain seen"
+    runs = "one run" if seeds == 1 else f"mean of {seeds} seeds"
+    if known is None:
+        way = "better" if gain > least else "worse" if gain < -least else "a tie"
+        return f"{way}, but nothing is known of the noise; {runs}"
+    seen = f"the noise seen so far (sd {known[0]:.3g} of {known[1]} runs); {runs}"
+    if abs(gain) <= least:
+        return f"within {seen}"
+    return f"{'better' if gain > 0 else 'worse'} by more than {seen}"
+
+
 def finding_of(board: Board, state: ExperimentState) -> Finding | None:
     """Return the finding that a search experiment completes, or None.
 
     None: its candidate has seeds to run yet, its hypothesis has a finding already, its parent has no score on this
     hardware, or the attempt was cancelled from outside, which teaches nothing.
-    A success gained more on its parent than the resolution and than one sd of a difference of two measurements.
+    A success gained more on its parent than the resolution and than one sd of a difference of two measurements, as far
+    as the noise was seen by now; that is no proof, and its words say on how many runs it rests.
     """
     record = state.record
     if record.hypothesis is None or record.purpose != "search" or record.hypothesis in board.concluded:
@@ -39,15 +74,9 @@ def finding_of(board: Board, state: ExperimentState) -> Finding | None:
         return None
     objective = board.setup.objective
     gain, seeds = found
-    least = max(objective.resolution, noise(board) * math.sqrt(2.0 / seeds))
     moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)} ({_signed(gain, objective)})"
-    if gain > least:
-        word = "helps"
-    elif gain < -least:
-        word = "hurts"
-    else:
-        word = "no gain seen" if least <= objective.resolution else "no gain beyond the noise"
-    return Finding(hypothesis.id, record.id, f"{hypothesis.change}: {moved}: {word}", success=gain > least, gain=gain)
+    text = f"{hypothesis.change}: {moved}: {against_noise(board, gain, seeds)}"
+    return Finding(hypothesis.id, record.id, text, success=gain > least_told(board, seeds), gain=gain)
 
 
 def _number(value: float) -> str:

@@ -204,7 +204,7 @@ def _times(ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[tuple
 def _points(board: Board, ends: list[tuple[float, ExperimentState, Outcome]]) -> Iterator[Point]:
     objective = board.setup.objective
     for x, state, outcome in ends:
-        if state.metrics is not None and state.record.purpose != "confirm":
+        if state.metrics is not None and state.record.purpose in ("baseline", "search"):
             yield Point(
                 x=x,
                 value=state.metrics[objective.metric],

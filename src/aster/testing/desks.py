@@ -65,6 +65,7 @@ class FakeDesk:
         board: what `look` gives; without one, looking is an error.
         files: the editable files of candidates, by candidate id.
         logs: by attempt.
+        left: how many experiments search has left; None: no limit tells. 0: it is over.
 
     Attributes:
         calls, asks, steps: what was done; a step's key is (agent, turn, call).
@@ -82,11 +83,13 @@ class FakeDesk:
         board: Board | None = None,
         files: Mapping[str, dict[str, bytes]] | None = None,
         logs: Mapping[str, str] | None = None,
+        left: int | None = None,
     ) -> None:
         self._assignment, self._answer, self._grant, self._board = assignment, answer, grant, board
         self._instructions, self._brief = instructions, brief
         self._files, self._logs = dict(files or {}), dict(logs or {})
         self._in_step = False
+        self.left = left
         self._said: dict[tuple[str, int], tuple[str, Said]] = {}
         self._granted: dict[str, Granted] = {}
         self.calls: list[Asked] = []
@@ -146,6 +149,19 @@ class FakeDesk:
             self.blobs.update(blobs)
             self._granted[ask.id] = self._grant(ask) if self._grant is not None else Granted(reason="nothing is run")
         return self._granted[ask.id]
+
+    def search_left(self) -> int | None:
+        """Return what was given."""
+        return self.left
+
+    async def over(self, agent: str, turn: int) -> str:
+        """Say that search is over where nothing is left of it."""
+
+        async def make() -> str:
+            return "search is over"
+
+        known = (agent, turn, 0) in self.steps
+        return await self.step(agent, turn, 0, make) if known or self.left == 0 else ""
 
     def look(self) -> Board:
         """Return the board; an error outside a step."""
