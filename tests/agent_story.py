@@ -49,8 +49,7 @@ class Story:
 
     def give(self, name: str, role: Role, direction: str | None = None, hypothesis: str | None = None) -> None:
         model = SMALL if role == "subagent" else BIG
-        blobs = {"instructions": "i" * 64, "brief": "b" * 64}
-        given = Assignment(name, role, model.name, Allowance(9, 10**6, 4), **blobs, direction=direction,
+        given = Assignment(name, role, model.name, Allowance(9, 10**6, 4), "i" * 64, "b" * 64, direction=direction,
                            hypothesis=hypothesis, parent=self._baseline if hypothesis else None)  # fmt: skip
         self.say(ev.AssignmentGiven(given))
 

@@ -135,6 +135,12 @@ class RecordingDesk:
         self.events.append(ev.StepRecorded(f"{agent}/{turn}/{call}", blob_id(data)))
         return data.decode()
 
+    def search_left(self) -> int | None:
+        return None
+
+    async def over(self, agent: str, turn: int) -> str:
+        return ""
+
     async def experiment(self, ask: Ask, blobs: Mapping[str, bytes]) -> Granted:
         self.events.append(ev.ExperimentAsked(ask))
         if self._stop is not None:

@@ -33,7 +33,10 @@ def test_one_prompt_gives_several_samples_each_measured_once() -> None:
     assert [tool.name for tool in lab.desk.calls[0].prompt.tools] == ["propose"]
     assert [ask.change for ask in lab.desk.asks] == [f"a gain of {value}" for value in (2, 4, 6, 8)]
     assert note.evidence == ("x-4", "x-5", "x-6", "x-7")
-    assert "2. a gain of 4: score 4, a gain of 3 against its parent, better by more than the noise seen so far (sd 0.2 of 3 runs); one run" in note.text
+    assert (
+        "2. a gain of 4: score 4, a gain of 3 against its parent, better by more than the noise seen so far"
+        in note.text
+    )
 
 
 def test_an_edit_that_does_not_fit_may_be_mended_once() -> None:

@@ -31,7 +31,7 @@ def test_a_hypothesis_is_carried_out_measured_and_reported() -> None:
     assert (ask.change, ask.parent, ask.quick) == ("a gain of 3", lab.desk.assignment.parent, False)
     assert note == Note(FINISH[1]["finding"], ("x-4",))
     assert "score 3.\nThe parent" in lab.desk.told()[1]
-    assert "a gain of 2 against it, better by more than the noise seen so far (sd 0.2 of 3 runs); one run. " in told(lab)
+    assert "a gain of 2 against it, better by more than the noise seen so far (sd 0.2 of 3 runs); one run." in told(lab)
     assert "Beside it: seconds 2.5." in told(lab)
     assert "Experiments left: 2." in told(lab)
 

@@ -18,7 +18,7 @@ from aster.testing.trouble import LEDGER, Books, Faults, Lies, Script, audit, be
 
 USD = 1.00
 AGENTS = 60
-PRICE = Price(0.3, 0.55)
+PRICE = Price(0.26, 0.5)
 """All agents' first calls have room together, and a few hundred calls later there is none."""
 
 

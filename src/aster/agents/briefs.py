@@ -179,8 +179,8 @@ def _allowance(assignment: Assignment) -> list[str]:
     lines = []
     if left is not None:
         lines.append(
-            f"For search the campaign had about {left} experiments left when you began, beyond what others had asked for, "
-            "for all who are at work together. Once they are used search is over, whatever your allowance."
+            f"For search the campaign had about {left} experiments left when you began, beyond what others had asked "
+            "for, for all who are at work together. Once they are used search is over, whatever your allowance."
         )
     return [*lines, f"You: {own}. All of the campaign together, a part of it held back for confirmation:"]
 

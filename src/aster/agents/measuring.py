@@ -84,9 +84,9 @@ class Laboratory:
         return self._desk.assignment.allowance.experiments - self._used
 
     def before(self, files: Mapping[str, bytes], diagnosis: bool = False) -> Ran | None:
-        """Return the experiment that has run on these files and tells what is asked, or None: what was only for diagnosis
-        tells nothing of a version that is to stand. Not for experiments side by side: which of them
-        has run is a matter of time."""
+        """Return the experiment that has run on these files and tells what is asked, or None: what was only for
+        diagnosis tells nothing of a version that is to stand. Not for experiments side by side: which of them has run
+        is a matter of time."""
         candidate = tree_id(files)
         fits = (ran for ran in self.ran if ran.candidate == candidate and (diagnosis or not ran.diagnosis))
         return next(fits, None)
@@ -121,7 +121,7 @@ class Laboratory:
         return self.ran[-1]
 
     async def again(self, files: Mapping[str, bytes] | None, place: Place) -> Ran:
-        """Measure a version once more, on a further search seed: `files` as they were measured here, or None: the parent.
+        """Measure a version once more, on a further search seed: `files`, as they were measured here; None: the parent.
 
         Raises:
             Misuse: these files were not measured here, there are no experiments left, or it was refused.

@@ -99,8 +99,8 @@ class Desk(Protocol):
         ...
 
     def search_left(self) -> int | None:
-        """Return about how many experiments the campaign has left for search, beyond those that were asked for; None: no
-        limit tells. Only for use inside `step`."""
+        """Return about how many experiments the campaign has left for search, beyond those that were asked for; None:
+        no limit tells. Only for use inside `step`."""
         ...
 
     async def over(self, agent: str, turn: int) -> str:

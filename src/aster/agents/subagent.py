@@ -34,8 +34,8 @@ class Experimenting(BaseModel):
     why: str = Field(default="", max_length=2000, description="what this experiment is to show")
     diagnosis: bool = Field(
         default=False,
-        description="true: this version is only to learn something (timing code, a part left out or broken on purpose). It "
-        "is measured and told to you, and never becomes a parent, a claim or the champion",
+        description="true: this version is only to learn something (timing code, a part left out or broken on purpose)."
+        " It is measured and told to you, and never becomes a parent, a claim or the champion",
     )
 
 
@@ -116,16 +116,16 @@ class _Session:
             Tool(
                 "run_experiment",
                 "Measure your version as it is now: score, gain on the parent, the end of the log. Uses up one of your "
-                "experiments, unless the same version was measured before. A version that is not meant to be kept is for "
-                "diagnosis: say so.",
+                "experiments, unless the same version was measured before. A version that is not meant to be kept is "
+                "for diagnosis: say so.",
                 Experimenting,
                 self._experiment,
             ),
             Tool(
                 "measure_again",
-                "Where the metric is noisy: measure your version, or its parent, once more, on a further seed. Tells the "
-                "number of runs, their mean and spread, and the difference on the seeds that both ran on. Uses up one of "
-                "your experiments.",
+                "Where the metric is noisy: measure your version, or its parent, once more, on a further seed. Tells "
+                "the number of runs, their mean and spread, and the difference on the seeds that both ran on. Uses up "
+                "one of your experiments.",
                 Repeating,
                 self._again,
             ),

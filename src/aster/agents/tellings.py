@@ -26,8 +26,8 @@ def objective_text(objective: Objective) -> str:
         lines.append("It is exact: the same output always scores the same.")
     else:
         lines.append(
-            "It is noisy: a gain within the noise, which your brief tells, is no gain, and one run that is beyond it is no "
-            "proof. Only a claim on fresh seeds is."
+            "It is noisy: a gain within the noise, which your brief tells, is no gain, and one run that is beyond it is"
+            " no proof. Only a claim on fresh seeds is."
         )
     if objective.self_reported:
         lines.append("It is read from what the solution's own code prints; printing a number is not reaching it.")
@@ -73,7 +73,8 @@ def standing_lines(board: Board) -> list[str]:
         if known is not None:
             least = least_gain(board)
             lines.append(
-                f"- Noise seen so far: sd {known[0]:.3g} over {known[1]} runs; gains of one run up to {least:.3g} are within it"
+                f"- Noise seen so far: sd {known[0]:.3g} over {known[1]} runs; gains of one run up to {least:.3g} are "
+                "within it"
             )
     if board.champion is not None:
         lines.append(f"- Champion (confirmed) {candidate_line(board, board.champion)}")

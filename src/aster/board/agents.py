@@ -34,8 +34,8 @@ class AssignmentState:
     """
 
     __slots__ = (
-        "asks", "cut_off", "ending", "experiments", "gain", "open_tokens", "open_usd", "reason", "record", "refused", "requests",
-        "result", "taken", "tokens", "usd",
+        "asks", "cut_off", "ending", "experiments", "gain", "open_tokens", "open_usd", "reason", "record", "refused",
+        "requests", "result", "taken", "tokens", "usd",
     )  # fmt: skip
 
     def __init__(self, record: Assignment) -> None:

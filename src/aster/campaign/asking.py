@@ -59,7 +59,7 @@ class Asking:
         self.under_way = 0
         """Calls that a provider works on now."""
         self.paying: Counter[str] = Counter()
-        """By assignment, calls from when they are to be reserved until they are settled: these are let come to an end."""
+        """By assignment, calls from when they are to be reserved until they are settled: these come to their end."""
 
     def known(self, agent: str, turn: int, chain: Chain) -> Said | None:
         """Return what the model answered to this very request before, or None if it was not asked.

@@ -108,10 +108,10 @@ def _print_roles(out: Console, view: AgentsView) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("role", "assignments", "at work", "done", "spent", "failed", "calls", "tokens", "dollars"):
+    for name in ("role", "assignments", "at work", "done", "spent", "failed", "cut off", "calls", "tokens", "dollars"):
         table.add_column(name, justify="left" if name == "role" else "right")
     for row in view.roles:
-        ended = (row.assignments, row.live, row.done, row.spent, row.failed, row.requests)
+        ended = (row.assignments, row.live, row.done, row.spent, row.failed, row.cancelled, row.requests)
         table.add_row(row.role, *map(str, ended), amount(row.tokens), dollars(row.usd))
     out.print("\nAssignments (a worker's with its critic's)", style="bold")
     out.print(table)

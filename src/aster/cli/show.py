@@ -236,7 +236,7 @@ def _print_experiments(campaign: Campaign) -> None:
         value = number(metrics[board.setup.objective.metric], decimals) if metrics is not None else ""
         record = state.record
         what = name_of(board, record.candidate)
-        typer.echo(f"{name}  {record.purpose:<8}  {status_of(state):<13}  {value:>12}  {record.seed:>10}  {what}")
+        typer.echo(f"{name}  {record.purpose:<9}  {status_of(state):<13}  {value:>12}  {record.seed:>10}  {what}")
 
 
 def _print_json(

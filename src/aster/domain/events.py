@@ -155,8 +155,8 @@ class AssignmentCutOff(Struct, frozen=True, tag=True):
 class AskAnswered(Struct, frozen=True, tag=True):
     """An agent's request for an experiment is granted as `experiment`; None: it is refused, for `reason`.
 
-    `hypothesis`: what was recorded for it; None where the experiment was run before, for somebody else, or `own`: it was
-    planned for this request, and tests no hypothesis.
+    `hypothesis`: what was recorded for it; None where the experiment was run before, for somebody else, or `own`: it
+    was planned for this request, and tests no hypothesis.
     """
 
     ask: str

@@ -93,8 +93,8 @@ class Assignment(Struct, frozen=True):
         direction: the worker's, or the one that the subagent works in.
         hypothesis: the subagent's.
         parent: the candidate that a subagent starts from; `other`: one whose change it is to bring in too.
-        search_left: about how many experiments the campaign had left for search, beyond what others had asked for; None:
-            no limit says, or it was not noted.
+        search_left: about how many experiments the campaign had left for search, beyond what others had asked for;
+            None: no limit says, or it was not noted.
     """
 
     id: str

@@ -18,8 +18,8 @@ def noise(board: Board) -> float:
 
 
 def noise_seen(board: Board) -> tuple[float, int] | None:
-    """Return (sd, runs): the noise of one measurement as all runs of the same version tell it by now, the baseline's own
-    and those of versions that were measured again; None if the metric is exact, or no version ran twice."""
+    """Return (sd, runs): the noise of one measurement as all runs of one version tell it by now, the baseline's own and
+    those of versions that were measured again; None if the metric is exact, or no version ran twice."""
     if board.setup.objective.exact:
         return None
     base, again = board.baseline_score, board.here.spread

@@ -66,7 +66,8 @@ def _difference(board: Board, mine: dict[int, float], its: dict[int, float]) -> 
     if len(gains) == 1:
         return f"On the one seed that both ran on it gains {gains[0]:+.3g}."
     error = stdev(gains) / math.sqrt(len(gains))
-    return f"On the {len(gains)} seeds that both ran on it gains {fmean(gains):+.3g} on average, standard error {error:.3g}."
+    mean = f"{fmean(gains):+.3g} on average, standard error {error:.3g}"
+    return f"On the {len(gains)} seeds that both ran on it gains {mean}."
 
 
 def _gains(board: Board, mine: dict[int, float], its: dict[int, float]) -> list[float]:
