@@ -149,7 +149,7 @@ def test_a_version_and_its_parent_are_measured_again_on_further_search_seeds(tmp
     name, base, seeds = (
         tree_id(BEST),
         tree_id(SOLUTION),
-        [search_seed(board.setup.seed, number) for number in range(20)],
+        [search_seed(board.setup.seed, n) for n in range(20)],
     )
     runs = {each: [board.experiments[x].record for x in board.experiments_of[each]] for each in (name, base)}
     again = [record.seed for record in runs[name] if record.purpose == "repeat"]

@@ -68,7 +68,7 @@ def test_agents_in_full(aster: Aster, campaign: Path) -> None:
     for words in (
         "layout d-layout 2 0 1 1 1/1 2 $0.04 open, weight 2",
         "polish d-polish 0 0 0 1 0/1 -0.2 $0.008 dry: nothing in it",
-        "worker 1 0 1 0 0 2 3k $0.03",
+        "worker 1 0 1 0 0 0 2 3k $0.03",
         "openai:big planner, worker, critic 3 0 0 8k $0.08 0",
         "openai:small all others 4 3 0 16k $0.02 2",
         "layout: done: six circles moved",
