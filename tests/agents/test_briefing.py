@@ -55,7 +55,7 @@ def test_the_planner_is_told_of_ideas_and_of_surfaces() -> None:
     of = started()
     ideas = [IdeaLine("hex", "layout", "Start hexagonal", 0.2)]
     text = CampaignBriefing(problem(), files_of, ideas).instructions(of.board, "planner")
-    assert "- hex [layout]: Start hexagonal (said to gain 0.2)" in text
+    assert '- hex [layout]: "Start hexagonal" (said to gain 0.2)' in text
     assert "The problem names no surfaces." in text
     named = problem('surfaces = { walk = ["solution/search.py"] }\n')
     assert "- walk: solution/search.py" in CampaignBriefing(named, files_of).instructions(of.board, "planner")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.agents.books import FILES, AgentsBook
+from tests.agents.books import FILES, AgentsBook, problem
 from tests.agents.verdicts import verdicts
 from tests.boards import BASELINE
 
@@ -42,7 +42,7 @@ def run(
     files = dict.fromkeys(of.board.candidates, FILES)
     instructions = f"Be a worker.{BOUNDARY}Be a critic."
     desk = FakeDesk(given, answer, instructions=instructions, board=of.board, files=files)
-    return asyncio.run(run_worker(desk)), desk
+    return asyncio.run(run_worker(desk, problem())), desk
 
 
 def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() -> None:
@@ -62,7 +62,7 @@ def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() ->
 
 def test_what_was_tried_never_reaches_the_critic() -> None:
     of, walk = started()
-    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
+    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"], of="")
     found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
     assert [each.change for each in found.drafts] == ["polish by Newton"]
     (veto,) = found.vetoed
@@ -154,5 +154,5 @@ def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on()
     of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
     first, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
     of.tried(walk, POLISH["change"], -0.1, POLISH["text"])
-    assert asyncio.run(run_worker(desk)) == first
+    assert asyncio.run(run_worker(desk, problem())) == first
     assert len(desk.calls) == 2

@@ -9,7 +9,7 @@ from aster.testing.desks import says
 def verdicts(*given: str) -> Said:
     """Return reviews: "" lets a hypothesis through, a text turns it down."""
     reviews = [
-        {"number": number, "verdict": "turn down" if why else "try", "reason": why or "worth it"}
+        {"number": number, "verdict": "veto" if why else "accept", "reason": why or "worth it"}
         for number, why in enumerate(given, 1)
     ]
     return says(("submit_reviews", {"reviews": reviews}))

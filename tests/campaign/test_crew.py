@@ -122,8 +122,11 @@ def plan_of(*surfaces: str, drafts: int = 1) -> Callable[[Desk], Any]:
     async def plan(desk: Desk) -> Plan:
         if desk.look().research.plans:
             return Plan()
-        several = tuple(Draft(f"more {number}", "it is too small") for number in range(drafts))
-        return Plan(open=tuple(DirectionDraft(each, "why not", drafts=several) for each in surfaces))
+
+        def several(surface: str) -> tuple[Draft, ...]:
+            return tuple(Draft(f"more {number} of {surface}", "it is too small") for number in range(drafts))
+
+        return Plan(open=tuple(DirectionDraft(each, "why not", drafts=several(each)) for each in surfaces))
 
     return plan
 
@@ -363,7 +366,7 @@ def test_a_campaign_that_is_stopped_goes_on_without_paying_twice(tmp_path: Path)
 
 def test_one_agents_fault_ends_it_alone(tmp_path: Path) -> None:
     async def explore(desk: Desk) -> Note:
-        if desk.look().hypotheses[desk.assignment.hypothesis or ""].change == "more 0":
+        if desk.look().hypotheses[desk.assignment.hypothesis or ""].change == "more 0 of x":
             raise ZeroDivisionError("oh")
         return await raising("a")(desk)  # type: ignore[no-any-return]
 
