@@ -6,6 +6,12 @@ from aster.llm.protocol import Said
 from aster.testing.desks import says
 
 
+def reviews(*given: dict[str, object]) -> Said:
+    """Return reviews with these fields, numbered, each with a reason."""
+    rows = [{"number": number, "reason": "so it is", **each} for number, each in enumerate(given, 1)]
+    return says(("submit_reviews", {"reviews": rows}))
+
+
 def verdicts(*given: str) -> Said:
     """Return reviews: "" lets a hypothesis through, a text turns it down."""
     reviews = [
