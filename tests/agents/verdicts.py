@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aster.llm.protocol import Said
 from aster.testing.desks import says
 
 
-def reviews(*given: dict[str, object]) -> Said:
+def reviews(*given: Mapping[str, object]) -> Said:
     """Return reviews with these fields, numbered, each with a reason."""
     rows = [{"number": number, "reason": "so it is", **each} for number, each in enumerate(given, 1)]
     return says(("submit_reviews", {"reviews": rows}))
