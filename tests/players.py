@@ -72,7 +72,7 @@ def _hand_off(prompt: Prompt, rng: Random, turn: int) -> Reply:
 def _review(prompt: Prompt, text: str) -> Reply:
     numbers = sorted({int(number) for number in re.findall(r"^## Hypothesis (\d+)", text, re.MULTILINE)})
     reviews = [
-        {"number": n, "verdict": "turn down" if n == 2 else "try", "reason": "It says what it would take."}
+        {"number": n, "verdict": "veto" if n == 2 else "accept", "reason": "It says what it would take."}
         for n in numbers
     ]
     return calls(prompt, ("submit_reviews", {"reviews": reviews}))

@@ -9,12 +9,13 @@ import pytest
 from aster.domain.records import Candidate
 from aster.domain.trees import pack_tree
 from aster.errors import ProblemError, UserError
-from aster.minds import Trees, choose_researcher, make_minds, tuned_surfaces
+from aster.minds import Trees, choose_researcher, make_briefing, make_minds, tuned_surfaces
 from aster.problems.problem import Problem, load_problem
 from aster.proposers.ideas import load_ideas
-from aster.proposers.library import IdeaLibrary
+from aster.proposers.library import Effect, Idea, IdeaLibrary
 from aster.proposers.surfaces import NEW_CODE
 
+from .agents import books
 from .campaign.folders import write_problem
 
 BOTH = "ideas+tuner"
@@ -113,3 +114,12 @@ def test_a_tree_that_cannot_be_made_again_is_read() -> None:
     tree, blobs = pack_tree(files)
     trees = Trees({"solution/a.py": b"A = 1\n"}, IdeaLibrary({}, []), frozenset(), blobs.__getitem__)
     assert trees.of(Candidate("c-model", tree, (), "model", None)) == files
+
+
+def test_the_planner_is_briefed_on_what_was_measured_of_the_librarys_ideas() -> None:
+    of = books.AgentsBook()
+    of.baseline(1.0)
+    effect = Effect(0.2, 0.1, 0.3, 0.95, 8, "cpu: slow", "first")
+    library = IdeaLibrary({}, [Idea("hex", "layout", "Hexagons", "They pack.", {}, {}, effect=effect)])
+    briefing = make_briefing(books.problem(), library, lambda _: b"{}")
+    assert '- hex [layout] "Hexagons": gained +0.2' in briefing.brief(of.board, of.assign("planner"))

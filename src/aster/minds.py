@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import asdict
+
 from aster.agents.protocol import Briefing
 from aster.campaign.claims import Believes, no_model
 from aster.campaign.decide import Minds
@@ -18,7 +20,7 @@ from aster.problems.troubles import raise_troubles
 from aster.proposers.compose import Conflict, compose
 from aster.proposers.idea_proposer import IdeaProposer
 from aster.proposers.ideas import load_ideas
-from aster.proposers.library import IdeaLibrary, KnobSpec
+from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
 from aster.proposers.protocol import Proposer
 from aster.proposers.settings import with_settings
 from aster.proposers.several import Several
@@ -100,9 +102,13 @@ def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
 
 def make_briefing(problem: Problem, library: IdeaLibrary, get_blob: GetBlob) -> Briefing:
     """Return what agents of a campaign are told."""
-    from aster.agents.briefing import CampaignBriefing, IdeaLine  # imported late: most campaigns have no agents
+    from aster.agents.briefing import CampaignBriefing, IdeaEffect, IdeaLine  # late: most campaigns have no agents
 
-    ideas = [IdeaLine(name, library[name].surface, library[name].title, library[name].predicts) for name in library]
+    def line(idea: Idea) -> IdeaLine:
+        measured = IdeaEffect(**asdict(idea.effect)) if idea.effect is not None else None
+        return IdeaLine(idea.name, idea.surface, idea.title, idea.predicts, idea.requires, measured)
+
+    ideas = [line(idea) for idea in library.values()]
     return CampaignBriefing(problem, lambda candidate: unpack_tree(candidate.tree, get_blob), ideas)
 
 

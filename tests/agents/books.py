@@ -44,12 +44,15 @@ SEARCH = (
 FILES = {"solution/run.py": RUN, "solution/search.py": SEARCH}
 
 
-def problem(surfaces: str = "", files: dict[str, bytes] = FILES) -> Problem:
-    """Return a problem in memory; `surfaces` is a line of its [solution]."""
-    toml = TOML.format(surfaces=surfaces).encode()
-    return problem_from_files(
-        {**files, "problem.toml": toml, "README.md": b"# Toy\n\nDo it.\n", "evaluate.py": b""}, "toy"
-    )
+def problem(
+    surfaces: str = "",
+    files: dict[str, bytes] = FILES,
+    statement: bytes = b"# Toy\n\nDo it.\n",
+    ideas: dict[str, bytes] | None = None,
+) -> Problem:
+    """Return a problem in memory; `surfaces` is a line of its [solution], `ideas` are pages by path."""
+    own = {"problem.toml": TOML.format(surfaces=surfaces).encode(), "README.md": statement, "evaluate.py": b""}
+    return problem_from_files({**files, **own, **(ideas or {})}, "toy")
 
 
 class AgentsBook(Book):
@@ -68,11 +71,16 @@ class AgentsBook(Book):
         return name
 
     def draft(
-        self, direction: str, change: str, text: str = "It should help, because it is new.", parent: str = BASELINE
+        self,
+        direction: str,
+        change: str,
+        text: str = "It should help, because it is new.",
+        parent: str = BASELINE,
+        **more: Any,
     ) -> str:
         """Propose a hypothesis that no subagent has."""
         name = f"h-{len(self.board.hypotheses)}"
-        self.say(ev.HypothesisProposed(Hypothesis(name, direction, parent, change, text)))
+        self.say(ev.HypothesisProposed(Hypothesis(name, direction, parent, change, text, **more)))
         return name
 
     def assign(self, role: Role, direction: str | None = None, **more: Any) -> Assignment:

@@ -71,7 +71,7 @@ class Lab:
     """A desk for a subagent's assignment, with the board that it stands on.
 
     Args:
-        paths: what may be edited. `other`: whether a second candidate is to be brought in.
+        paths: what may be edited. `other`: whether a second candidate is to be brought in. `brief`: what it is told.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Lab:
         rule: Callable[[dict[str, bytes]], Result] = gains,
         log: str = "",
         other: bool = False,
+        brief: str = "This is the brief.",
     ) -> None:
         self.problem, self.book, self._rule, self._log = toy(), Book(setup("maximize", resolution=0.01)), rule, log
         parent = tree_id(self.problem.editable_files)
@@ -100,7 +101,9 @@ class Lab:
             "a-1", "subagent", "fake:one", allowance, "i", "b", "d-0", "h-0", parent, "c-other" if other else None
         )
         files = {parent: self.problem.editable_files, "c-other": other_files}
-        self.desk = FakeDesk(assignment, answer, grant=self._grant, board=self.book.board, files=files, logs=self._logs)
+        self.desk = FakeDesk(
+            assignment, answer, grant=self._grant, board=self.book.board, files=files, logs=self._logs, brief=brief
+        )
 
     @property
     def subagent(self) -> Subagent:

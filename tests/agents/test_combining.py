@@ -4,7 +4,7 @@ from tests.agents.books import FILES, RUN, SEARCH, AgentsBook
 from tests.boards import BASELINE
 
 from aster.agents import combining
-from aster.agents.combining import combined, common_ancestor, lineage
+from aster.agents.combining import clashes, combined, common_ancestor, lineage
 from aster.domain import events as ev
 from aster.domain.records import Candidate
 
@@ -39,6 +39,10 @@ def test_changes_of_the_same_line_clash() -> None:
     other = {**FILES, "solution/search.py": SEARCH.replace(b"range(3)", b"range(5)")}
     of, files = made(a=(BASELINE, FASTER), b=(BASELINE, other))
     assert merge(of, files, "a", "b") is None
+    found = clashes(of.board, "a", "b", lambda candidate: files[candidate.id])
+    lines = "    for at in range(9):\n=======\n    for at in range(5):\n"
+    assert found == {"solution/search.py": f"<<<<<<<\n{lines}>>>>>>>"}
+    assert clashes(of.board, "a", "a", lambda candidate: files[candidate.id]) == {}
 
 
 def test_the_change_is_taken_from_the_nearest_common_ancestor() -> None:

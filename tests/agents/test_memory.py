@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from tests.agents.books import AgentsBook
-from tests.boards import recipe
+from tests.boards import BASELINE, recipe
 
-from aster.agents.memory import MOST_KEPT, memories_of
+from aster.agents.memory import MOST_KEPT, Put, memories_of
 from aster.domain.records import Failed
 
 
@@ -73,8 +73,9 @@ def test_the_librarys_ideas_are_remembered_with_their_gains() -> None:
     of.learn(of.run(of.candidate("c-3", "d-0", made_of=recipe("a", "b")), 1.3), 0.3)
     broken = of.run(of.candidate("c-4", "d-0", made_of=recipe("slsqp")), Failed("boom"))
     of.learn(broken, None, False)
-    assert memories_of(of.board).ideas(5) == [("hex", [0.4]), ("slsqp", [-0.1, None])]
-    assert memories_of(of.board).ideas(1) == [("hex", [0.4])]
+    hexes, slsqp = [Put(0.4, "c-1", BASELINE)], [Put(-0.1, "c-2", "c-1"), Put(None, "c-4", BASELINE)]
+    assert memories_of(of.board).ideas(5) == [("hex", hexes), ("slsqp", slsqp)]
+    assert memories_of(of.board).ideas(1) == [("hex", hexes)]
 
 
 def test_what_is_noted_again_in_the_same_words_is_kept_once() -> None:

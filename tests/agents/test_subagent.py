@@ -204,3 +204,30 @@ def test_run_again_it_asks_and_hands_back_the_same() -> None:
     assert work(lab) == first
     assert lab.desk.asks == asks
     assert set(lab.desk.steps) == {("a-1", 0, 0), ("a-1", 1, 1), ("a-1", 2, 3), ("a-1", 2, 1003), ("a-1", 3, 1)}
+
+
+def test_it_reads_any_candidate_that_its_brief_names_and_no_other() -> None:
+    reads = [
+        ("read_file", {"path": "other.py", "version": "c-named"}),
+        ("show_change", {"candidate": "c-named"}),
+        ("read_file", {"path": "evaluate.py", "version": "c-named"}),
+        ("read_file", {"path": "other.py", "version": "c-secret"}),
+        ("show_change", {"candidate": "c-secret"}),
+        ("show_change", {"candidate": "c-gone"}),
+    ]
+    finish = ("finish", {"finding": "There is nothing to be done.", "concerns": "none"})
+    lab = Lab(scripted(says(*reads), says(finish)), brief="Look at c-named, c-gone and at c-named again.")
+    parent = lab.desk.assignment.parent or ""
+    for name, value in (("c-named", 7), ("c-secret", 8)):
+        lab.book.candidate(name, "d-0", parent)
+        lab.desk._files[name] = {**lab.problem.editable_files, "solution/other.py": f"OTHER = {value}\n".encode()}
+    asyncio.run(lab.subagent(lab.desk))
+    told = lab.desk.told()[1]
+    assert "solution/other.py of c-named, lines 1 to 1 of 1 (data;" in told
+    assert f"What c-named changes in {parent} (data;" in told
+    assert "-OTHER = 1\n+OTHER = 7" in told
+    assert "c-named has no file 'evaluate.py'" in told
+    assert told.count("Your brief names no candidate") == 3
+    assert "it names: c-named." in told
+    assert "OTHER = 8" not in told
+    assert "SECRET" not in told

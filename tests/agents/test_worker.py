@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.agents.books import FILES, AgentsBook
-from tests.agents.verdicts import verdicts
+from tests.agents.books import FILES, AgentsBook, problem
+from tests.agents.verdicts import reviews, verdicts
 from tests.boards import BASELINE
 
 from aster.agents.critic import BOUNDARY, MOST_TURNS
@@ -42,7 +42,7 @@ def run(
     files = dict.fromkeys(of.board.candidates, FILES)
     instructions = f"Be a worker.{BOUNDARY}Be a critic."
     desk = FakeDesk(given, answer, instructions=instructions, board=of.board, files=files)
-    return asyncio.run(run_worker(desk)), desk
+    return asyncio.run(run_worker(desk, problem())), desk
 
 
 def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() -> None:
@@ -62,7 +62,7 @@ def test_what_the_critic_lets_through_is_handed_over_and_the_rest_is_a_veto() ->
 
 def test_what_was_tried_never_reaches_the_critic() -> None:
     of, walk = started()
-    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
+    of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"], of="")
     found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
     assert [each.change for each in found.drafts] == ["polish by Newton"]
     (veto,) = found.vetoed
@@ -154,5 +154,84 @@ def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on()
     of.tried(walk, ANNEAL["change"], -0.1, ANNEAL["text"])
     first, desk = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
     of.tried(walk, POLISH["change"], -0.1, POLISH["text"])
-    assert asyncio.run(run_worker(desk)) == first
+    assert asyncio.run(run_worker(desk, problem())) == first
     assert len(desk.calls) == 2
+
+
+def test_the_critic_sees_the_code_and_may_look_things_up_before_it_decides() -> None:
+    of, walk = started()
+    before = of.tried(walk, "anneal slowly", -0.1, "Accept worse packings at first, to leave local optima.", of="")
+    name = of.board.findings[-1].hypothesis
+    looks = says(("show_hypothesis", {"hypothesis": name}), ("show_change", {"candidate": before}))
+    _, desk = run(of, walk, [submit(ANNEAL)], [looks, verdicts("")])
+    brief, looked = desk.told()[1:3]
+    assert f"## The code of this surface in {BASELINE}" in brief
+    assert "    for at in range(3):" in brief
+    assert "STEPS = 10" not in brief, "that is on no surface of this direction"
+    assert f"measured as {before}" in brief
+    assert "as its author wrote it" in looked
+    assert "anneal slowly: score 1 -> 0.9" in looked
+    assert "no difference" in looked, "the diff is shown"
+    assert [call.turn for call in desk.calls if call.role == "critic"] == [1, 2]
+
+
+def test_advice_goes_with_what_is_accepted() -> None:
+    of, walk = started()
+    accepted = {"verdict": "accept", "advice": " Look at the seed. "}
+    found, _ = run(of, walk, [submit(ANNEAL)], [reviews(accepted)])
+    assert [draft.advice for draft in found.drafts] == ["Look at the seed."]
+
+
+def test_what_is_for_later_comes_back_to_the_worker_and_may_be_handed_over_again() -> None:
+    of, walk = started()
+    later, drop = {"verdict": "later", "reason": "It needs a measured polish first."}, {"verdict": "veto"}
+    first, _ = run(of, walk, [submit(ANNEAL, POLISH), submit()], [reviews(later, drop)])
+    assert [(each.kind, each.by) for each in first.vetoed] == [("later", "critic"), ("veto", "critic")]
+    assert first.vetoed[0].reason == "Not now: It needs a measured polish first."
+    of.back(of.assign("worker", walk), first)
+    found, _ = run(of, walk, [submit(ANNEAL, POLISH)], [verdicts("")])
+    assert [draft.change for draft in found.drafts] == ["anneal the walk"]
+    assert [each.by for each in found.vetoed] == ["history"]
+
+
+def test_a_merger_names_a_hypothesis_that_there_is_or_one_that_is_accepted() -> None:
+    of, walk = started()
+    known = of.draft(walk, "something else", "That has nothing to do with it at all.")
+    accept, merged = {"verdict": "accept"}, {"verdict": "merge", "same_as": "h-999"}
+    answers = [reviews(accept, merged), reviews({**merged, "same_as": "2"}, {"verdict": "veto"})]
+    found, desk = run(of, walk, [submit(ANNEAL, POLISH)], [*answers, reviews(accept, {**merged, "same_as": known})])
+    assert 'These do not: 2 (you gave "h-999").' in desk.told()[2]
+    assert 'These do not: 1 (you gave "2").' in desk.told()[3]
+    (veto,) = found.vetoed
+    assert (veto.kind, veto.same, veto.reason) == ("merge", known, f"The same as {known}: so it is")
+    other, _ = run(of, walk, [submit(ANNEAL, POLISH)], [reviews(accept, {**merged, "same_as": "1"})])
+    assert other.vetoed[0].reason == 'The same as "anneal the walk": so it is'
+
+
+def test_what_is_in_flight_counts_as_tried() -> None:
+    of, walk = started()
+    other = of.line("layout")
+    change, text = ANNEAL["change"], ANNEAL["text"]
+    of.back(of.assign("worker", other), Handoff("", "", "", (Draft(change, text),)))  # and nobody acted upon it yet
+    of.assign("subagent", other, hypothesis=of.draft(other, POLISH["change"], POLISH["text"]), parent=BASELINE)
+    found, _ = run(of, walk, [submit(ANNEAL, POLISH), submit()])
+    assert [veto.by for veto in found.vetoed] == ["history", "history"]
+    assert found.vetoed[0].reason == 'it is under way already, as "anneal the walk"'
+    assert "a subagent is at it" in found.vetoed[1].reason
+
+
+def test_the_same_from_the_best_and_from_what_is_best_is_the_same() -> None:
+    of, walk = started()
+    found, _ = run(of, walk, [submit(ANNEAL, {**ANNEAL, "parent": BASELINE})], [verdicts("")])
+    assert [draft.parent for draft in found.drafts] == [None]
+    assert "says the same as another one" in found.vetoed[0].reason
+
+
+def test_the_critic_is_told_what_is_under_way_and_what_is_alike_in_one_answer() -> None:
+    of, walk = started()
+    waiting = of.draft(of.line("layout"), "hexagons", "Begin with a lattice.")
+    near = {"change": "anneal the walk slowly", "text": ANNEAL["text"] + " Cool it slowly and restart."}
+    _, desk = run(of, walk, [submit(ANNEAL, near)], [verdicts("", "")])
+    brief = desk.told()[1]
+    assert f'- {waiting} on "layout" from {BASELINE} "hexagons": it waits for a subagent' in brief
+    assert "- like others in this list: hypothesis 2 (" in brief.partition("## Hypothesis 2")[0]

@@ -177,7 +177,7 @@ class Obedient:
             return self._explore(prompt, spread)
         if "submit_reviews" in tools:
             count = prompt.messages[0].text.count("## Hypothesis ")
-            review = {"verdict": "try", "reason": f"{spread} {self._key}"}
+            review = {"verdict": "accept", "reason": f"{spread} {self._key}"}
             return "submit_reviews", {"reviews": [{"number": number + 1, **review} for number in range(count)]}
         draft = {"change": f"guess {self._number} {spread}"[:200], "text": f"It may be better. {spread} {self._key}"}
         if "submit_handoff" in tools:

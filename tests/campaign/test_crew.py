@@ -122,8 +122,11 @@ def plan_of(*surfaces: str, drafts: int = 1) -> Callable[[Desk], Any]:
     async def plan(desk: Desk) -> Plan:
         if desk.look().research.plans:
             return Plan()
-        several = tuple(Draft(f"more {number}", "it is too small") for number in range(drafts))
-        return Plan(open=tuple(DirectionDraft(each, "why not", drafts=several) for each in surfaces))
+
+        def several(surface: str) -> tuple[Draft, ...]:
+            return tuple(Draft(f"more {number} of {surface}", "it is too small") for number in range(drafts))
+
+        return Plan(open=tuple(DirectionDraft(each, "why not", drafts=several(each)) for each in surfaces))
 
     return plan
 
@@ -363,7 +366,7 @@ def test_a_campaign_that_is_stopped_goes_on_without_paying_twice(tmp_path: Path)
 
 def test_one_agents_fault_ends_it_alone(tmp_path: Path) -> None:
     async def explore(desk: Desk) -> Note:
-        if desk.look().hypotheses[desk.assignment.hypothesis or ""].change == "more 0":
+        if desk.look().hypotheses[desk.assignment.hypothesis or ""].change == "more 0 of x":
             raise ZeroDivisionError("oh")
         return await raising("a")(desk)  # type: ignore[no-any-return]
 
@@ -439,3 +442,19 @@ def test_without_quick_stages_a_check_is_refused(tmp_path: Path) -> None:
     Lab(tmp_path, with_models(), Answering(says("")), **roles).run()
     assert [each.reason for each in seen[:3]] == ["the problem has no quick stages to check with"] * 3
     assert seen[3].outcome is not None
+
+
+def test_what_two_workers_hand_over_at_the_same_time_is_proposed_once(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> Handoff:
+        drafts = (Draft("polish by Newton", "solve the contact equations"),)
+        line = desk.look().research.lines[desk.assignment.direction or ""]
+        return Handoff("some", "more is better", "none", () if line.handoff else drafts)
+
+    lab = Lab(
+        tmp_path, with_models(40), Answering(says("")), planner=plan_of("x", "y"), worker=work, subagent=raising("b")
+    )
+    board = lab.run()
+    own = [each for each in board.hypotheses.values() if each.change == "polish by Newton" and each.of is None]
+    assert [each.by for each in own] == ["worker"]
+    refused = [why for event in lab.those(ev.ResultTaken) for why in event.refused]
+    assert any(f'"polish by Newton": meanwhile {own[0].id} says the same' in why for why in refused)

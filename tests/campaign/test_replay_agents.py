@@ -36,8 +36,12 @@ async def plan_once(desk: Desk) -> Plan:
 
     if await desk.step(desk.assignment.id, 0, 0, make) != "0":
         return Plan()
-    drafts = (Draft("more", "it is too small"), Draft("much more", "it is far too small"))
-    return Plan(open=tuple(DirectionDraft(each, "why not", drafts=drafts) for each in ("x", "y")))
+
+    def drafts(surface: str) -> tuple[Draft, ...]:
+        said = f"{surface} is too small"
+        return Draft(f"more {surface}", said), Draft(f"double {surface}", f"twice {surface}")
+
+    return Plan(open=tuple(DirectionDraft(each, "why not", drafts=drafts(each)) for each in ("x", "y")))
 
 
 async def explore(desk: Desk) -> Note:

@@ -68,3 +68,37 @@ def test_an_experiment_that_did_not_measure_backs_no_score() -> None:
     of.baseline(2.0)
     experiment = of.run(of.candidate("c-1", of.direction("search")), Failed("boom"))
     assert unbacked(of.board, "It reached 2.4.", [experiment]) == ("2.4",)
+
+
+ROUNDED = [
+    (0.12449, "0.125", True),  # shown as 0.1245, and rounded again
+    (0.12449, "0.124", True),
+    (0.12449, "0.12", True),
+    (0.124951, "0.12495", True),
+    (0.124449, "0.125", False),  # no rounding of 0.124449 to fewer digits ends in a 5
+    (0.12441, "0.125", False),
+    (0.12559, "0.125", False),
+    (0.1255, "0.125", True),
+    (17.449, "18", False),
+    (17.449, "17", True),
+    (17.49, "18", True),
+    (0.0449, "0.1", False),  # one digit says too little to be a rounding of a rounding
+    (2.63598308449, "2.63598309", False),
+    (2.6359830849, "2.63598309", True),
+]
+
+
+@pytest.mark.parametrize(("value", "said", "backed"), ROUNDED)
+def test_a_rounding_of_a_rounding_is_backed_and_no_more(value: float, said: str, backed: bool) -> None:
+    of = Book(setup(exact=True))
+    of.baseline(900.0)
+    experiment = of.run(of.candidate("c-1", of.direction("search")), 500.0, width=value)
+    assert unbacked(of.board, f"a width of {said} mm", [experiment]) == (() if backed else (said,))
+
+
+def test_the_difference_of_two_scores_as_they_are_shown_is_backed() -> None:
+    of = Book(setup(exact=True))
+    of.baseline(1.00000041)
+    experiment = of.run(of.candidate("c-1", of.direction("search")), 3.00000159)
+    assert unbacked(of.board, "It went from 1 to 3.000002, by 2.000002.", [experiment]) == ()
+    assert unbacked(of.board, "It went from 1 to 3.000002, by 2.000004.", [experiment]) == ("2.000004",)

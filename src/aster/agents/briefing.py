@@ -20,6 +20,7 @@ from aster.agents.prompts import (
     WorkerPrompt,
     fill,
 )
+from aster.agents.quoting import in_line
 from aster.agents.surfaces import paths_of, why_not
 from aster.agents.worker import MOST_DRAFTS
 from aster.board import Board
@@ -31,13 +32,37 @@ OUTLINE_TOKENS = 4_000
 STATEMENT_CHARS = 30_000
 
 
+class IdeaEffect(Struct, frozen=True):
+    """What an earlier campaign measured of an idea.
+
+    Attributes:
+        gain, low, high: in the metric's units, and the interval; all the same where the metric is exact.
+        level: confidence of the interval, 0 to 1. `pairs`: of measurements.
+    """
+
+    gain: float
+    low: float
+    high: float
+    level: float
+    pairs: int
+    hardware: str = ""
+    campaign: str = ""
+
+
 class IdeaLine(Struct, frozen=True):
-    """An idea of the library, as the planner is told of it. `predicts`: in the metric's units."""
+    """An idea of the library, as the planner is told of it.
+
+    Attributes:
+        predicts: in the metric's units.
+        requires: ideas that it builds on. `effect`: measured on these; None: nothing is known.
+    """
 
     name: str
     surface: str
     title: str
     predicts: float | None = None
+    requires: tuple[str, ...] = ()
+    effect: IdeaEffect | None = None
 
 
 class CampaignBriefing:
@@ -75,7 +100,7 @@ class CampaignBriefing:
         """Return what an agent is told of the campaign as it is now, within a budget of tokens."""
         match assignment.role:
             case "planner":
-                return planner_brief(board, self._best_files(board))
+                return planner_brief(board, self._best_files(board), _measured(self._ideas))
             case "worker":
                 return worker_brief(board, assignment)
             case "subagent":
@@ -108,7 +133,7 @@ class CampaignBriefing:
         problem = self._problem
         about = (
             problem.spec.problem.title,
-            problem.statement_text[:STATEMENT_CHARS],
+            _untitled(problem.statement_text, problem.spec.problem.title)[:STATEMENT_CHARS],
             tell.objective_text(setup.objective),
             _conditions(problem),
         )
@@ -123,6 +148,13 @@ class CampaignBriefing:
                 return CriticPrompt(*about)
             case "subagent":
                 return OneShotPrompt(*about) if setup.one_shot else SubagentPrompt(*about, files)
+
+
+def _untitled(statement: str, title: str) -> str:
+    """Return a statement without a first heading that is the title, which prompts have above it."""
+    head, _, rest = statement.lstrip("\ufeff \t\r\n").partition("\n")
+    said = " ".join(head.removeprefix("#").rstrip("# \t\r").split())
+    return rest.lstrip("\r\n") if head.startswith("# ") and said == " ".join(title.split()) else statement
 
 
 def _conditions(problem: Problem) -> str:
@@ -155,8 +187,24 @@ def _surfaces(problem: Problem) -> str:
 
 def _ideas(ideas: Sequence[IdeaLine]) -> str:
     rows = [
-        f"- {each.name} [{each.surface}]: {each.title}"
+        f"- {each.name} [{each.surface}]: {in_line(each.title, 160)}"
         + (f" (said to gain {each.predicts:g})" if each.predicts is not None else "")
         for each in ideas[:80]
     ]
     return "\n".join(rows) or "None."
+
+
+def _measured(ideas: Sequence[IdeaLine]) -> list[str]:
+    """Return the ideas that earlier campaigns measured, with the conditions, those surest to gain first."""
+    known = [(each, each.effect) for each in ideas if each.effect is not None]
+    return [_effect(idea, effect) for idea, effect in sorted(known, key=lambda row: (-row[1].low, row[0].name))]
+
+
+def _effect(idea: IdeaLine, of: IdeaEffect) -> str:
+    interval = f"[{of.low:+.3g}, {of.high:+.3g}] at {of.level:.1%}, {of.pairs} pairs"
+    sure = "exact" if of.low == of.high else interval
+    on = f"on top of {', '.join(idea.requires)}" if idea.requires else "on the unchanged solution"
+    where = [f"hardware {in_line(of.hardware, 60)}"] if of.hardware else []
+    where += [f"campaign {in_line(of.campaign, 60)}"] if of.campaign else []
+    head = f"- {idea.name} [{idea.surface}] {in_line(idea.title, 100)}: gained {of.gain:+.3g} {on} ({sure})"
+    return head + (f", {', '.join(where)}" if where else "")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aster.agents import tellings as tell
-from aster.agents.combining import FilesOf, common_ancestor
-from aster.agents.memory import memories_of
+from aster.agents.combining import FilesOf
+from aster.agents.memory import best_gains, memories_of
+from aster.agents.pairs import combination_lines
 from aster.agents.quoting import in_line, quoted
 from aster.agents.sections import Section, written
 from aster.archive import draw_parents, ranked_elites
@@ -15,16 +15,31 @@ from aster.board import Board
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment
 
+MOST_ADVICE = 600
+"""Characters of the critic's advice that a subagent is told."""
+
 PARENTS = 5
 """Parents that are drawn from the archive for a worker."""
 
 
-def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
-    """Return what the planner is told: about 13,500 tokens at most. `files`: nothing of them but their names."""
+BEST = "What gained on its parent, the best scores first"
+
+LATER = "What the critic set aside; hand it over again once what it needs is there"
+
+WRITTEN_BY = {"planner": "The hypothesis, by the planner", "worker": "The hypothesis, by your worker"}
+
+
+def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[str] = ()) -> str:
+    """Return what the planner is told: about 16,000 tokens at most.
+
+    Args:
+        files: nothing of them but their names.
+        measured: what earlier campaigns measured of ideas of the library, an item each, the best first.
+    """
     known = memories_of(board)
     elites = [f"- {tell.candidate_line(board, each)}" for each in ranked_elites(board)[:10]]
     refused = _refused(board)
-    ideas = [f"- {name}: gains {', '.join(map(tell.gain_text, gains))}" for name, gains in known.ideas(24)]
+    ideas = [f"- {name}: {'; '.join(tell.put_text(board, put) for put in puts)}" for name, puts in known.ideas(24)]
     return written(
         [
             Section("What the person who runs the campaign asks for", tell.steering_lines(board), 2500),
@@ -32,11 +47,14 @@ def planner_brief(board: Board, files: Mapping[str, bytes]) -> str:
             Section("Claims", tell.claim_lines(board), 900, "None was tested yet."),
             Section("Directions of agents", tell.direction_lines(board), 3000, "None is open. Open some."),
             Section("What machines try beside you: library ideas, tuning", tell.machine_lines(board), 600),
-            Section("What gained most", tell.memory_lines(known.gains(None, 14)), 1500, "Nothing yet."),
-            Section("Dead ends", tell.memory_lines(known.latest(None, "dead end", 12)), 1000),
-            Section("Library ideas as they were measured, each on the parent that it was put on", ideas, 900),
-            Section("What brought nothing lately", tell.memory_lines(known.latest(None, "no gain", 12), 240), 900),
-            Section("Notes", tell.memory_lines(known.latest(None, "note", 8), 300), 800),
+            Section(BEST, tell.memory_lines(board, best_gains(board, None, 14)), 1700, "Nothing yet."),
+            Section("Dead ends", tell.memory_lines(board, known.latest(None, "dead end", 12)), 1000),
+            Section("What earlier campaigns measured of library ideas", measured, 1200),
+            Section("Library ideas as they were measured here, each on the parent that it was put on", ideas, 900),
+            Section(
+                "What brought nothing lately", tell.memory_lines(board, known.latest(None, "no gain", 12), 240), 900
+            ),
+            Section("Notes", tell.memory_lines(board, known.latest(None, "note", 8), 300), 800),
             Section("Candidates that differ, the best of each kind", elites, 700),
             Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("What of your last plan could not be done", refused, 400),
@@ -59,12 +77,14 @@ def _last_note(board: Board) -> list[str]:
 
 
 def worker_brief(board: Board, assignment: Assignment) -> str:
-    """Return what a worker is told: about 10,000 tokens at most."""
+    """Return what a worker is told: about 11,500 tokens at most."""
     direction = assignment.direction or ""
     record, line, known = board.directions[direction].record, board.research.lines[direction], memories_of(board)
     surface = record.surface
-    here = tell.memory_lines(tell.distinct(known.gains(surface, 8), known.latest(surface, "no gain", 10)), 300)
-    elsewhere = [each for each in known.gains(None, 12) if each.surface != surface][:6]
+    here = tell.memory_lines(
+        board, tell.distinct(best_gains(board, surface, 8), known.latest(surface, "no gain", 10)), 300
+    )
+    elsewhere = [each for each in best_gains(board, None, 12) if each.surface != surface][:6]
     dead = tell.distinct(
         known.latest(surface, "dead end", 8),
         (each for each in known.about(f"{surface} {record.rationale}", 8) if each.kind == "dead end"),
@@ -77,10 +97,11 @@ def worker_brief(board: Board, assignment: Assignment) -> str:
             Section("Where the campaign stands", tell.standing_lines(board), 600),
             Section("Parents to start from, drawn from the archive", _parents(board, assignment), 600),
             Section("What was tried on your surface", here, 1600, "Nothing yet."),
-            Section("What subagents noted", tell.memory_lines(known.latest(surface, "note", 10), 1200), 2400),
-            Section("Dead ends", tell.memory_lines(dead), 1000),
-            Section("What gained elsewhere", tell.memory_lines(elsewhere, 240), 600),
+            Section("What subagents noted", tell.memory_lines(board, known.latest(surface, "note", 10), 1200), 2400),
+            Section("Dead ends", tell.memory_lines(board, dead), 1000),
+            Section("What gained elsewhere", tell.memory_lines(board, elsewhere, 240), 600),
             Section("Hypotheses that wait for a subagent; do not hand them over again", waiting, 500),
+            Section(LATER, tell.later_lines(board, direction, 4), 1200),
             Section("What was turned down", tell.veto_lines(board, direction, 8), 700),
             Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("Your last handoff", _handoff(board, direction), 600),
@@ -122,23 +143,23 @@ def _handoff(board: Board, direction: str) -> list[str]:
 
 
 def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> str:
-    """Return what a subagent is told: about 8,700 tokens at most."""
+    """Return what a subagent is told: about 10,200 tokens at most."""
     hypothesis = board.hypotheses[assignment.hypothesis or ""]
     surface = board.directions[hypothesis.direction].record.surface
     known = memories_of(board)
     query = f"{surface} {hypothesis.change} {hypothesis.text}"
     dead = known.latest(surface, "dead end", 5)
-    found = tell.distinct(known.about(query, 6, surface), known.gains(surface, 3), known.about(query, 3))
+    found = tell.distinct(known.about(query, 6, surface), best_gains(board, surface, 3), known.about(query, 3))
     near = [each for each in found if each not in dead]
     return written(
         [
             Section("Your hypothesis", _task(board, assignment), 3000),
             Section("Your direction", _direction_lines(board, hypothesis.direction), 800),
             Section("Where you start from", _start(board, assignment), 400),
-            Section("The change to bring in", _other(board, assignment, files_of), 1900),
+            Section("What is to be combined", combination_lines(board, assignment, files_of), 3400),
             Section("Where the campaign stands", tell.standing_lines(board), 500),
-            Section("What is known nearby", tell.memory_lines(near, 300), 1000),
-            Section("Dead ends here", tell.memory_lines(dead, 300), 500),
+            Section("What is known nearby", tell.memory_lines(board, near, 300), 1000),
+            Section("Dead ends here", tell.memory_lines(board, dead, 300), 500),
             Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 450),
         ]
     )
@@ -148,8 +169,10 @@ def _task(board: Board, assignment: Assignment) -> list[str]:
     hypothesis = board.hypotheses[assignment.hypothesis or ""]
     lines = [
         "Carry out what the following text claims, on your surface, and find out whether it holds.",
-        quoted(f"{hypothesis.change}\n\n{hypothesis.text}", "The hypothesis, by your worker", 3600),
+        quoted(f"{hypothesis.change}\n\n{hypothesis.text}", WRITTEN_BY.get(hypothesis.by, "The hypothesis"), 3600),
     ]
+    if hypothesis.advice:
+        lines.append(quoted(hypothesis.advice, "Advice of the critic that let it through; weigh it", MOST_ADVICE))
     if hypothesis.predicts is not None:
         lines.append(f"It predicts a gain of {hypothesis.predicts:g}.")
     lines.append(f"A gain below {tell.least_gain(board):.3g} cannot be told from none by one measurement.")
@@ -158,17 +181,6 @@ def _task(board: Board, assignment: Assignment) -> list[str]:
 
 def _start(board: Board, assignment: Assignment) -> list[str]:
     return [f"- {tell.candidate_line(board, assignment.parent)}"] if assignment.parent is not None else []
-
-
-def _other(board: Board, assignment: Assignment, files_of: FilesOf) -> list[str]:
-    """Return the change of the candidate that is to be combined with the parent, as a diff on what both come from."""
-    if assignment.other is None or assignment.parent is None:
-        return []
-    base = board.candidates[common_ancestor(board, assignment.parent, assignment.other)]
-    change = diff(files_of(base), files_of(board.candidates[assignment.other]))
-    lines = [f"- {tell.candidate_line(board, assignment.other)}"]
-    lines.append("Both changes are to be in one solution. By themselves they clash, or gained less together.")
-    return [*lines, quoted(change, "What it changes", 4800)]
 
 
 def _allowance(assignment: Assignment) -> list[str]:
@@ -183,14 +195,3 @@ def _allowance(assignment: Assignment) -> list[str]:
             "for, for all who are at work together. Once they are used search is over, whatever your allowance."
         )
     return [*lines, f"You: {own}. All of the campaign together, a part of it held back for confirmation:"]
-
-
-def diff(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:
-    """Return the unified diff from one tree to another."""
-    parts: list[str] = []
-    for path in sorted(old.keys() | new.keys()):
-        before, after = old.get(path, b""), new.get(path, b"")
-        if before != after:
-            a, b = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
-            parts += difflib.unified_diff(a, b, f"a/{path}", f"b/{path}", lineterm="")
-    return "\n".join(parts)

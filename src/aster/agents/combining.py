@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 
 from aster.board import Board
-from aster.domain.merging import merge_text
+from aster.domain.merging import clashing_lines, merge_text
 from aster.domain.records import Candidate
 
 MOST_LINES = 20_000
@@ -37,6 +37,24 @@ def combined(board: Board, first: str, second: str, files_of: FilesOf) -> dict[s
     if not all(_is_python(path, text) for path, text in merged.items() if text != trees[1].get(path)):
         return None
     return {path: text.encode("utf-8", "surrogateescape") for path, text in merged.items()}
+
+
+def clashes(board: Board, first: str, second: str, files_of: FilesOf) -> dict[str, str]:
+    """Return the files in which two candidates' changes clash, and in each the lines of both, place by place."""
+    base = common_ancestor(board, first, second)
+    trees = [_texts(files_of(board.candidates[name])) for name in (base, first, second)]
+    found: dict[str, str] = {}
+    for path in sorted({path for tree in trees for path in tree}):
+        versions = [tree.get(path) for tree in trees]
+        if len({*versions}) != 3:
+            continue
+        if any(text is None or text.count("\n") > MOST_LINES for text in versions):
+            found[path] = "one of them adds or removes it, or it is too long to be merged"
+        elif places := clashing_lines(*(text or "" for text in versions)):
+            found[path] = "\n".join(f"<<<<<<<\n{ours}=======\n{theirs}>>>>>>>" for ours, theirs in places)
+        elif not _is_python(path, merge_text(*versions)[1] or ""):
+            found[path] = "merged line by line, it is no Python"
+    return found
 
 
 def common_ancestor(board: Board, first: str, second: str) -> str:

@@ -28,7 +28,7 @@ class Agents:
             case "planner":
                 return await run_planner(desk, self._problem)
             case "worker":
-                return await run_worker(desk)
+                return await run_worker(desk, self._problem)
             case "subagent":
                 return await self._subagent(desk)
             case "critic":

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, Field
 
-from aster.agents import tellings as tell
-from aster.agents.converse import Misuse, Place, Submit, converse
-from aster.agents.memory import memories_of
+from aster.agents.converse import Misuse, Place, Submit, Tool, converse
 from aster.agents.protocol import Desk
-from aster.agents.quoting import in_line, quoted
-from aster.agents.reading import tried_lines
-from aster.agents.sections import Section, written
-from aster.agents.similar import wording
-from aster.board import Board
-from aster.domain.records import Direction
-from aster.domain.research import DirectionDraft, Draft
+from aster.agents.quoting import in_line
+from aster.domain.research import Draft, Veto
 
-MOST_TURNS = 3
-"""Calls for one set of hypotheses: one is enough unless what comes back cannot be read."""
+MOST_TURNS = 4
+"""Calls for one set of hypotheses: to look something up, and to submit what can be read."""
 
 MAX_OUTPUT = 8192
 
@@ -32,8 +26,22 @@ class Review(BaseModel):
     """A verdict on one hypothesis."""
 
     number: int = Field(ge=1, description="the hypothesis's number")
-    verdict: Literal["try", "turn down"]
+    verdict: Literal["accept", "veto", "later", "merge"] = Field(
+        description="accept: try it; veto: do not; later: not before something else is there, which `reason` names; "
+        "merge: it is the same as another one, which `same_as` names"
+    )
     reason: str = Field(min_length=3, max_length=600, description="one or two sentences that its author can act upon")
+    same_as: str = Field(
+        default="",
+        max_length=60,
+        description="for merge only: the id of a hypothesis, such as h-0123456789ab, or the number of one that you "
+        "accept here",
+    )
+    advice: str = Field(
+        default="",
+        max_length=600,
+        description="for accept only: what whoever carries it out should look at; empty where you have none",
+    )
 
 
 class Reviews(BaseModel):
@@ -42,21 +50,30 @@ class Reviews(BaseModel):
     reviews: list[Review] = Field(description="one for each hypothesis")
 
 
-async def review(desk: Desk, instructions: str, brief: str, count: int, round_number: int) -> list[str | None]:
-    """Return for each of `count` hypotheses why it is turned down, or None where it may be tried.
+async def review(
+    desk: Desk,
+    tools: Sequence[Tool[Any]],
+    instructions: str,
+    brief: str,
+    drafts: Sequence[Draft],
+    round_number: int,
+) -> list[Veto | str]:
+    """Return for each draft why it gets no experiment, or the advice with which it does ("": none).
 
     Args:
-        brief: as `critic_brief` returned it.
+        tools: with which the critic may look things up.
+        brief: what it is told of these drafts, in this order.
         round_number: how many times the critic is asked in this assignment, from 1.
 
     Raises:
         Spent, Unanswered: there are no reviews.
     """
 
-    async def check(args: Reviews, _: Place) -> None:
+    async def check(args: Reviews, place: Place) -> None:
         given = sorted(each.number for each in args.reviews)
-        if given != list(range(1, count + 1)):
-            raise Misuse(f"There must be one review for each hypothesis, 1 to {count}; you gave: {given}.")
+        if given != list(range(1, len(drafts) + 1)):
+            raise Misuse(f"There must be one review for each hypothesis, 1 to {len(drafts)}; you gave: {given}.")
+        await _check_mergers(desk, args.reviews, place)
 
     found = await converse(
         desk,
@@ -64,55 +81,47 @@ async def review(desk: Desk, instructions: str, brief: str, count: int, round_nu
         "critic",
         instructions,
         brief,
-        [],
-        Submit("submit_reviews", "Hand back your verdicts, one for each hypothesis.", Reviews, check),
+        tools,
+        Submit(
+            "submit_reviews", "Hand back your verdicts, one for each hypothesis; this ends your work.", Reviews, check
+        ),
         most_turns=MOST_TURNS,
         max_output=MAX_OUTPUT,
         first_turn=1 + (round_number - 1) * MOST_TURNS,
     )
     by_number = {each.number: each for each in found.reviews}
-    return [_veto(by_number[number]) for number in range(1, count + 1)]
+    return [_verdict(by_number[number], drafts) for number in range(1, len(drafts) + 1)]
 
 
-def _veto(of: Review) -> str | None:
-    return of.reason.strip() if of.verdict == "turn down" else None
+async def _check_mergers(desk: Desk, reviews: Sequence[Review], place: Place) -> None:
+    """Raise Misuse where a merger names nothing that the hypothesis could be the same as."""
+    accepted = {str(each.number) for each in reviews if each.verdict == "accept"}
+    named = {each.number: each.same_as.strip() for each in reviews if each.verdict == "merge"}
+    ids = sorted(set(named.values()) - accepted)
+
+    async def make() -> str:
+        board = desk.look()
+        return msgspec.json.encode([each for each in ids if each not in board.hypotheses]).decode()
+
+    unknown = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, make)) if ids else []
+    wrong = [f"{number} (you gave {in_line(name, 60)})" for number, name in named.items() if name in unknown]
+    if wrong:
+        raise Misuse(
+            "A merger names in `same_as` the id of a hypothesis that there is, or the number of one that you accept "
+            f"here. These do not: {', '.join(wrong)}. Use veto where there is none."
+        )
 
 
-def about_direction(of: Direction | DirectionDraft) -> list[str]:
-    """Return what the critic is told of a direction."""
-    return [
-        f"- surface: {in_line(of.surface, 80)}; what may be edited: {in_line(', '.join(of.paths) or 'all', 600)}",
-        f"- rationale: {in_line(of.rationale, 600)}",
-    ]
-
-
-def critic_brief(board: Board, groups: Sequence[tuple[list[str], Sequence[Draft]]]) -> str:
-    """Return what the critic is told of hypotheses and of what is like them: about 2,000 tokens each at most.
-
-    Args:
-        groups: what is told of a direction, as `about_direction` returned it, and its hypotheses.
-    """
-    sections = [Section("Where the campaign stands", tell.standing_lines(board), 600)]
-    number = 0
-    for about, drafts in groups:
-        if drafts:
-            sections.append(Section("The direction of what follows", about, 900))
-        for draft in drafts:
-            number += 1
-            sections.append(Section(f"Hypothesis {number}", _hypothesis(board, draft), 4400))
-    return written([*sections, Section("What to do", ["Review them all with submit_reviews."], 100)])
-
-
-def _hypothesis(board: Board, draft: Draft) -> list[str]:
-    text = wording(draft.change, draft.text)
-    predicts = "" if draft.predicts is None else f"; predicts a gain of {draft.predicts:g}"
-    lines = [
-        quoted(f"{draft.change}\n\n{draft.text}", "as its author wrote it", 3000),
-        f"- starts from: {draft.parent or 'the best candidate'}{predicts}",
-    ]
-    tried, known = tried_lines(board, text, 3), tell.memory_lines(memories_of(board).about(text, 4), 240)
-    if tried:
-        lines += ["- hypotheses like it that were proposed before:", *(f"  {each}" for each in tried)]
-    if known:
-        lines += ["- what is known that is like it:", *(f"  {each}" for each in known)]
-    return lines
+def _verdict(of: Review, drafts: Sequence[Draft]) -> Veto | str:
+    draft, reason, same = drafts[of.number - 1], of.reason.strip(), of.same_as.strip()
+    match of.verdict:
+        case "accept":
+            return of.advice.strip()
+        case "veto":
+            return Veto(draft, "critic", reason)
+        case "later":
+            return Veto(draft, "critic", f"Not now: {reason}", "later")
+        case "merge" if same.isdigit():
+            return Veto(draft, "critic", f"The same as {in_line(drafts[int(same) - 1].change)}: {reason}", "merge")
+        case _:
+            return Veto(draft, "critic", f"The same as {same}: {reason}", "merge", same)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
+
 import msgspec
 from msgspec import Struct
 
@@ -10,8 +13,14 @@ from aster.agents.protocol import Desk
 from aster.agents.quoting import quoted
 from aster.agents.tools import listed
 from aster.agents.workspace import Workspace
+from aster.board import Board
 from aster.domain.records import Candidate
 from aster.problems.problem import Problem
+
+MOST_NAMED = 32
+"""Candidates that a subagent may read beside its parent: those that its brief names first."""
+
+_CANDIDATE = re.compile(r"\bc-[A-Za-z0-9]+")
 
 
 class Start(Struct, frozen=True):
@@ -20,6 +29,7 @@ class Start(Struct, frozen=True):
     Attributes:
         paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
         change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
+        named: the candidates that the brief names, by id. `parents`: theirs, as far as these are no such themselves.
     """
 
     parent: Candidate
@@ -27,6 +37,8 @@ class Start(Struct, frozen=True):
     change: str
     text: str
     other: Candidate | None = None
+    named: dict[str, Candidate] = {}
+    parents: dict[str, Candidate] = {}
 
 
 class Grounds:
@@ -62,16 +74,27 @@ async def starting(desk: Desk) -> Start:
         board, assignment = desk.look(), desk.assignment
         assert assignment.hypothesis is not None, "a subagent has a hypothesis"
         hypothesis = board.hypotheses[assignment.hypothesis]
+        named = named_in(board, desk.brief)
         start = Start(
             parent=board.candidates[assignment.parent or hypothesis.parent],
             paths=board.directions[hypothesis.direction].record.paths,
             change=hypothesis.change,
             text=hypothesis.text,
             other=board.candidates[assignment.other] if assignment.other is not None else None,
+            named=named,
+            parents={
+                each: board.candidates[each] for of in named.values() for each in of.parents[:1] if each not in named
+            },
         )
         return msgspec.json.encode(start).decode()
 
     return msgspec.json.decode(await desk.step(desk.assignment.id, 0, 0, make), type=Start)
+
+
+def named_in(board: Board, text: str) -> dict[str, Candidate]:
+    """Return the candidates that a text names, at most `MOST_NAMED`, in the order in which it does."""
+    ids = dict.fromkeys(found for found in _CANDIDATE.findall(text) if found in board.candidates)
+    return {name: board.candidates[name] for name in islice(ids, MOST_NAMED)}
 
 
 def opening(work: Workspace, most: int) -> str:

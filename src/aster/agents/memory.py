@@ -6,6 +6,7 @@ out. The memory of a board is a cache: it can be thrown away, and grows with the
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import insort
 from collections import deque
@@ -25,7 +26,7 @@ UNBACKED = "[unbacked]"
 """What a brief has in the place of a number that nothing backs."""
 
 MOST_KEPT = 64
-"""Memories of a kind on a surface that can be had without a search: the largest gains, the latest others."""
+"""Memories of a kind on a surface that can be had without a search: the best-scored gains, the latest others."""
 
 
 MOST_GAINS = 6
@@ -38,7 +39,7 @@ class Memory(Struct, frozen=True):
     Attributes:
         key: the hypothesis, or the assignment whose subagent noted it.
         evidence: the experiments that it rests on.
-        candidate: what was measured; None for notes.
+        candidate: what was measured; None for notes. `parent`: what `gain` is over.
         measured: the text is the ledger's own, made from measurements; else it is a model's.
     """
 
@@ -50,6 +51,15 @@ class Memory(Struct, frozen=True):
     evidence: tuple[str, ...] = ()
     candidate: str | None = None
     measured: bool = True
+    parent: str | None = None
+
+
+class Put(Struct, frozen=True):
+    """An idea of the library put on a parent. `gain`: on that parent; None: it broke."""
+
+    gain: float | None
+    candidate: str
+    parent: str
 
 
 class Memories:
@@ -64,16 +74,18 @@ class Memories:
         self._gains: dict[str, list[tuple[float, int, str]]] = {}
         self._latest: dict[tuple[str, Kind], deque[str]] = {}
         self._said: set[str] = set()
-        self._ideas: dict[str, deque[float | None]] = {}
+        self._ideas: dict[str, deque[Put]] = {}
         self._findings = self._notes = 0
 
     def grow(self, board: Board) -> None:
         """Take in what is new on the board."""
         for finding in board.findings[self._findings :]:
-            self._keep(_of_finding(board, finding))
+            memory = _of_finding(board, finding)
+            self._keep(memory, _score(board, finding))
             idea = _idea_added(board, finding)
-            if idea is not None:
-                self._ideas.setdefault(idea, deque(maxlen=MOST_GAINS)).append(finding.gain)
+            if idea is not None and memory.candidate is not None and memory.parent is not None:
+                put = Put(finding.gain, memory.candidate, memory.parent)
+                self._ideas.setdefault(idea, deque(maxlen=MOST_GAINS)).append(put)
         self._findings = len(board.findings)
         notes = board.research.notes
         for place in range(self._notes, len(notes)):
@@ -84,15 +96,23 @@ class Memories:
     def __len__(self) -> int:
         return len(self._all)
 
+    def get(self, key: str) -> Memory | None:
+        """Return what is known by a hypothesis or an assignment, or None."""
+        return self._all.get(key)
+
     def gains(self, surface: str | None, most: int) -> list[Memory]:
-        """Return what gained, the most first, on a surface (None: on all)."""
+        """Return what gained on its parent, the best scores first, on a surface (None: on all).
+
+        The order is that of what was measured when each was found: gains on different parents do not compare.
+        """
         rows = self._gains.get(surface or "", [])
         return [self._all[key] for _, _, key in rows[:most]]
 
-    def ideas(self, most: int) -> list[tuple[str, list[float | None]]]:
-        """Return the library's ideas with their latest gains on the parents that they were put on, the best first."""
+    def ideas(self, most: int) -> list[tuple[str, list[Put]]]:
+        """Return the library's ideas with the latest parents that they were put on, the largest gain on one first."""
         best = {
-            name: max((gain for gain in gains if gain is not None), default=0.0) for name, gains in self._ideas.items()
+            name: max((put.gain for put in puts if put.gain is not None), default=0.0)
+            for name, puts in self._ideas.items()
         }
         return [(name, list(self._ideas[name])) for name in sorted(best, key=lambda name: (-best[name], name))[:most]]
 
@@ -108,7 +128,8 @@ class Memories:
         found = [self._all[key] for key, _ in sorted(rows, key=lambda row: -row[1])]
         return [each for each in found if surface in (None, each.surface)][:most]
 
-    def _keep(self, memory: Memory) -> None:
+    def _keep(self, memory: Memory, score: float | None = None) -> None:
+        """Take in a memory. `score`: what it measured, more is better."""
         said = f"{memory.surface}: {memory.text}"
         if memory.key in self._all or (not memory.measured and said in self._said):
             return
@@ -118,9 +139,9 @@ class Memories:
         texts.add(memory.key, said)
         for surface in {"", memory.surface}:
             self._latest.setdefault((surface, memory.kind), deque(maxlen=MOST_KEPT)).append(memory.key)
-            if memory.kind == "gain" and memory.gain is not None:
+            if memory.kind == "gain" and score is not None:
                 rows = self._gains.setdefault(surface, [])
-                insort(rows, (-memory.gain, len(self._all), memory.key))
+                insort(rows, (-score, len(self._all), memory.key))
                 del rows[MOST_KEPT:]
 
 
@@ -129,7 +150,14 @@ def _of_finding(board: Board, finding: Finding) -> Memory:
     surface = board.directions[hypothesis.direction].record.surface
     candidate = board.experiments[finding.experiment].record.candidate
     kind: Kind = "gain" if finding.success else "no gain"
-    return Memory(finding.hypothesis, kind, surface, finding.text, finding.gain, (finding.experiment,), candidate)
+    measured = (finding.text, finding.gain, (finding.experiment,), candidate)
+    return Memory(finding.hypothesis, kind, surface, *measured, parent=hypothesis.parent)
+
+
+def _score(board: Board, finding: Finding) -> float | None:
+    """Return what the experiment of a finding measured, with the sign by which more is better; None: nothing."""
+    objective, metrics = board.setup.objective, board.experiments[finding.experiment].metrics
+    return None if metrics is None else objective.gain(metrics[objective.metric], 0.0)
 
 
 def _idea_added(board: Board, finding: Finding) -> str | None:
@@ -151,6 +179,16 @@ def _of_note(board: Board, assignment: str, note: Note) -> Memory:
     for number in sorted(note.unbacked, key=len, reverse=True):  # what nothing backs is not passed on
         text = re.sub(rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)", UNBACKED, text)
     return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
+
+
+def best_gains(board: Board, surface: str | None, most: int) -> list[Memory]:
+    """Return what gained on its parent, the best scores first, over all seeds that each has by now."""
+
+    def worse(memory: Memory) -> float:
+        found = board.gain(memory.candidate or "", board.baseline or "")
+        return -found[0] if found is not None else math.inf
+
+    return sorted(memories_of(board).gains(surface, MOST_KEPT), key=worse)[:most]
 
 
 _of: WeakKeyDictionary[Board, Memories] = WeakKeyDictionary()

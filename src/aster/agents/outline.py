@@ -34,6 +34,17 @@ def definitions(data: bytes) -> list[str]:
     return [] if tree is None else [name for name, _ in _walk(tree.body, "")]
 
 
+def source_of(data: bytes, name: str) -> str | None:
+    """Return the lines of a class or function in Python source by its qualified name, or None if it has none."""
+    tree = _parsed(data)
+    for found, node in () if tree is None else _walk(tree.body, ""):
+        if found == name:
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            lines = data.decode("utf-8").removeprefix("\ufeff").split("\n")
+            return "\n".join(lines[first - 1 : node.end_lineno])
+    return None
+
+
 def _headline(path: str, data: bytes) -> str:
     return f"- `{path}` ({len(data.splitlines())} lines)"
 

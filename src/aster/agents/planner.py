@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from pydantic import BaseModel, Field, FiniteFloat
 
 from aster.agents.converse import Misuse, Place, Submit, converse
-from aster.agents.critic import BOUNDARY, MOST_TURNS, about_direction, critic_brief
+from aster.agents.critic import BOUNDARY, MOST_TURNS
+from aster.agents.critique import Group, critic_brief
 from aster.agents.drafts import Hypothesis, unknown_parents
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line
@@ -129,7 +130,8 @@ async def run_planner(desk: Desk, problem: Problem) -> Plan:
         Spent, Unanswered: it came to no plan.
     """
     own, _, critics = desk.instructions.partition(BOUNDARY)
-    sieve, kept = Sieve(desk, critics or own), list[Draft | None]()
+    tools = reading_tools(desk, problem)
+    sieve, kept = Sieve(desk, critics or own, tools), list[Draft | None]()
 
     async def check(args: PlanArguments, place: Place) -> None:
         plan = args.plan()
@@ -140,7 +142,8 @@ async def run_planner(desk: Desk, problem: Problem) -> Plan:
         found = msgspec.json.decode(await desk.step(place.agent, place.turn, place.call, judge), type=Judged)
         if found.troubles:
             raise Misuse("The plan cannot be carried out:\n" + "\n".join(f"- {each}" for each in found.troubles[:12]))
-        kept[:] = await sieve.sift(drafts_of(plan), found.tried, found.brief)
+        surfaces = [each.surface for each in plan.open for _ in each.drafts]
+        kept[:] = await sieve.sift(drafts_of(plan), found.tried, found.brief, surfaces)
 
     assignment = desk.assignment
     found = await converse(
@@ -149,7 +152,7 @@ async def run_planner(desk: Desk, problem: Problem) -> Plan:
         "planner",
         own,
         desk.brief,
-        reading_tools(desk),
+        tools,
         Submit("submit_plan", "Hand back your plan; this ends your work.", PlanArguments, check),
         most_turns=max(1, assignment.allowance.requests - SPARE),
         max_output=MAX_OUTPUT,
@@ -186,8 +189,10 @@ def judged(desk: Desk, problem: Problem, plan: Plan) -> Judged:
     if troubles or None not in tried:
         return Judged(troubles, tried, "")
     verdicts = iter(tried)
-    groups = [(about_direction(each), [d for d in each.drafts if next(verdicts) is None]) for each in plan.open]
-    return Judged(troubles, tried, critic_brief(board, groups))
+    groups = [
+        Group(each, paths_of(problem, each), [d for d in each.drafts if next(verdicts) is None]) for each in plan.open
+    ]
+    return Judged(troubles, tried, critic_brief(board, groups, problem.spec.solution.root, desk.files))
 
 
 def troubles_of(board: Board, plan: Plan) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from aster.agents import tellings as tell
-from aster.agents.briefs import diff
 from aster.agents.converse import Misuse, Place, Tool
+from aster.agents.diffs import diff
 from aster.agents.memory import memories_of
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line, quoted
-from aster.agents.similar import ALIKE_WORDS, tried_like
+from aster.agents.similar import ALIKE_WORDS, tried_as, tried_like
 from aster.board import Board
+from aster.problems.problem import Problem
 from aster.problems.troubles import nearest
 
 MOST_LINES = 400
@@ -47,9 +49,21 @@ class LookUp(BaseModel):
     query: str = Field(min_length=3, max_length=600, description="a mechanism, a hypothesis, a question, in words")
 
 
-def reading_tools(desk: Desk) -> list[Tool[Any]]:
+class ShowHypothesis(BaseModel):
+    """Arguments of show_hypothesis."""
+
+    hypothesis: str = Field(description="its id, such as h-0123456789ab")
+
+
+class ShowIdea(BaseModel):
+    """Arguments of show_idea."""
+
+    name: str = Field(description="the idea's name, as it is listed")
+
+
+def reading_tools(desk: Desk, problem: Problem) -> list[Tool[Any]]:
     """Return the tools, for one agent."""
-    reader = Reader(desk)
+    reader = Reader(desk, problem)
     return [
         Tool("read_file", "Read a file of a candidate, with line numbers.", ReadFile, reader.read_file, outside=True),
         Tool(
@@ -66,14 +80,27 @@ def reading_tools(desk: Desk) -> list[Tool[Any]]:
             reader.look_up,
             outside=True,
         ),
+        Tool(
+            "show_hypothesis",
+            "Show a hypothesis whole: its text, its finding and its subagent's note, and the diff that was measured.",
+            ShowHypothesis,
+            reader.show_hypothesis,
+            outside=True,
+        ),
+        Tool(
+            "show_idea",
+            "Show an idea of the library whole: why it should help, its diff, and what was measured of it.",
+            ShowIdea,
+            reader.show_idea,
+        ),
     ]
 
 
 class Reader:
     """Answers the reading tools. Used inside steps, because it looks at the board."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, problem: Problem) -> None:
+        self._desk, self._problem = desk, problem
 
     async def read_file(self, args: ReadFile, _: Place) -> str:
         """Return numbered lines of a file."""
@@ -90,16 +117,45 @@ class Reader:
     async def show_change(self, args: ShowChange, _: Place) -> str:
         """Return a diff."""
         board = self._desk.look()
-        new = self._files(board, args.candidate)
-        parents = board.candidates[args.candidate].parents
-        against = args.against or (parents[0] if parents else args.candidate)
+        return self._change(board, args.candidate, args.against, MOST_CHARS)
+
+    def _change(self, board: Board, candidate: str, against: str | None, most: int) -> str:
+        new = self._files(board, candidate)
+        parents = board.candidates[candidate].parents
+        against = against or (parents[0] if parents else candidate)
         change = diff(self._files(board, against), new) or "no difference"
-        return f"{tell.candidate_line(board, args.candidate)}\n" + quoted(change, f"against {against}", MOST_CHARS)
+        return f"{tell.candidate_line(board, candidate)}\n" + quoted(change, f"against {against}", most)
+
+    async def show_hypothesis(self, args: ShowHypothesis, _: Place) -> str:
+        """Return a hypothesis and all that became of it."""
+        board = self._desk.look()
+        tried = tried_as(board, args.hypothesis)
+        if tried is None:
+            raise Misuse(f"There is no hypothesis {in_line(args.hypothesis, 60)}; use an id such as h-0123456789ab.")
+        text = board.hypotheses[tried.hypothesis].text
+        parts = [
+            f"{tried.hypothesis} from {tried.parent} {in_line(tried.change)}: {in_line(tried.came_to, 1500)}",
+            quoted(text, "as its author wrote it", 3_000),
+        ]
+        note = memories_of(board).get(tried.assignment or "")
+        if note is not None:
+            parts.append(quoted(note.text, "its subagent's note", 4_000))
+        if tried.candidate is not None:
+            parts.append(self._change(board, tried.candidate, None, MOST_CHARS // 2))
+        return "\n".join(parts)
+
+    async def show_idea(self, args: ShowIdea, _: Place) -> str:
+        """Return the page of an idea."""
+        pages = {PurePosixPath(path).stem: text for path, text in self._problem.idea_files.items()}
+        if args.name not in pages:
+            known = nearest(args.name, list(pages)) if pages else "; the library is empty"
+            raise Misuse(f"There is no idea {in_line(args.name, 60)}{known}.")
+        return quoted(pages[args.name], f"the idea {args.name}", MOST_CHARS)
 
     async def look_up(self, args: LookUp, _: Place) -> str:
         """Return what is known and what was proposed that is alike."""
         board = self._desk.look()
-        known = tell.memory_lines(memories_of(board).about(args.query, 8))
+        known = tell.memory_lines(board, memories_of(board).about(args.query, 8))
         tried = tried_lines(board, args.query, 6, least=FAINT)
         return (
             "Known:\n" + ("\n".join(known) or "- nothing like it") + "\n\nProposed:\n" + ("\n".join(tried) or "- none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Reversible
+from collections.abc import Callable, Collection, Iterable, Mapping, Reversible, Sequence
 from itertools import takewhile
 from weakref import WeakKeyDictionary
 
@@ -39,6 +39,7 @@ class Tried(Struct, frozen=True):
         came_to: what became of it, in words.
         success: None: there is no finding.
         counts: whether it was tried, or is being tried; else whoever was to try it never came to it.
+        candidate: what was measured of it. `assignment`: whose subagent carried it out, or does.
     """
 
     hypothesis: str
@@ -48,6 +49,8 @@ class Tried(Struct, frozen=True):
     came_to: str
     success: bool | None
     counts: bool = True
+    candidate: str | None = None
+    assignment: str | None = None
 
 
 class _Hypotheses:
@@ -86,16 +89,18 @@ class _Hypotheses:
                 self._finding[of] = place
 
     def like(self, board: Board, text: str, most: int) -> list[Tried]:
-        return [self._tried(board, name, likeness) for name, likeness in self._texts.search(text, most)]
+        return [self.tried(board, name, likeness) for name, likeness in self._texts.search(text, most)]
 
-    def _tried(self, board: Board, name: str, likeness: float) -> Tried:
+    def tried(self, board: Board, name: str, likeness: float = 1.0) -> Tried:
         hypothesis, place = board.hypotheses[name], self._finding.get(name)
         about = (name, hypothesis.change, hypothesis.parent, likeness)
+        given = self._given.get(name) or self._given.get(hypothesis.of or "")
         if place is not None:
-            return Tried(*about, board.findings[place].text, board.findings[place].success)
-        given = self._given.get(name)
-        if given is not None:
-            return Tried(*about, *_carried_out(board, given))
+            finding = board.findings[place]
+            candidate = board.experiments[finding.experiment].record.candidate
+            return Tried(*about, finding.text, finding.success, candidate=candidate, assignment=given)
+        if name in self._given:
+            return Tried(*about, *_carried_out(board, self._given[name]), assignment=given)
         line = board.research.lines.get(hypothesis.direction)
         waits = line is not None and name in line.drafts
         return Tried(*about, "it waits for a subagent" if waits else "it has no result yet", None)
@@ -132,6 +137,15 @@ def tried_like(board: Board, text: str, most: int = 3, least: float = ALIKE_WORD
     return [each for each in known.like(board, text, most) if each.likeness >= least]
 
 
+def tried_as(board: Board, hypothesis: str) -> Tried | None:
+    """Return what became of a hypothesis, or None if there is none of that id."""
+    if hypothesis not in board.hypotheses:
+        return None
+    known = _hypotheses.setdefault(board, _Hypotheses())
+    known.grow(board)
+    return known.tried(board, hypothesis)
+
+
 def tried_before(board: Board, draft: Draft) -> Tried | None:
     """Return the hypothesis that a draft repeats, or None.
 
@@ -161,6 +175,18 @@ def repeats_one_of(draft: Draft, others: Iterable[Draft]) -> Draft | None:
         if likeness >= SAME_WORDS and same:
             return other
     return None
+
+
+def alike_among(drafts: Sequence[Draft], least: float = ALIKE_WORDS) -> list[list[tuple[int, float]]]:
+    """Return for each draft which others of them are like it: (place, likeness), the most alike first."""
+    texts = Texts()
+    for place, draft in enumerate(drafts):
+        texts.add(str(place), wording(draft.change, draft.text))
+    found = (texts.search(wording(draft.change, draft.text), 4) for draft in drafts)
+    return [
+        [(int(key), likeness) for key, likeness in rows if int(key) != place and likeness >= least]
+        for place, rows in enumerate(found)
+    ]
 
 
 # --- trees -------------------------------------------------------------------------------------------------

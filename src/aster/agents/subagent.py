@@ -79,7 +79,6 @@ class Subagent:
         work = self._grounds.workspace(desk, start)
         laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
         bench = _Session(desk, work, laboratory, start, strict=self._grounds.strict)
-        other = desk.files(start.other) if start.other is not None else None
         allowance = desk.assignment.allowance
         try:
             done = await converse(
@@ -88,7 +87,7 @@ class Subagent:
                 "subagent",
                 desk.instructions,
                 f"{desk.brief}\n\n{opening(work, SHOWN_AT_FIRST)}",
-                [*file_tools(desk, work, other), *bench.tools()],
+                [*file_tools(desk, work, start), *bench.tools()],
                 Submit("finish", "End your work and hand over what was learnt.", Finishing, bench.check_finding),
                 most_turns=max(1, allowance.requests * 5 // 6),  # the rest is for calls that have to be made again
                 max_output=MAX_OUTPUT,

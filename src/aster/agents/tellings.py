@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from aster.agents.memory import Memory
+from aster.agents.memory import Memory, Put
 from aster.agents.quoting import in_line
 from aster.board import Board
 from aster.board.research import Line
@@ -102,16 +102,36 @@ def claim_lines(board: Board, most: int = 12) -> list[str]:
     return lines
 
 
-def memory_lines(memories: Iterable[Memory], width: int = 500) -> list[str]:
-    """Return memories with their evidence, an item each."""
-    return [f"- {_memory(each, width)}" for each in memories]
+def memory_lines(board: Board, memories: Iterable[Memory], width: int = 500) -> list[str]:
+    """Return memories with their evidence, an item each; what was measured with its gain, on its parent and in all."""
+    return [f"- {_memory(board, each, width)}" for each in memories]
 
 
-def _memory(memory: Memory, width: int) -> str:
+def _memory(board: Board, memory: Memory, width: int) -> str:
     of = memory.candidate or memory.key
-    evidence = f" (evidence: {', '.join(memory.evidence[:6])})" if memory.evidence else ""
+    about = [gains_text(board, memory.candidate, memory.parent, memory.gain)] if memory.candidate is not None else []
+    about += [f"evidence: {', '.join(memory.evidence[:6])}"] if memory.evidence else []
+    evidence = f" ({'; '.join(filter(None, about))})" if any(about) else ""
     kind = "" if memory.kind in ("note", "no gain", "gain") else f"{memory.kind}, "
     return f"{kind}{of} on {in_line(memory.surface, 60)}: {in_line(memory.text, width)}{evidence}"
+
+
+def gains_text(board: Board, candidate: str, parent: str | None, gain: float | None) -> str:
+    """Return a candidate's gain on its parent and on the baseline, which alone compares with others'; "" for none."""
+    if gain is None or parent is None:
+        return ""
+    if parent == board.baseline:
+        return f"{gain:+.3g} on the baseline"
+    total = board.gain(candidate, board.baseline or "")
+    beyond = f", {total[0]:+.3g} on the baseline" if total is not None else ""
+    return f"{gain:+.3g} on its parent {parent}{beyond}"
+
+
+def put_text(board: Board, put: Put) -> str:
+    """Return what an idea of the library gained where it was put."""
+    if put.gain is None:
+        return f"{gain_text(None)} on {put.parent}"
+    return f"{put.candidate} {gains_text(board, put.candidate, put.parent, put.gain)}"
 
 
 def distinct(*groups: Iterable[Memory]) -> list[Memory]:
@@ -184,9 +204,24 @@ def veto_lines(board: Board, direction: str | None, most: int, look_at: int = 20
 
     def found() -> Iterator[str]:
         for where, veto in islice(reversed(board.research.vetoes), look_at):
-            if direction in (None, where) and veto.draft.change not in told:
+            if direction in (None, where) and veto.kind != "later" and veto.draft.change not in told:
                 told.add(veto.draft.change)
                 yield f"- {in_line(veto.draft.change, 120)}: by {veto.by}, {in_line(veto.reason, 240)}"
+
+    return list(islice(found(), most))
+
+
+def later_lines(board: Board, direction: str, most: int, look_at: int = 200) -> list[str]:
+    """Return the latest drafts of a direction that the critic set aside until something else is there, each once."""
+    surface, told = board.directions[direction].record.surface, set[str]()
+
+    def found() -> Iterator[str]:
+        for where, veto in islice(reversed(board.research.vetoes), look_at):
+            own = where == direction or (not where and veto.surface.lower() == surface.lower())
+            if own and veto.kind == "later" and veto.draft.change not in told:
+                told.add(veto.draft.change)
+                draft = f"{in_line(veto.draft.change, 160)}: {in_line(veto.draft.text, 600)}"
+                yield f"- {draft}; the critic: {in_line(veto.reason, 400)}"
 
     return list(islice(found(), most))
 

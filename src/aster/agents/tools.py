@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from aster.agents.converse import Misuse, Place, Tool
+from aster.agents.diffs import diff
 from aster.agents.protocol import Desk
 from aster.agents.quoting import bounded, quoted
 from aster.agents.searching import MOST_MATCHES, TooSlow, is_harmless, search
 from aster.agents.workspace import Workspace
+from aster.domain.records import Candidate
+
+if TYPE_CHECKING:
+    from aster.agents.grounds import Start
 
 MOST_LINES = 400
 """Lines that one look at a file shows."""
@@ -25,8 +30,6 @@ MOST_LISTED = 200
 AROUND = 3
 """Lines that are shown around an edit."""
 
-Version = Literal["mine", "parent", "other"]
-
 
 class Nothing(BaseModel):
     """No arguments."""
@@ -36,9 +39,10 @@ class Reading(BaseModel):
     path: str = Field(description="the file, such as solution/solve.py")
     start: int = Field(default=1, ge=1, description="the first line to show")
     end: int | None = Field(default=None, ge=1, description=f"the last line; at most {MOST_LINES} are shown at once")
-    version: Version = Field(
+    version: str = Field(
         default="mine",
-        description="mine: as you have changed it; parent: as it was; other: of the candidate to bring in, if any",
+        description="mine: as you have changed it; parent: as it was; other: of the candidate to bring in, if any; or "
+        "the id of a candidate that your brief names, such as c-0123456789ab",
     )
 
 
@@ -63,13 +67,17 @@ class Naming(BaseModel):
     path: str = Field(description="the file")
 
 
-def file_tools(desk: Desk, workspace: Workspace, other: Mapping[str, bytes] | None = None) -> list[Tool[Any]]:
+class Comparing(BaseModel):
+    candidate: str = Field(description="the id of a candidate that your brief names, such as c-0123456789ab")
+
+
+def file_tools(desk: Desk, workspace: Workspace, start: Start | None = None) -> list[Tool[Any]]:
     """Return the tools that work on files.
 
     Args:
-        other: the editable files of a candidate whose change is to be brought in.
+        start: which candidates may be read beside the parent; None: none.
     """
-    bench = _Bench(desk, workspace, other)
+    bench = _Bench(desk, workspace, start)
     return [
         Tool("list_files", "List the files with their sizes and what of them may be edited.", Nothing, bench.list),
         Tool("read_file", "Read a file, with line numbers.", Reading, bench.read),
@@ -81,12 +89,21 @@ def file_tools(desk: Desk, workspace: Workspace, other: Mapping[str, bytes] | No
         Tool("delete_file", "Delete a file.", Naming, bench.delete),
         Tool("revert_file", "Undo all your changes to a file.", Naming, bench.revert),
         Tool("show_diff", "Show all that you have changed so far.", Nothing, bench.diff),
+        Tool(
+            "show_change",
+            "Show as a diff what a candidate that your brief names changed in its own parent.",
+            Comparing,
+            bench.show_change,
+        ),
     ]
 
 
 class _Bench:
-    def __init__(self, desk: Desk, workspace: Workspace, other: Mapping[str, bytes] | None) -> None:
-        self._desk, self._work, self._other = desk, workspace, other
+    def __init__(self, desk: Desk, workspace: Workspace, start: Start | None) -> None:
+        self._desk, self._work = desk, workspace
+        self._other = start.other if start is not None else None
+        self._named = start.named if start is not None else {}
+        self._known = {**start.parents, **start.named} if start is not None else {}
 
     async def list(self, _args: Nothing, _place: Place) -> str:
         return listed(self._work)
@@ -145,19 +162,35 @@ class _Bench:
         diff = self._work.diff()
         return quoted(diff, "Your changes", MOST_SHOWN) if diff else "Nothing has changed yet."
 
+    async def show_change(self, args: Comparing, _place: Place) -> str:
+        candidate = self._candidate(args.candidate)
+        parent = self._known.get(candidate.parents[0]) if candidate.parents else None
+        if parent is None:
+            raise Misuse(f"{candidate.id} was made from nothing else; read its files with read_file.")
+        change = diff(self._desk.files(parent), self._desk.files(candidate)) or "no difference"
+        return quoted(change, f"What {candidate.id} changes in {parent.id}", MOST_SHOWN)
+
+    def _candidate(self, name: str) -> Candidate:
+        if name not in self._named:
+            raise Misuse(f"Your brief names no candidate {name[:60]!r}; it names: {', '.join(self._named) or 'none'}.")
+        return self._named[name]
+
     def _version(self, args: Reading) -> tuple[str, str]:
         if args.version == "mine":
             return args.path, self._work.text(args.path)
         if args.version == "parent":
             return f"{args.path} of the parent", self._work.text_before(args.path)
-        if self._other is None:
+        if args.version == "other" and self._other is None:
             raise Misuse("There is no other candidate to bring in here.")
-        path = next((each for each in self._work.names_for(args.path) if each in self._other), None)
+        whose = "the other candidate" if args.version == "other" else args.version
+        candidate = self._other if args.version == "other" else self._candidate(args.version)
+        assert candidate is not None
+        files = self._desk.files(candidate)
+        path = next((each for each in self._work.names_for(args.path) if each in files), None)
         if path is None:
-            raise Misuse(
-                f"The other candidate has no file {args.path[:200]!r}; it has: {', '.join(self._other)[:500]}."
-            )
-        return f"{path} of the other candidate", self._other[path].decode("utf-8", "replace").replace("\r\n", "\n")
+            what = whose[0].upper() + whose[1:] if args.version == "other" else whose
+            raise Misuse(f"{what} has no file {args.path[:200]!r}; it has: {', '.join(files)[:500]}.")
+        return f"{path} of {whose}", files[path].decode("utf-8", "replace").replace("\r\n", "\n")
 
     def _readable(self, path: str, wanted: str) -> str | None:
         """Return a file's text if it is wanted and is text."""

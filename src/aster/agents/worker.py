@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 from pydantic import BaseModel, Field
 
+from aster.agents.combining import FilesOf
 from aster.agents.converse import Misuse, Place, Submit, converse
-from aster.agents.critic import BOUNDARY, MOST_TURNS, about_direction, critic_brief
+from aster.agents.critic import BOUNDARY, MOST_TURNS
+from aster.agents.critique import Group, critic_brief
 from aster.agents.drafts import Hypothesis, unknown_parents
 from aster.agents.memory import memories_of
 from aster.agents.protocol import Desk
@@ -20,6 +22,7 @@ from aster.agents.sifting import Sieve, tried_already
 from aster.board import Board
 from aster.domain.research import Draft, Handoff, Veto
 from aster.evidence.backing import MOST_EVIDENCE, unbacked
+from aster.problems.problem import Problem
 
 MOST_DRAFTS = 6
 """Hypotheses that are handed over at once."""
@@ -63,8 +66,9 @@ class Judged(Struct, frozen=True):
 class _Filter:
     """Judges what a worker submits: by history, then by the critic. Remembers what got through, and what did not."""
 
-    def __init__(self, desk: Desk, instructions: str) -> None:
-        self._desk, self._sieve = desk, Sieve(desk, instructions)
+    def __init__(self, desk: Desk, instructions: str, problem: Problem) -> None:
+        self._desk, self._root = desk, problem.spec.solution.root
+        self._sieve = Sieve(desk, instructions, reading_tools(desk, problem))
         self._rounds = 0
         self._warned = False
         self.accepted: list[Draft] = []
@@ -109,26 +113,27 @@ class _Filter:
             board = self._desk.look()
             text = "\n".join((args.done, args.learnt, args.concerns))
             told = (self._desk.brief, self._desk.instructions)
-            return msgspec.json.encode(judged(board, direction, drafts, text, told)).decode()
+            found = judged(board, direction, drafts, text, told, root=self._root, files_of=self._desk.files)
+            return msgspec.json.encode(found).decode()
 
         return msgspec.json.decode(await self._desk.step(place.agent, place.turn, place.call, judge), type=Judged)
 
 
-async def run_worker(desk: Desk) -> Handoff:
+async def run_worker(desk: Desk, problem: Problem) -> Handoff:
     """Carry out a worker's assignment.
 
     Raises:
         Spent, Unanswered: it came to no handoff.
     """
     own, _, critics = desk.instructions.partition(BOUNDARY)
-    assignment, chosen = desk.assignment, _Filter(desk, critics or own)
+    assignment, chosen = desk.assignment, _Filter(desk, critics or own, problem)
     found = await converse(
         desk,
         assignment.id,
         "worker",
         own,
         desk.brief,
-        reading_tools(desk),
+        reading_tools(desk, problem),
         Submit("submit_handoff", "Hand back to the planner; this ends your work.", HandoffArguments, chosen.check),
         most_turns=max(1, assignment.allowance.requests - SPARE),
         max_output=MAX_OUTPUT,
@@ -143,16 +148,20 @@ async def run_worker(desk: Desk) -> Handoff:
     )
 
 
-def judged(board: Board, direction: str, drafts: list[Draft], text: str, told: Sequence[str] = ()) -> Judged:
-    """Return what the board says of a handoff with these drafts and this text. `told`: what its worker was told."""
+def judged(
+    board: Board, direction: str, drafts: list[Draft], text: str, told: Sequence[str], *, root: str, files_of: FilesOf
+) -> Judged:
+    """Return what the board says of a handoff with these drafts and this text.
+
+    Args:
+        told: what its worker was told.
+        root, files_of: as for `critic_brief`.
+    """
     troubles = unknown_parents(board, drafts)
     tried = tried_already(board, drafts, direction)
     left = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
-    brief = (
-        critic_brief(board, [(about_direction(board.directions[direction].record), left)])
-        if left and not troubles
-        else ""
-    )
+    record = board.directions[direction].record
+    brief = critic_brief(board, [Group(record, record.paths, left)], root, files_of) if left and not troubles else ""
     return Judged(tuple(troubles), tuple(tried), brief, _unbacked(board, direction, text, told))
 
 

@@ -160,12 +160,15 @@ def hypotheses(words: Words) -> Shelf[Hypothesis]:
             h.of,
             h.other,
             h.anew,
+            *((words.text(h.by), h.advice) if h.by or h.advice else ()),
         ]
 
     def unpack(name: str, of: list[Any]) -> Hypothesis:
-        direction, parent, change, text, predicts, version, other, anew = of
+        direction, parent, change, text, predicts, version, other, anew, *told = of
         known = words.thing
-        return Hypothesis(name, known(direction), parent, known(change), known(text), predicts, version, other, anew)
+        by, advice = (known(told[0]), told[1]) if told else ("", "")
+        about = (known(change), known(text), predicts, version, other, anew, by, advice)
+        return Hypothesis(name, known(direction), parent, *about)
 
     return Shelf(pack, unpack)
 

@@ -34,8 +34,8 @@ FAILURES = 5
 more: what stops one provider for a while stops all who ask it."""
 
 ALLOWANCES: dict[Role, Allowance] = {
-    "planner": Allowance(requests=14, tokens=300_000),
-    "worker": Allowance(requests=12, tokens=300_000),
+    "planner": Allowance(requests=16, tokens=400_000),
+    "worker": Allowance(requests=16, tokens=400_000),
     "subagent": Allowance(requests=48, tokens=1_000_000, experiments=8),
 }
 ONE_SHOT = Allowance(requests=8, tokens=300_000, experiments=4)

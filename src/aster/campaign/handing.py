@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from aster.agents.protocol import Briefing
+from aster.agents.quoting import in_line
+from aster.agents.similar import tried_before
 from aster.archive import traits
 from aster.board import Board
 from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import short_id, tree_id
 from aster.domain.records import COMBINATION, Candidate, Direction, Hypothesis
-from aster.domain.research import Combination, DirectionDraft, Draft, Handoff, Plan
+from aster.domain.research import Combination, DirectionDraft, Draft, Handoff, Plan, Role
 from aster.domain.trees import pack_tree
 
 MOST_DIRECTIONS = 8
@@ -63,7 +67,7 @@ def _take_handoff(step: Step, direction: str, handoff: Handoff, refused: list[st
     if handoff.retire:
         step.take(ev.DirectionRetired(direction, handoff.retire))
         return
-    _propose(step, direction, handoff.drafts, refused)
+    _propose(step, direction, handoff.drafts, refused, "worker")
 
 
 def _is_open(board: Board, direction: str, refused: list[str]) -> bool:
@@ -78,9 +82,7 @@ def _merge(step: Step, ending: str, heir: str) -> None:
     waiting = [board.hypotheses[name] for name in board.research.lines[ending].drafts]
     step.take(ev.DirectionRetired(ending, f"merged into {heir}"))
     for each in waiting:
-        name = short_id("h", heir, each.id)
-        of = (each.parent, each.change, each.text, each.predicts)
-        step.take(ev.HypothesisProposed(Hypothesis(name, heir, *of, anew=each.anew)))
+        step.take(ev.HypothesisProposed(replace(each, id=short_id("h", heir, each.id), direction=heir)))
 
 
 def _open(step: Step, briefing: Briefing, draft: DirectionDraft, refused: list[str]) -> None:
@@ -94,7 +96,7 @@ def _open(step: Step, briefing: Briefing, draft: DirectionDraft, refused: list[s
         refused.append(f"direction on {draft.surface}: {why_not}")
         return
     direction = _begin(step, draft, briefing.surface_paths(draft))
-    _propose(step, direction, draft.drafts, refused)
+    _propose(step, direction, draft.drafts, refused, "planner")
 
 
 def _begin(step: Step, draft: DirectionDraft, paths: tuple[str, ...]) -> str:
@@ -118,12 +120,19 @@ def _begin(step: Step, draft: DirectionDraft, paths: tuple[str, ...]) -> str:
     return name
 
 
-def _propose(step: Step, direction: str, drafts: Iterable[Draft], refused: list[str]) -> None:
+def _propose(step: Step, direction: str, drafts: Iterable[Draft], refused: list[str], by: Role) -> None:
+    """Propose drafts, but for those that others handed over, or tried, since they were judged."""
     board = step.board
     for number, draft in enumerate(drafts):
         if number >= MOST_DRAFTS:
             refused.append(f"hypotheses beyond the first {MOST_DRAFTS}")
             return
+        before = tried_before(board, draft)
+        if before is not None:
+            refused.append(
+                f"{in_line(draft.change)}: meanwhile {before.hypothesis} says the same: {in_line(before.came_to)}"
+            )
+            continue
         parent = draft.parent
         if parent is not None and parent not in board.candidates:
             refused.append(f"{draft.change}: there is no candidate {parent}, so it starts from the best")
@@ -133,8 +142,9 @@ def _propose(step: Step, direction: str, drafts: Iterable[Draft], refused: list[
             parent = None
         name = short_id("h", direction, "draft", board.decision, number, draft.change, draft.text)
         start, anew = parent or best(board), parent is None
-        hypothesis = Hypothesis(name, direction, start, draft.change, draft.text, draft.predicts, anew=anew)
-        step.take(ev.HypothesisProposed(hypothesis))
+        about = (draft.change, draft.text, draft.predicts)
+        told = Hypothesis(name, direction, start, *about, anew=anew, by=by, advice=draft.advice)
+        step.take(ev.HypothesisProposed(told))
 
 
 def best(board: Board) -> str:
@@ -161,9 +171,8 @@ def _combine(step: Step, briefing: Briefing, pair: Combination, refused: list[st
         refused.append(f"{change}: combined before")
         return
     of = "" if files is not None else None
-    step.take(
-        ev.HypothesisProposed(Hypothesis(name, direction, pair.first, change, pair.why, None, of=of, other=pair.second))
-    )
+    about = (pair.first, change, pair.why, None)
+    step.take(ev.HypothesisProposed(Hypothesis(name, direction, *about, of=of, other=pair.second, by="planner")))
     if files is not None:
         tree, blobs = pack_tree(files)
         step.blobs.update(blobs)

@@ -31,6 +31,13 @@ def merge_text(base: str | None, ours: str | None, theirs: str | None) -> tuple[
     return False, "".join(merged)
 
 
+def clashing_lines(base: str, ours: str, theirs: str) -> list[tuple[str, str]]:
+    """Return (our lines, their lines) of each place where two versions of a file clash."""
+    lines = [split_lines(text) for text in (base, ours, theirs)]
+    groups = merge3.Merge3(lines[0], lines[1], lines[2], sequence_matcher=_MATCHER).merge_groups()
+    return [("".join(group[2]), "".join(group[3])) for group in groups if group[0] == "conflict"]
+
+
 class Matcher(difflib.SequenceMatcher[str]):
     """Matches the equal lines at both ends first, then every line between, however common.
 

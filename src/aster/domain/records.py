@@ -184,6 +184,8 @@ class Hypothesis(Struct, frozen=True):
     `of`: the hypothesis that this one is a version of, where a subagent tries several; "": it was never a draft; None:
     it is a draft, if agents work in its direction. `other`: a candidate whose change is to be brought in too.
     `anew`: it starts from whatever is best when it is begun, and `parent` is what was when it was proposed.
+    `by`: the role of whoever wrote it, "planner" or "worker"; "": not known, or nobody's. `advice`: what the critic
+    would have whoever carries it out look at.
     """
 
     id: str
@@ -195,6 +197,8 @@ class Hypothesis(Struct, frozen=True):
     of: str | None = None
     other: str | None = None
     anew: bool = False
+    by: str = ""
+    advice: str = ""
 
 
 class Candidate(Struct, frozen=True):

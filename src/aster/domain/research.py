@@ -118,12 +118,14 @@ class Draft(Struct, frozen=True):
         text: what is claimed and why, and how it would be carried out.
         predicts: the gain that is expected, in the metric's units; None: not said.
         parent: the candidate to start from; None: the best that is known.
+        advice: what the critic that let it through would have its subagent look at; "" where it has none.
     """
 
     change: str
     text: str
     predicts: float | None = None
     parent: str | None = None
+    advice: str = ""
 
 
 class DirectionDraft(Struct, frozen=True):
@@ -156,12 +158,26 @@ class Combination(Struct, frozen=True):
     why: str
 
 
+VetoKind = Literal["veto", "later", "merge"]
+"""Why a draft gets no experiment: it should not be tried; not before something else is there; another is the same."""
+
+
 class Veto(Struct, frozen=True):
-    """A draft that does not get an experiment. `by`: "critic", or "history" where it was tried before."""
+    """A draft that does not get an experiment.
+
+    Attributes:
+        by: "critic", or "history" where it was tried before.
+        kind: see `VetoKind`. What is for later may be proposed again.
+        same: the hypothesis that it is the same as, where it is known; else "".
+        surface: of the direction that it was to be opened with; "" where the direction was there already.
+    """
 
     draft: Draft
     by: str
     reason: str
+    kind: VetoKind = "veto"
+    same: str = ""
+    surface: str = ""
 
 
 class Plan(Struct, frozen=True, tag=True):

@@ -19,6 +19,9 @@ MOST_EVIDENCE = 32
 FREE = 10
 """Whole numbers up to this count things, unless they are said of a measurement."""
 
+SHOWN = (".7g", ".10g")
+"""How briefs and findings show scores: whoever takes the difference has no more digits than these."""
+
 _NUMBER = re.compile(
     r"(?<![\w.#/-])(?P<sign>[+\-−±]?)(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)"
     r"(?P<power>[eE][+\-−]?\d+)?(?P<unit>\s?%|\s?[x×](?!\w)|\s?percent\b)?(?![\w]*::)(?!\w)"
@@ -41,9 +44,10 @@ class _Said(Struct, frozen=True):
 def unbacked(board: Board, text: str, evidence: Sequence[str], given: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the numbers in a text that nothing known gives, as they stand there, each once.
 
-    A number is backed if it is, rounded or cut off as it is written: a metric of an experiment in evidence, of its
-    parent, of the baseline or of the champion; the difference of two of these, as it is, in percent or as a factor;
-    the noise; an intermediate value or the seconds of an experiment in evidence; or if it stands in `given`.
+    A number is backed if it is, rounded (or a rounding that was rounded once more) or cut off as it is written: a
+    metric of an experiment in evidence, of its parent, of the baseline or of the champion; the difference of two of
+    these, exact or as they are shown, as it is, in percent or as a factor; the noise; an intermediate value or the
+    seconds of an experiment in evidence; or if it stands in `given`.
     Small whole numbers that count things, and those in names, are not looked at.
 
     Args:
@@ -89,11 +93,18 @@ def _unit(text: str | None) -> str:
 
 
 def _is(said: _Said, value: float) -> bool:
-    """Whether a number is that value, rounded or cut off; signs are those of words, so they are not compared."""
+    """Whether a number is that value, rounded or cut off; signs are those of words, so they are not compared.
+
+    A rounding of what was rounded to one digit more, or to several more, is a rounding: 0.12449 is shown as 0.1245, and
+    said as 0.125. It never lies further off than what rounding to one digit more gives. A single digit is too coarse
+    for that.
+    """
     size = abs(value)
-    rounded = abs(said.value - size) <= said.step * 0.5000001
+    half = said.step * 0.5000001
+    rounded = abs(said.value - size) <= half
+    twice = said.value >= 10 * said.step and abs(said.value - round(10 * size / said.step) * said.step / 10) <= half
     long = said.value >= 1000 * said.step  # four digits or more: cutting off misleads nobody
-    return rounded or (long and 0 <= size - said.value < said.step)
+    return rounded or twice or (long and 0 <= size - said.value < said.step)
 
 
 def _known(board: Board, evidence: Sequence[str]) -> tuple[list[float], list[float], dict[str, list[float]]]:
@@ -125,7 +136,12 @@ def _differences(metrics: Iterable[list[float]]) -> tuple[list[float], dict[str,
     changes: list[float] = []
     ratios: dict[str, list[float]] = {"%": [], "x": []}
     for found in metrics:
-        for a, b in combinations(dict.fromkeys(found), 2):
+        different = dict.fromkeys(found)
+        for digits in SHOWN:
+            changes += [
+                abs(a - b) for a, b in combinations(dict.fromkeys(float(f"{x:{digits}}") for x in different), 2)
+            ]
+        for a, b in combinations(different, 2):
             changes.append(abs(a - b))
             for new, old in ((a, b), (b, a)):
                 if old:

@@ -248,7 +248,7 @@ class Script:
             return _subagent(prompt)
         if "submit_reviews" in tools:
             count = prompt.messages[0].text.count("## Hypothesis ")
-            reviews = [{"number": number + 1, "verdict": "try", "reason": "why not"} for number in range(count)]
+            reviews = [{"number": number + 1, "verdict": "accept", "reason": "why not"} for number in range(count)]
             return calls(prompt, ("submit_reviews", {"reviews": reviews}))
         if "submit_handoff" in tools:
             return calls(prompt, ("submit_handoff", {"done": "some", "learnt": "little", "concerns": "none"}))
