@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aster.cli.words import clean, console
 from aster.report.agents import TROUBLED
+from aster.report.waiting import waiting_lines
 from aster.report.wording import amount, count, dollars
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def glance_lines(view: AgentsView) -> Iterator[str]:
         trouble = trouble_text(row.model, row)
         if trouble:
             yield trouble
+    yield from waiting_lines(view.waits.now)
+    if view.waited:
+        yield f"waits: {view.waited}"
     for text, told in view.steering:
         yield f"steering: {clean(text, 100)}{'' if told else ' (the planner was not told yet)'}"
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from aster.board import Board
 from aster.board.research import AssignmentState, Line, ModelState
 from aster.domain.research import ROLES, Handoff, ModelChoice, Role
+from aster.report.waiting import WaitRow, wait_row, waited_text
 
 TROUBLED = 3
 """Calls in a row that fail before a model counts as in trouble: one or two happen to all of them."""
@@ -115,6 +116,7 @@ class AgentsView(Struct, frozen=True):
         over_usd: what providers reported beyond what was reserved, and is not counted.
         candidates: made by subagents, an experiment each; `tokens_each`, `usd_each`: of subagents, for one of them.
         steering: (what a person told the planner, whether it was told yet), oldest first.
+        waits: calls that wait, or had to.
     """
 
     one_shot: bool
@@ -136,11 +138,17 @@ class AgentsView(Struct, frozen=True):
     notes: tuple[NoteRow, ...]
     vetoes: tuple[VetoRow, ...]
     steering: tuple[tuple[str, bool], ...]
+    waits: WaitRow
 
     @property
     def live(self) -> int:
         """Agents at work."""
         return sum(row.live for row in self.roles)
+
+    @property
+    def waited(self) -> str:
+        """What calls waited for, and how often one was made again, in words; "" for nothing."""
+        return waited_text(self.waits)
 
     @property
     def unbacked(self) -> int:
@@ -176,6 +184,7 @@ def agents_view(board: Board) -> AgentsView | None:
         notes=tuple(_notes(board)),
         vetoes=tuple(_vetoes(board)),
         steering=tuple((text, at < research.steered) for at, text in enumerate(research.steering)),
+        waits=wait_row(board),
     )
 
 
