@@ -72,6 +72,7 @@ class Lab:
 
     Args:
         paths: what may be edited. `other`: whether a second candidate is to be brought in.
+        added: the parent has kernel.py, which its direction added, and theirs.py, which another did.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Lab:
         rule: Callable[[dict[str, bytes]], Result] = gains,
         log: str = "",
         other: bool = False,
+        added: bool = False,
     ) -> None:
         self.problem, self.book, self._rule, self._log = toy(), Book(setup("maximize", resolution=0.01)), rule, log
         parent = tree_id(self.problem.editable_files)
@@ -96,11 +98,23 @@ class Lab:
             ev.DirectionOpened(direction),
             ev.HypothesisProposed(Hypothesis("h-0", "d-0", parent, "a larger gain", "Set it to 3.", 2.0)),
         )
+        files = {parent: self.problem.editable_files, "c-other": other_files}
+        if added:
+            parent = self._add(parent, files)
         assignment = Assignment(
             "a-1", "subagent", "fake:one", allowance, "i", "b", "d-0", "h-0", parent, "c-other" if other else None
         )
-        files = {parent: self.problem.editable_files, "c-other": other_files}
         self.desk = FakeDesk(assignment, answer, grant=self._grant, board=self.book.board, files=files, logs=self._logs)
+
+    def _add(self, parent: str, files: dict[str, dict[str, bytes]]) -> str:
+        """Add a file in another direction, then one in this; return the candidate that has both."""
+        self.book.say(ev.DirectionOpened(Direction("d-1", "theirs", "why not", "agents", ("solution/other.py",))))
+        for direction, name in (("d-1", "theirs"), ("d-0", "kernel")):
+            child = f"c-{name}"
+            self.book.candidate(child, direction, parent)
+            files[child] = {**files[parent], f"solution/{name}.py": f"{name[0].upper()} = 1\n".encode()}
+            parent = child
+        return parent
 
     @property
     def subagent(self) -> Subagent:

@@ -54,7 +54,7 @@ def test_the_surface_comes_first_where_not_everything_fits() -> None:
 
 
 async def _opening(lab: Lab, most: int) -> str:
-    return opening(Grounds(lab.problem).workspace(lab.desk, await starting(lab.desk)), most)
+    return opening(Grounds(lab.problem).workspace(lab.desk, await starting(lab.desk, lab.problem.editable_files)), most)
 
 
 def test_what_candidates_must_not_see_is_nowhere() -> None:
@@ -73,6 +73,24 @@ def test_edits_outside_the_surface_are_refused_and_never_reach_an_experiment() -
     work(lab)
     assert lab.desk.told()[1].count("Not changed:") == 2
     assert b"OTHER = 9" not in lab.desk.blobs.values()
+
+
+def test_files_that_its_own_direction_added_may_be_edited() -> None:
+    """The parent is a version of this direction with kernel.py, made from one of another direction with theirs.py."""
+    lab = Lab(
+        scripted(
+            says(("write_file", {"path": "solution/kernel.py", "content": "K = 2\n"})),
+            says(("write_file", {"path": "solution/theirs.py", "content": "T = 2\n"})),
+            says(("finish", {"finding": "The kernel of this line was changed.", "concerns": "It was not measured."})),
+        ),
+        added=True,
+    )
+    asyncio.run(lab.subagent(lab.desk))
+    first, second, third = lab.desk.told()
+    assert "solution/kernel.py  1 lines, 6 bytes, may be edited" in first
+    assert "solution/theirs.py  1 lines, 6 bytes, outside of the surface" in first
+    assert "Not changed" not in second
+    assert "Not changed: solution/theirs.py is outside of your direction's surface" in third
 
 
 def test_a_log_is_bounded_and_cannot_leave_its_fence() -> None:

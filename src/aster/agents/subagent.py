@@ -64,7 +64,7 @@ class Subagent:
 
     async def __call__(self, desk: Desk) -> Note:
         """Work until there is a finding; see `AgentRunner`."""
-        start = await starting(desk)
+        start = await starting(desk, self._grounds.baseline)
         work = self._grounds.workspace(desk, start)
         laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
         bench = _Session(desk, work, laboratory, start, strict=self._grounds.strict)
