@@ -36,7 +36,9 @@ def write_once(prompt: Prompt) -> Reply:
         opened = [] if re.search(r'd-[0-9a-f]{12} on "', text) else [{**direction, "hypotheses": [first]}]
         return calls(prompt, ("submit_plan", {"open": opened}))
     if "submit_handoff" in tools:
-        return calls(prompt, ("submit_handoff", {"done": "a gain was written", "learnt": "it helps", "concerns": "none"}))
+        return calls(
+            prompt, ("submit_handoff", {"done": "a gain was written", "learnt": "it helps", "concerns": "none"})
+        )
     if "submit_reviews" in tools:
         return calls(prompt, ("submit_reviews", {"reviews": [{"number": 1, "verdict": "try", "reason": "It is new."}]}))
     if turn == 0:

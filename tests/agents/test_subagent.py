@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from tests.agents.labs import Lab
 
 from aster.agents.grounds import Grounds, opening, starting
 from aster.agents.protocol import Spent
+from aster.agents.subagent import _Held
 from aster.domain.research import Allowance, Note
 from aster.llm.protocol import Said
 from aster.testing.desks import Answer, says, scripted
@@ -153,8 +155,21 @@ def test_numbers_that_were_not_measured_come_back_once_and_are_marked() -> None:
     wrong = ("finish", {"finding": "Setting GAIN to 3 reaches 17.25, which is astonishing."})
     lab = Lab(scripted(says(EDIT, RUN), says(wrong), says(wrong)))
     note = work(lab)
-    assert "No experiment in evidence gave these numbers: 17.25" in told(lab)
-    assert note.unbacked == ("17.25",)
+    assert "No experiment in evidence gave these numbers, and none of their logs shows them: 17.25" in told(lab)
+    assert (note.unbacked, note.logged) == (("17.25",), ())
+
+
+def test_numbers_that_only_the_log_of_its_experiment_shows_may_be_said() -> None:
+    said = ("finish", {"finding": "Setting GAIN to 3 takes 1841 steps, at 0.42 a step; others take 977."})
+    lab = Lab(scripted(says(EDIT, RUN), says(said), says(said)), log="steps=1841 rate: 0.4187\n")
+    note = work(lab)
+    assert "and none of their logs shows them: 977. " in told(lab)
+    assert (note.unbacked, note.logged) == (("977",), ("1841", "0.42"))
+
+
+def test_a_finding_of_an_older_version_is_taken_up_as_it_was_recorded() -> None:
+    old = msgspec.json.encode(([], ["17.25"], ["17.25", "3.5"]))
+    assert msgspec.json.decode(old, type=_Held) == _Held((), ("17.25",), ("17.25", "3.5"))
 
 
 def test_evidence_must_exist() -> None:

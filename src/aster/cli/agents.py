@@ -171,4 +171,5 @@ def _notes(view: AgentsView) -> Iterator[str]:
     for row in view.notes:
         mark = "-" if row.dead_end else "*"
         bad = f" [unbacked, kept from others: {clean(', '.join(row.unbacked), 60)}]" if row.unbacked else ""
+        bad += f" [from the log: {clean(', '.join(row.logged), 60)}]" if row.logged else ""
         yield f"{mark} {clean(row.surface, 40)}: {clean(row.text, 300)}{bad} ({row.assignment})"

@@ -203,6 +203,7 @@ class Note(Struct, frozen=True, tag=True):
         unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: they are
             marked, and kept out of briefs.
         concerns: what the next one should look at.
+        logged: numbers in the text that only the log of an experiment in evidence shows: others are told so.
     """
 
     text: str
@@ -210,6 +211,7 @@ class Note(Struct, frozen=True, tag=True):
     dead_end: bool = False
     unbacked: tuple[str, ...] = ()
     concerns: str = ""
+    logged: tuple[str, ...] = ()
 
 
 Result = Plan | Handoff | Note

@@ -86,7 +86,8 @@ class RoleRow(Struct, frozen=True):
 
 
 class NoteRow(Struct, frozen=True):
-    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told."""
+    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told; `logged`:
+    those that only a log shows, which others are told as such."""
 
     assignment: str
     surface: str
@@ -95,6 +96,7 @@ class NoteRow(Struct, frozen=True):
     unbacked: tuple[str, ...]
     evidence: tuple[str, ...]
     concerns: str
+    logged: tuple[str, ...] = ()
 
 
 class VetoRow(Struct, frozen=True):
@@ -278,6 +280,7 @@ def _notes(board: Board) -> Iterator[NoteRow]:
             note.unbacked,
             note.evidence,
             note.concerns,
+            note.logged,
         )
 
 
