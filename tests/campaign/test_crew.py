@@ -233,7 +233,7 @@ def test_a_ceiling_holds_with_many_calls_in_flight(tmp_path: Path) -> None:
         await talk(desk, turns=30)
         return Note("")
 
-    chosen = with_models(usd=0.20, agents=40)
+    chosen = with_models(100, usd=0.20, agents=40)  # as many experiments as there are desks, at least
     lab = Lab(
         tmp_path, chosen, Answering(says("", used=400), 0.005), planner=plan_of(*"pqrs", drafts=10), subagent=explore
     )
