@@ -55,7 +55,7 @@ def test_conflicts_are_declared_or_resolved_and_the_rest_merges(folder: str) -> 
 
 @pytest.mark.parametrize("folder", ["circle_packing", "erdos_overlap", "function_speed"])
 def test_surfaces_are_those_of_the_code_the_ideas_and_the_statement(folder: str) -> None:
-    """Every surface has a file, every idea's is one, and lies within it; none is on the command line or shared files."""
+    """Every surface has a file; every idea has one and lies within it; the statement has a row for each."""
     found = problem(folder)
     surfaces = found.spec.solution.surfaces
     for name, entries in surfaces.items():

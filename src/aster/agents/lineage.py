@@ -10,7 +10,7 @@ from aster.domain.records import Candidate
 FilesOf = Callable[[Candidate], Mapping[str, bytes]]
 
 MOST_BACK = 64
-"""Ancestors that are looked at, so that a long line costs no more than this; what was added before them is not known."""
+"""Ancestors that are looked at, so that a long line costs no more; what was added before them is not known."""
 
 
 def own_files(

@@ -16,7 +16,7 @@ MOST_EVIDENCE = 32
 """Experiments in evidence that are looked at."""
 
 FROM_LOG = " [from the log]"
-"""Stands behind a number that only a log shows, in what others are told: the candidate printed it, nobody measured it."""
+"""Stands behind a number that only a log shows, where others are told it: it was printed, and nobody measured it."""
 
 FREE = 10
 """Whole numbers up to this count things, unless they are said of a measurement."""

@@ -86,8 +86,10 @@ class RoleRow(Struct, frozen=True):
 
 
 class NoteRow(Struct, frozen=True):
-    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told; `logged`:
-    those that only a log shows, which others are told as such."""
+    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told.
+
+    `logged`: those that only a log shows, which others are told as such.
+    """
 
     assignment: str
     surface: str
