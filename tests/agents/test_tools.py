@@ -22,7 +22,7 @@ class Tools:
         self._calls = 0
 
     async def _open(self) -> Workspace:
-        return Grounds(self.lab.problem).workspace(self.lab.desk, await starting(self.lab.desk))
+        return Grounds(self.lab.problem).workspace(self.lab.desk, await starting(self.lab.desk, self.lab.problem.editable_files))
 
     def use(self, name: str, **arguments: object) -> str:
         self._calls += 1

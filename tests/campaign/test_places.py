@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aster.agents.protocol import Desk
 from aster.domain import events as ev
@@ -23,10 +25,10 @@ def given_at_once(lab: Lab) -> list[int]:
     return [count for count in counts if count]
 
 
-def lab_of(folder: Path, subagent: object, used: int = 10, **changes: object) -> Lab:
+def lab_of(folder: Path, subagent: Callable[[Desk], Any], used: int = 10, **changes: Any) -> Lab:
     planner = plan_of(*"pqrs", drafts=10)
-    chosen = with_models(**changes)  # type: ignore[arg-type]
-    return Lab(folder, chosen, Answering(says("", used=used)), planner=planner, worker=nothing_more, subagent=subagent)  # type: ignore[arg-type]
+    chosen = with_models(**changes)
+    return Lab(folder, chosen, Answering(says("", used=used)), planner=planner, worker=nothing_more, subagent=subagent)
 
 
 def test_free_desks_bound_it(tmp_path: Path) -> None:

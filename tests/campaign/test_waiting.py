@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "FIRST_S", 0.1)
 
 
-def lab_of(folder: Path, provider: Answering, drafts: int = 3, **changes: object) -> Lab:
+def lab_of(folder: Path, provider: Answering, drafts: int = 3, **changes: Any) -> Lab:
     chosen = with_models(**changes)
     lab = Lab(folder, chosen, provider, planner=plan_of("x", drafts=drafts), worker=nothing_more, subagent=raising("a"))
     lab.clock = Clock()

@@ -63,6 +63,10 @@ class _Held(msgspec.Struct, array_like=True, frozen=True):
     logged: tuple[str, ...] = ()
 
 
+def _without(numbers: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in numbers if each not in others)
+
+
 class Subagent:
     """Carries out the assignments of subagents, one tool call at a time.
 
@@ -150,8 +154,8 @@ class _Session:
             wrong = unbacked(board, args.finding, evidence, given)
             missing = unbacked(board, self._whole(args), evidence, given)
             logged = in_logs(tuple(dict.fromkeys((*wrong, *missing))), self._logs(board, evidence))
-            left = [tuple(each for each in numbers if each not in logged) for numbers in (wrong, missing)]
-            return msgspec.json.encode(_Held(strange, *left, logged)).decode()
+            held = _Held(strange, _without(wrong, logged), _without(missing, logged), logged)
+            return msgspec.json.encode(held).decode()
 
         recorded = await self._desk.step(place.agent, place.turn, place.call, make)
         self._held = held = msgspec.json.decode(recorded, type=_Held)
