@@ -90,8 +90,14 @@ def test_agents_can_be_asked_for_alone(tmp_path: Path) -> None:
     found = problem(tmp_path)
     for asked in ("agents", "ideas+agents"):
         assert choose_researcher(found, asked, with_models=True) == asked
-    with pytest.raises(ProblemError, match="no editable"):
-        choose_researcher(problem(tmp_path / "bare", ideas=False), "agents+tuner", with_models=True)
+
+
+def test_the_tuner_may_wait_for_constants_that_agents_write(tmp_path: Path) -> None:
+    bare = problem(tmp_path / "bare", ideas=False)
+    assert choose_researcher(bare, "agents+tuner", with_models=True) == "agents+tuner"
+    assert dict(make_minds(bare, "agents+tuner", lambda blob: b"").proposer.surfaces()) == {NEW_CODE: None}
+    with pytest.raises(ProblemError, match="no ideas"):
+        choose_researcher(bare, "ideas+agents+tuner", with_models=True)
 
 
 def test_agents_and_models_are_asked_for_together(tmp_path: Path) -> None:

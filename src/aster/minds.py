@@ -49,7 +49,8 @@ def choose_researcher(problem: Problem, asked: str | None, with_models: bool = F
     able += ["agents"] if with_models else []
     if "tuner" in asked.split("+") if asked is not None else with_models or not library:
         raise_troubles(check_marks(problem.editable_files))
-        able += ["tuner"] if tuned_surfaces(problem, library) else []
+        written = asked is not None and "agents" in asked.split("+")  # agents may write constants where there are none
+        able += ["tuner"] if written or tuned_surfaces(problem, library) else []
     wanted = asked.split("+") if asked is not None else able or ["ideas", "tuner"]
     missing = [each for each in wanted if each not in able]
     if missing:
@@ -86,18 +87,22 @@ def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
     """
     library = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     frozen = frozenset(problem.frozen_solution_files)
+    with_agents = "agents" in researcher.split("+")
     parts: list[Proposer] = []
     believes: Believes = no_model
     if "ideas" in researcher.split("+"):
         parts.append(IdeaProposer(library, frozen))
     if "tuner" in researcher.split("+"):
         trees = Trees(problem.editable_files, library, frozen, get_blob)
-        tuner = Tuner(trees.of, surface_map(problem), tuned_surfaces(problem, library), trees.knobs_of)
+        surfaces = tuned_surfaces(problem, library) | (dict.fromkeys([NEW_CODE]) if with_agents else {})
+        tuner = Tuner(trees.of, surface_map(problem), surfaces, trees.knobs_of)
         parts.append(tuner)
         believes = tuner.believed
     proposer = parts[0] if len(parts) == 1 else Several(parts)
-    briefing = make_briefing(problem, library, get_blob) if "agents" in researcher.split("+") else None
-    return Minds(BanditPlanner(proposer.surfaces()), proposer, problem.editable_files, believes, briefing)
+    briefing = make_briefing(problem, library, get_blob) if with_agents else None
+    written = frozenset([NEW_CODE]) if with_agents and NEW_CODE not in tuned_surfaces(problem, library) else frozenset()
+    planner = BanditPlanner(proposer.surfaces(), written)
+    return Minds(planner, proposer, problem.editable_files, believes, briefing)
 
 
 def make_briefing(problem: Problem, library: IdeaLibrary, get_blob: GetBlob) -> Briefing:

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from aster.board import Board
 from aster.domain.events import Event
+from aster.report.waiting import waiting_short
 from aster.report.wording import amount, clean, dollars, duration, number, places_for
 
 EVERY_S = 0.2
@@ -54,6 +55,7 @@ def line_of(board: Board) -> str:
         parts.append(f"{duration(board.spend.wall_s)} of {duration(setup.limits.wall_s)}")
     if setup.models:
         parts.append(f"{len(board.research.live)} agents, {_paid(board)}")
+        parts += [waiting] if (waiting := waiting_short(board.research.waits.now)) else []
     if score is not None:
         known = board.score(best) if best else None
         size = known.mean if known is not None else score.mean

@@ -71,7 +71,9 @@ class Lab:
     """A desk for a subagent's assignment, with the board that it stands on.
 
     Args:
-        paths: what may be edited. `other`: whether a second candidate is to be brought in. `brief`: what it is told.
+        paths: what may be edited. `other`: whether a second candidate is to be brought in.
+        added: the parent has kernel.py, which its direction added, and theirs.py, which another did.
+        brief: what it is told.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Lab:
         log: str = "",
         other: bool = False,
         brief: str = "This is the brief.",
+        added: bool = False,
     ) -> None:
         self.problem, self.book, self._rule, self._log = toy(), Book(setup("maximize", resolution=0.01)), rule, log
         parent = tree_id(self.problem.editable_files)
@@ -97,6 +100,9 @@ class Lab:
             ev.DirectionOpened(direction),
             ev.HypothesisProposed(Hypothesis("h-0", "d-0", parent, "a larger gain", "Set it to 3.", 2.0)),
         )
+        files = {parent: self.problem.editable_files, "c-other": other_files}
+        if added:
+            parent = self._add(parent, files)
         assignment = Assignment(
             "a-1", "subagent", "fake:one", allowance, "i", "b", "d-0", "h-0", parent, "c-other" if other else None
         )
@@ -104,6 +110,16 @@ class Lab:
         self.desk = FakeDesk(
             assignment, answer, grant=self._grant, board=self.book.board, files=files, logs=self._logs, brief=brief
         )
+
+    def _add(self, parent: str, files: dict[str, dict[str, bytes]]) -> str:
+        """Add a file in another direction, then one in this; return the candidate that has both."""
+        self.book.say(ev.DirectionOpened(Direction("d-1", "theirs", "why not", "agents", ("solution/other.py",))))
+        for direction, name in (("d-1", "theirs"), ("d-0", "kernel")):
+            child = f"c-{name}"
+            self.book.candidate(child, direction, parent)
+            files[child] = {**files[parent], f"solution/{name}.py": f"{name[0].upper()} = 1\n".encode()}
+            parent = child
+        return parent
 
     @property
     def subagent(self) -> Subagent:

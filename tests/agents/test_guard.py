@@ -130,6 +130,17 @@ def test_hostile_texts_are_no_python() -> None:
 EDITABLE = Globs("solution", ["**/*.py"])
 
 
+def test_what_the_direction_added_may_be_edited_and_what_others_added_may_not() -> None:
+    own = Guard(EDITABLE, "solution", ["solution/a.py"], ["solution/kernel.py"])
+    assert own.reach("solution/kernel.py") == "all"
+    assert own.refuse("solution/kernel.py", b"K = 1\n", b"K = 2\n") is None
+    assert own.refuse("solution/kernel.py", b"K = 1\n", None) is None
+    refused = own.refuse("solution/other.py", b"O = 1\n", b"O = 2\n")
+    assert refused is not None
+    assert "outside of your direction's surface (solution/a.py, and what it added: solution/kernel.py)" in refused
+    assert Guard(EDITABLE, "solution", ["solution/a.py"], ["evaluate.py"]).reach("evaluate.py") == "frozen"
+
+
 def guard(*paths: str) -> Guard:
     return Guard(EDITABLE, "solution", paths)
 

@@ -36,12 +36,13 @@ def test_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
     search = of.line("search")
     of.note(search, "Walks of 40 more steps gain 0.9, not 0.95.", unbacked=("0.9",))
     of.note(search, "Restarts cost time and bring nothing.", dead_end=True, evidence=("x-0",))
-    of.note(search, "The walk is stuck early.", concerns="Only one seed.")
+    of.note(search, "The walk is stuck early after 1841 steps of 5.", concerns="Only one seed.", logged=("1841",))
     known = memories_of(of.board)
     assert len(known) == 3
     assert known.latest("search", "note", 9)[1].text == "Walks of 40 more steps gain [unbacked], not 0.95."
     assert [each.text for each in known.latest(None, "dead end", 9)] == ["Restarts cost time and bring nothing."]
-    assert known.latest("search", "note", 9)[0].text == "The walk is stuck early. Concerns: Only one seed."
+    stuck = "The walk is stuck early after 1841 [from the log] steps of 5. Concerns: Only one seed."
+    assert known.latest("search", "note", 9)[0].text == stuck
     assert not known.latest("search", "note", 9)[0].measured
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from tests.agents.labs import Lab
 
 from aster.agents.grounds import Grounds, opening, starting
 from aster.agents.protocol import Spent
+from aster.agents.subagent import _Held
 from aster.domain.research import Allowance, Note
 from aster.llm.protocol import Said
 from aster.testing.desks import Answer, says, scripted
@@ -54,7 +56,7 @@ def test_the_surface_comes_first_where_not_everything_fits() -> None:
 
 
 async def _opening(lab: Lab, most: int) -> str:
-    return opening(Grounds(lab.problem).workspace(lab.desk, await starting(lab.desk)), most)
+    return opening(Grounds(lab.problem).workspace(lab.desk, await starting(lab.desk, lab.problem.editable_files)), most)
 
 
 def test_what_candidates_must_not_see_is_nowhere() -> None:
@@ -73,6 +75,24 @@ def test_edits_outside_the_surface_are_refused_and_never_reach_an_experiment() -
     work(lab)
     assert lab.desk.told()[1].count("Not changed:") == 2
     assert b"OTHER = 9" not in lab.desk.blobs.values()
+
+
+def test_files_that_its_own_direction_added_may_be_edited() -> None:
+    """The parent is a version of this direction with kernel.py, made from one of another direction with theirs.py."""
+    lab = Lab(
+        scripted(
+            says(("write_file", {"path": "solution/kernel.py", "content": "K = 2\n"})),
+            says(("write_file", {"path": "solution/theirs.py", "content": "T = 2\n"})),
+            says(("finish", {"finding": "The kernel of this line was changed.", "concerns": "It was not measured."})),
+        ),
+        added=True,
+    )
+    asyncio.run(lab.subagent(lab.desk))
+    first, second, third = lab.desk.told()
+    assert "solution/kernel.py  1 lines, 6 bytes, may be edited" in first
+    assert "solution/theirs.py  1 lines, 6 bytes, outside of the surface" in first
+    assert "Not changed" not in second
+    assert "Not changed: solution/theirs.py is outside of your direction's surface" in third
 
 
 def test_a_log_is_bounded_and_cannot_leave_its_fence() -> None:
@@ -135,8 +155,21 @@ def test_numbers_that_were_not_measured_come_back_once_and_are_marked() -> None:
     wrong = ("finish", {"finding": "Setting GAIN to 3 reaches 17.25, which is astonishing."})
     lab = Lab(scripted(says(EDIT, RUN), says(wrong), says(wrong)))
     note = work(lab)
-    assert "No experiment in evidence gave these numbers: 17.25" in told(lab)
-    assert note.unbacked == ("17.25",)
+    assert "No experiment in evidence gave these numbers, and none of their logs shows them: 17.25" in told(lab)
+    assert (note.unbacked, note.logged) == (("17.25",), ())
+
+
+def test_numbers_that_only_the_log_of_its_experiment_shows_may_be_said() -> None:
+    said = ("finish", {"finding": "Setting GAIN to 3 takes 1841 steps, at 0.42 a step; others take 977."})
+    lab = Lab(scripted(says(EDIT, RUN), says(said), says(said)), log="steps=1841 rate: 0.4187\n")
+    note = work(lab)
+    assert "and none of their logs shows them: 977. " in told(lab)
+    assert (note.unbacked, note.logged) == (("977",), ("1841", "0.42"))
+
+
+def test_a_finding_of_an_older_version_is_taken_up_as_it_was_recorded() -> None:
+    old = msgspec.json.encode(([], ["17.25"], ["17.25", "3.5"]))
+    assert msgspec.json.decode(old, type=_Held) == _Held((), ("17.25",), ("17.25", "3.5"))
 
 
 def test_evidence_must_exist() -> None:

@@ -22,7 +22,8 @@ class Tools:
         self._calls = 0
 
     async def _open(self) -> Workspace:
-        return Grounds(self.lab.problem).workspace(self.lab.desk, await starting(self.lab.desk))
+        desk, problem = self.lab.desk, self.lab.problem
+        return Grounds(problem).workspace(desk, await starting(desk, problem.editable_files))
 
     def use(self, name: str, **arguments: object) -> str:
         self._calls += 1

@@ -36,6 +36,7 @@ from aster.domain.trees import pack_tree, unpack_tree
 from aster.execution.protocol import Job
 from aster.ledger.sqlite import SqliteStore
 from aster.llm.chain import Chain
+from aster.llm.limits import Gate
 from aster.llm.protocol import Prompt, Refusal, Reply, Said, Told, Unknown
 from aster.planning.bandit import BanditPlanner
 from aster.proposers.several import Several
@@ -68,6 +69,9 @@ class Lab:
     def __init__(self, folder: Path, chosen: Setup, provider: Answering, **roles: Callable[[Desk], object]) -> None:
         self.store = SqliteStore(folder / "ledger.db", create=True)
         self.time, self.provider = FakeTime(), provider
+        self.clock = self.time.clock
+        self.gate: Gate | None = None
+        self.pause_s = 0.0
         self.cast = Cast(**{"planner": no_plan, **roles})
         self.briefing = PlainBriefing(SOLUTION)
         self.executor = FakeExecutor(loss_of, chosen.slots)
@@ -92,13 +96,14 @@ class Lab:
             self.board,
             self.cast,
             self.provider,
-            pause=lambda *_: 0.0,
+            pause=lambda *_: self.pause_s,
             get_blob=self.store.get_blob,
             files_of=lambda candidate: unpack_tree(candidate.tree, self.store.get_blob),
-            clock=self.time.clock,
+            clock=self.clock,
+            gate=self.gate,
         )
         loop = (self.board, self.store, self.executor, minds, make_job)
-        return Loop(*loop, position=position, clock=self.time.clock, crew=crew)
+        return Loop(*loop, position=position, clock=self.clock, crew=crew)
 
     def run(self) -> Board:
         """Run a term to its end."""

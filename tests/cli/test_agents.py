@@ -22,7 +22,7 @@ from aster.cli.lines import PlainLines
 from aster.cli.live import picture
 from aster.domain import events as ev
 from aster.domain.records import Direction, Limits
-from aster.domain.research import Allowance, Assignment, Call, Settled, Tokens
+from aster.domain.research import Allowance, Assignment, Call, Settled, Tokens, Waiting
 from aster.ledger.sqlite import SqliteStore
 from aster.problems.problem import load_problem
 
@@ -60,6 +60,18 @@ def test_the_overview_says_how_the_agents_stand(aster: Aster, campaign: Path) ->
         "steering: look at b (the planner was not told yet)",
     ):
         assert words in text, words
+
+
+def test_the_overview_of_a_running_campaign_says_which_calls_wait(aster: Aster, campaign: Path) -> None:
+    waiting = Waiting("openai:small", 3, 12.0, "limit 60/min")
+    waited = Call("a-4/9/2", "a-4", SMALL.name, 0.001, 10, "r", {"limit": 34.0})
+    with closing(SqliteStore(campaign / LEDGER)) as store:
+        store.append([ev.CallReserved(waited), ev.Heartbeat(1, 30.0, (waiting,))], time=0.0)
+    text = flat(aster("show", campaign).stdout)
+    assert "3 calls wait: openai:small: limit 60/min (longest 12 s)" in text
+    assert "waits: calls waited 34 s for a provider's limits, all added up; 1 retry" in text
+    found = json.loads(aster("show", campaign, "--agents", "--json").stdout)["agents"]["waits"]
+    assert (found["retries"], found["seconds"], len(found["now"])) == (1, {"limit": 34.0}, 1)
 
 
 def test_agents_in_full(aster: Aster, campaign: Path) -> None:
@@ -130,6 +142,23 @@ def test_the_live_view_shows_who_works_and_what_is_paid() -> None:
     assert any(line.startswith("dollars") and line.endswith("$0.10 and $0.02 reserved of $2.00") for line in lines)
     assert any(line.startswith("tokens") and line.endswith("24k of 1M") for line in lines)
     assert "openai:small does not answer: the last 3 calls failed: 429: too many requests" in lines
+
+
+def test_the_live_view_and_plain_lines_say_which_calls_wait() -> None:
+    watch, out = Watch(), io.StringIO()
+    with PlainLines(out) as view:
+        book = watched(watch, view)
+        for at, agents in ((30.0, 3), (45.0, 4), (60.0, 0)):
+            waiting = (Waiting("openai:small", agents, 12.0, "limit 60/min"),) if agents else ()
+            book.say(event := ev.Heartbeat(1, at, waiting))
+            watch.note(book.board, [event])
+            view.note(book.board, [event])
+            assert any("calls wait: openai:small: limit 60/min" in line for line in drawn(watch)) == bool(agents)
+    said = [line.partition("  ")[2] for line in out.getvalue().splitlines()]
+    assert [line for line in said if "wait" in line] == [
+        "3 calls wait: openai:small: limit 60/min (longest 12 s)",
+        "no call waits any more",
+    ]
 
 
 def test_a_view_of_a_resumed_campaign_knows_the_same() -> None:

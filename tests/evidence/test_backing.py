@@ -4,7 +4,7 @@ import pytest
 from tests.boards import Book, setup
 
 from aster.domain.records import Failed
-from aster.evidence.backing import unbacked
+from aster.evidence.backing import FROM_LOG, in_logs, unbacked
 
 
 def book() -> tuple[Book, str]:
@@ -102,3 +102,18 @@ def test_the_difference_of_two_scores_as_they_are_shown_is_backed() -> None:
     experiment = of.run(of.candidate("c-1", of.direction("search")), 3.00000159)
     assert unbacked(of.board, "It went from 1 to 3.000002, by 2.000002.", [experiment]) == ()
     assert unbacked(of.board, "It went from 1 to 3.000002, by 2.000004.", [experiment]) == ("2.000004",)
+
+
+def test_what_a_log_shows_is_found_as_it_is_rounded() -> None:
+    log = "step 1841: loss=0.41873, 12.5% done, 3.1x\nname2 v7.7"
+    assert in_logs(["1841", "0.419", "12.5%", "3.1x"], [log]) == ("1841", "0.419", "12.5%", "3.1x")
+    assert in_logs(["1842", "0.42873", "12.5", "3.1", "7.7"], [log]) == ()
+    assert in_logs(["1841"], []) == ()
+
+
+def test_a_number_from_a_log_is_passed_on_with_its_mark_only() -> None:
+    of, experiment = book()
+    told = f"It took 1841{FROM_LOG} steps, and 977 before."
+    assert unbacked(of.board, "So 1841 steps, not 977.", [experiment], [told]) == ("1841",)
+    assert unbacked(of.board, f"So 1841{FROM_LOG} steps, not 977.", [experiment], [told]) == ()
+    assert unbacked(of.board, f"So 1850{FROM_LOG} steps.", [experiment], [told]) == ("1850",)

@@ -157,7 +157,7 @@ def test_at_once_means_under_way() -> None:
         assert lab.names == "ab"
         (waiting,) = lab.gate.waiting()
         assert (waiting.model, waiting.agents) == ("openai:a", 1)
-        assert "2 requests at once" in waiting.why
+        assert (waiting.cause, waiting.why) == ("limit", "limit 2 at once")
         done.set()
         await settle()
         assert lab.names == "abc"
@@ -219,6 +219,59 @@ def test_retry_after_holds_all_agents_of_the_model() -> None:
         assert lab.gate.waiting()[0].longest_s == 29.0
         await lab.timer.pass_to(31.0)
         assert lab.names == "xa"
+
+    lab_of(Rates(), play)
+
+
+def test_each_wait_is_told_by_its_causes() -> None:
+    """Two a minute are let out, and after 20 s the model is left alone for 5 s, while an agent is in the line."""
+    waits: dict[str, dict[str, float]] = {}
+
+    def noting(name: str) -> Callable[[Turn], Awaitable[None]]:
+        async def note(turn: Turn) -> None:
+            waits[name] = {cause: round(seconds, 1) for cause, seconds in turn.waited.items()}
+            turn.worked(1)
+
+        return note
+
+    async def play(lab: Lab) -> None:
+        late = asyncio.Event()
+
+        async def fails_late(turn: Turn) -> None:
+            await late.wait()
+            turn.failed(Refusal("500", 25.0))
+
+        lab.agent("x", fails_late)
+        await settle()
+        lab.agent("a", noting("a"))
+        await lab.timer.pass_to(20.0)
+        assert [each.cause for each in lab.gate.waiting()] == ["limit"]
+        late.set()
+        await settle()
+        assert [each.cause for each in lab.gate.waiting()] == ["pause"]
+        await lab.timer.pass_to(21.0)
+        lab.agent("b", noting("b"))
+        await lab.timer.pass_to(100.0)
+        assert waits == {"a": {"limit": 20.0, "pause": 25.0}, "b": {"limit": 30.0, "pause": 24.0}}
+
+    lab_of(Rates(requests=2), play)
+
+
+def test_a_failure_says_whether_it_opened_the_breaker() -> None:
+    opened: list[bool] = []
+
+    async def failing(turn: Turn) -> None:
+        opened.append(turn.failed(Unknown("broken")))
+
+    async def play(lab: Lab) -> None:
+        for _ in range(MOST_FAILURES + 2):
+            lab.agent("x", failing)
+        await settle()
+        lab.agent("r", refused, OTHER)  # to be asked to wait is no breaker's opening
+        await lab.timer.pass_to(6.0)
+        assert opened == [False] * (MOST_FAILURES - 1) + [True, True]
+        (waiting,) = lab.gate.waiting()
+        assert (waiting.cause, waiting.agents) == ("breaker", 1)
 
     lab_of(Rates(), play)
 

@@ -7,9 +7,9 @@ import pytest
 from tests import agent_story
 from tests.report.boards import PICTURE, Story, exact_setup, noisy_story, packing_story
 
-from aster.domain.events import CallSettled, ModelCutOff, TermStarted
+from aster.domain.events import CallReserved, CallSettled, ModelCutOff, TermStarted
 from aster.domain.records import Change, Failed, Limits, Measured, Reference
-from aster.domain.research import ModelChoice, Price, Settled, Tokens
+from aster.domain.research import Call, ModelChoice, Price, Settled, Tokens
 from aster.report import page as pages
 from aster.report.canvas import svg
 from aster.report.document import render
@@ -218,6 +218,17 @@ def test_one_shot_and_spent_over_what_was_reserved_are_said() -> None:
     assert "their subagents answered once with edits" in words
     assert "asked no more: it reported too much" in words
     assert "providers reported $0.50 beyond what was reserved, and were cut off" in words
+
+
+def test_the_report_adds_up_what_calls_waited_for() -> None:
+    story = agents_story()
+    assert "Waits of model calls" not in read(story)[0]
+    waited = Call("a-4/9/2", "a-4", agent_story.SMALL.name, 0.001, 10, "r", {"limit": 34.0, "pause": 2.0})
+    story.say(CallReserved(waited))
+    html = read(story)[0]
+    assert "<dt>Waits of model calls</dt>" in html
+    assert "34 s for a provider&#39;s limits, 2.0 s in pauses" in html
+    assert "; 1 retry" in html
 
 
 def test_without_models_nothing_is_said_of_agents() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
 from aster.agents.guard import Guard
+from aster.agents.lineage import own_files
 from aster.agents.protocol import Desk
 from aster.agents.quoting import quoted
 from aster.agents.tools import listed
@@ -30,6 +32,7 @@ class Start(Struct, frozen=True):
         paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
         change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
         named: the candidates that the brief names, by id. `parents`: theirs, as far as these are no such themselves.
+        own: files of the parent that this direction added, in the parent's own line: they may be edited too.
     """
 
     parent: Candidate
@@ -39,6 +42,7 @@ class Start(Struct, frozen=True):
     other: Candidate | None = None
     named: dict[str, Candidate] = {}
     parents: dict[str, Candidate] = {}
+    own: tuple[str, ...] = ()
 
 
 class Grounds:
@@ -52,7 +56,7 @@ class Grounds:
 
     def __init__(self, problem: Problem) -> None:
         self._editable, self._root = problem.editable, problem.spec.solution.root
-        self._guards: dict[tuple[str, ...], Guard] = {}
+        self._guards: dict[tuple[tuple[str, ...], tuple[str, ...]], Guard] = {}
         self.baseline = problem.editable_files
         environment = problem.spec.environment
         self.strict = {environment.python, environment.requirements, environment.interpreter} == {None}
@@ -63,20 +67,22 @@ class Grounds:
 
     def workspace(self, desk: Desk, start: Start) -> Workspace:
         """Return a fresh workspace over the parent's files. What is hidden from candidates is not in it."""
-        guard = self._guards.setdefault(start.paths, Guard(self._editable, self._root, start.paths))
+        made = Guard(self._editable, self._root, start.paths, start.own)
+        guard = self._guards.setdefault((start.paths, start.own), made)
         return Workspace(desk.files(start.parent), self._fixed, guard, self._root)
 
 
-async def starting(desk: Desk) -> Start:
-    """Return where the desk's assignment begins."""
+async def starting(desk: Desk, baseline: Collection[str]) -> Start:
+    """Return where the desk's assignment begins; `baseline` are the paths of the problem's own editable files."""
 
     async def make() -> str:
         board, assignment = desk.look(), desk.assignment
         assert assignment.hypothesis is not None, "a subagent has a hypothesis"
         hypothesis = board.hypotheses[assignment.hypothesis]
+        parent = board.candidates[assignment.parent or hypothesis.parent]
         named = named_in(board, desk.brief)
         start = Start(
-            parent=board.candidates[assignment.parent or hypothesis.parent],
+            parent=parent,
             paths=board.directions[hypothesis.direction].record.paths,
             change=hypothesis.change,
             text=hypothesis.text,
@@ -85,6 +91,7 @@ async def starting(desk: Desk) -> Start:
             parents={
                 each: board.candidates[each] for of in named.values() for each in of.parents[:1] if each not in named
             },
+            own=own_files(board, parent, hypothesis.direction, desk.files, baseline),
         )
         return msgspec.json.encode(start).decode()
 

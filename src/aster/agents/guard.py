@@ -28,10 +28,12 @@ class Guard:
         editable: what candidates may change at all.
         root: the solution's folder.
         paths: the direction's: globs of files or "FILE::DEFINITION"; none: all that is editable.
+        own: files that the direction added itself; they may be edited as if they were among `paths`.
     """
 
-    def __init__(self, editable: Globs, root: str, paths: Sequence[str] = ()) -> None:
+    def __init__(self, editable: Globs, root: str, paths: Sequence[str] = (), own: Sequence[str] = ()) -> None:
         self._editable, self._all = editable, not paths
+        self._own = frozenset(own)
         self._files = Globs(root, [path.removeprefix(root + "/") for path in paths if "::" not in path])
         self._names: dict[str, list[str]] = {}
         for path, _, name in (each.partition("::") for each in paths if "::" in each):
@@ -48,7 +50,7 @@ class Guard:
     def _look_up(self, path: str) -> Reach:
         if path not in self._editable:
             return "frozen"
-        if self._all or path in self._files:
+        if self._all or path in self._files or path in self._own:
             return "all"
         return "parts" if path in self._names else "none"
 
@@ -82,7 +84,8 @@ class Guard:
 
     def shown(self) -> str:
         """Return what may be edited, in a few words."""
-        return ", ".join(self._paths) or "every editable file"
+        added = f", and what it added: {', '.join(sorted(self._own))}" if self._own and self._paths else ""
+        return ", ".join(self._paths) + added or "every editable file"
 
     def _not_editable(self, path: str) -> str:
         near = nearest(path, self._files_named())

@@ -19,6 +19,7 @@ from aster.agents.texts import Texts
 from aster.board import Board
 from aster.domain.records import Finding
 from aster.domain.research import Note
+from aster.evidence.backing import FROM_LOG
 
 Kind = Literal["gain", "no gain", "note", "dead end"]
 
@@ -177,7 +178,9 @@ def _of_note(board: Board, assignment: str, note: Note) -> Memory:
     kind: Kind = "dead end" if note.dead_end else "note"
     text = f"{note.text} Concerns: {note.concerns}" if note.concerns else note.text
     for number in sorted(note.unbacked, key=len, reverse=True):  # what nothing backs is not passed on
-        text = re.sub(rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)", UNBACKED, text)
+        text = re.sub(_standing(number), UNBACKED, text)
+    for number in note.logged:
+        text = re.sub(_standing(number), number + FROM_LOG, text)
     return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
 
 
@@ -189,6 +192,11 @@ def best_gains(board: Board, surface: str | None, most: int) -> list[Memory]:
         return -found[0] if found is not None else math.inf
 
     return sorted(memories_of(board).gains(surface, MOST_KEPT), key=worse)[:most]
+
+
+def _standing(number: str) -> str:
+    """Return a pattern for a number where it stands by itself."""
+    return rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)"
 
 
 _of: WeakKeyDictionary[Board, Memories] = WeakKeyDictionary()

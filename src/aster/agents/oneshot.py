@@ -64,7 +64,7 @@ class OneShot:
 
         Whatever one sample comes to, the others come to their end first: they are under way, and paid for.
         """
-        start = await starting(desk)
+        start = await starting(desk, self._grounds.baseline)
         laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=False)
         allowance = desk.assignment.allowance
         number = max(1, min(allowance.experiments, allowance.requests // TURNS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -9,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from aster.agents.converse import Misuse, OutOfTurns, Place, Submit, Tool, converse
 from aster.agents.grounds import Grounds, Start, opening, starting
-from aster.agents.measuring import Laboratory
+from aster.agents.measuring import LOG_MOST, Laboratory
 from aster.agents.protocol import Desk
 from aster.agents.quoting import bounded
 from aster.agents.tools import Nothing, file_tools
 from aster.agents.workspace import Workspace
+from aster.board import Board
 from aster.domain.research import Note
-from aster.evidence.backing import unbacked
+from aster.evidence.backing import in_logs, unbacked
 from aster.problems.problem import Problem
 
 MAX_OUTPUT = 16_384
@@ -62,6 +64,20 @@ class Finishing(BaseModel):
     concerns: str = Field(default="", max_length=2000, description="what is doubtful, and what the next one should try")
 
 
+class _Held(msgspec.Struct, array_like=True, frozen=True):
+    """What a finding was held against. `strange`: evidence that does not exist. `wrong`: numbers of the finding that
+    nothing gave; `unbacked`, `logged`: those of the finding and its notes that nothing gave, or a log alone."""
+
+    strange: tuple[str, ...]
+    wrong: tuple[str, ...]
+    unbacked: tuple[str, ...]
+    logged: tuple[str, ...] = ()
+
+
+def _without(numbers: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in numbers if each not in others)
+
+
 class Subagent:
     """Carries out the assignments of subagents, one tool call at a time.
 
@@ -75,7 +91,7 @@ class Subagent:
 
     async def __call__(self, desk: Desk) -> Note:
         """Work until there is a finding; see `AgentRunner`."""
-        start = await starting(desk)
+        start = await starting(desk, self._grounds.baseline)
         work = self._grounds.workspace(desk, start)
         laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
         bench = _Session(desk, work, laboratory, start, strict=self._grounds.strict)
@@ -104,7 +120,7 @@ class _Session:
         self._desk, self._work, self._lab, self._start, self._strict = desk, work, laboratory, start, strict
         self._notes: list[str] = []
         self._asked_back: set[str] = set()
-        self._unbacked: tuple[str, ...] = ()
+        self._held = _Held((), (), ())
 
     def tools(self) -> list[Tool[Any]]:
         """Return the tools."""
@@ -151,31 +167,32 @@ class _Session:
 
         async def make() -> str:
             board = self._desk.look()
-            strange = [each for each in evidence if each not in own and each not in board.experiments]
+            strange = tuple(each for each in evidence if each not in own and each not in board.experiments)
             told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text)
             given = (*told, self._work.diff(), *self._code())
-            in_finding = unbacked(board, args.finding, evidence, given)
-            return msgspec.json.encode(
-                (strange, in_finding, unbacked(board, self._whole(args), evidence, given))
-            ).decode()
+            wrong = unbacked(board, args.finding, evidence, given)
+            missing = unbacked(board, self._whole(args), evidence, given)
+            logged = in_logs(tuple(dict.fromkeys((*wrong, *missing))), self._logs(board, evidence))
+            held = _Held(strange, _without(wrong, logged), _without(missing, logged), logged)
+            return msgspec.json.encode(held).decode()
 
         recorded = await self._desk.step(place.agent, place.turn, place.call, make)
-        strange, wrong, self._unbacked = msgspec.json.decode(
-            recorded, type=tuple[list[str], tuple[str, ...], tuple[str, ...]]
-        )
-        if strange:
-            raise Misuse(f"There are no experiments {', '.join(strange)[:300]}. Yours are: {', '.join(own) or 'none'}.")
-        if wrong:  # what stands in earlier notes cannot be mended any more
+        self._held = held = msgspec.json.decode(recorded, type=_Held)
+        if held.strange:
+            unknown = ", ".join(held.strange)[:300]
+            raise Misuse(f"There are no experiments {unknown}. Yours are: {', '.join(own) or 'none'}.")
+        if held.wrong:  # what stands in earlier notes cannot be mended any more
             self._ask_back(
                 "numbers",
-                f"No experiment in evidence gave these numbers: {', '.join(wrong)}. Correct them, leave them "
-                "out, or name the experiments that gave them. What only a log shows cannot be checked: say it without "
-                "the number. What stays unbacked is marked, and others read [unbacked] in its place.",
+                f"No experiment in evidence gave these numbers, and none of their logs shows them: "
+                f"{', '.join(held.wrong)}. Correct them, leave them out, or name the experiments that gave them. What "
+                "stays unbacked is marked, and others read [unbacked] in its place.",
             )
 
     def note(self, done: Finishing) -> Note:
         """Return what is handed back."""
-        return Note(self._whole(done), self._evidence(done), done.dead_end, self._unbacked, done.concerns)
+        held, whole = self._held, self._whole(done)
+        return Note(whole, self._evidence(done), done.dead_end, held.unbacked, done.concerns, held.logged)
 
     def note_without_finding(self) -> Note:
         """Return what is handed back where the model never finished: what was measured."""
@@ -221,6 +238,13 @@ class _Session:
         """Return the files whose constants may be said, as far as they are texts of a reasonable length."""
         texts = (self._work.shown(path) for path in self._work.files())
         return [text for text in texts if text is not None and len(text) <= SHOWN_AT_FIRST]
+
+    def _logs(self, board: Board, evidence: Sequence[str]) -> Iterator[str]:
+        """Yield the ends of the logs of experiments, as far as `read_log` would show them."""
+        for name in evidence:
+            state = board.experiments.get(name)
+            if state is not None and state.outcome is not None:
+                yield self._desk.log_of(state.outcome)[-LOG_MOST:]
 
     def _whole(self, args: Finishing) -> str:
         return "\n".join([args.finding.strip(), *self._notes])

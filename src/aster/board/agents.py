@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from aster.domain.records import Direction
-from aster.domain.research import Ask, Assignment, Ending, Handoff, Result, Settled
+from aster.domain.research import Ask, Assignment, Call, Ending, Handoff, Result, Settled, WaitCause, Waiting
 
 
 class AskState:
@@ -117,6 +117,29 @@ class Path:
         self.answers: dict[int, Settled] = {}
         self.tries: dict[int, int] = {}
         self.steps: dict[str, str] = {}
+
+
+class Waits:
+    """How long calls waited, and who waits now.
+
+    Attributes:
+        now: who waits, as it was last told; the end of a campaign, and a new term, begin with nobody.
+        seconds: that calls waited before they were made, by cause; of calls that wait still, nothing.
+        retries: calls that were made because the one before came to nothing. `openings`: of breakers.
+    """
+
+    __slots__ = ("now", "openings", "retries", "seconds")
+
+    def __init__(self) -> None:
+        self.now: tuple[Waiting, ...] = ()
+        self.seconds: dict[WaitCause, float] = {}
+        self.retries = self.openings = 0
+
+    def add(self, call: Call) -> None:
+        """Take in a call that is made now."""
+        self.retries += not call.id.endswith("/1")
+        for cause, seconds in call.waited.items():
+            self.seconds[cause] = self.seconds.get(cause, 0.0) + seconds
 
 
 class Bill:

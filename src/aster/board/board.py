@@ -369,9 +369,11 @@ class Board:
 
     def _beat(self, event: ev.Heartbeat) -> None:
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
+        self.research.waits.now = event.waiting
 
     def _ended(self, event: ev.CampaignEnded) -> None:
         self.ended = event.reason
+        self.research.waits.now = ()
         self.spend.wall_s = max(self.spend.wall_s, event.elapsed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aster.board.agents import AskState, AssignmentState, Bill, Line, ModelState, Path
+from aster.board.agents import AskState, AssignmentState, Bill, Line, ModelState, Path, Waits
 from aster.domain import events as ev
 from aster.domain.records import Candidate, Direction, Experiment, Finding, Hypothesis
 from aster.domain.research import Call, Handoff, Note, Plan, Settled, Veto
@@ -41,6 +41,7 @@ class Research:
         self.paths: dict[str, Path] = {}
         """By agent, what it is to be run again with; of live assignments."""
         self.bill = Bill()
+        self.waits = Waits()
         self.models: dict[str, ModelState] = {}
         self.lines: dict[str, Line] = {}
         """By direction, those that agents work in."""
@@ -99,7 +100,7 @@ class Research:
 
     def term_started(self) -> None:
         """Somebody runs the campaign again, and may have mended what kept models from answering."""
-        self.failures = 0
+        self.failures, self.waits.now = 0, ()
         for model in self.models.values():
             if not model.for_good:
                 model.cut_off = ""
@@ -246,6 +247,7 @@ class Research:
     def _reserved(self, event: ev.CallReserved) -> None:
         call = event.call
         self.calls[call.id] = call
+        self.waits.add(call)
         self.bill.reserved_usd += call.usd
         self.bill.reserved_tokens += call.tokens
         agent, turn, _ = call.id.split("/")
@@ -267,6 +269,7 @@ class Research:
         bill.reserved_tokens -= call.tokens
         bill.usd += settled.usd
         bill.over_usd += settled.over_usd
+        self.waits.openings += settled.opened
         # As with dollars, no more than was reserved is charged, whatever is reported.
         tokens = min(settled.tokens.total, call.tokens) if settled.status != "unknown" else call.tokens
         bill.tokens += tokens

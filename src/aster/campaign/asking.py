@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from aster.agents.protocol import Unanswered
 from aster.board.research import CRITIC
 from aster.campaign.clock import Clock
@@ -14,11 +16,23 @@ from aster.campaign.purse import Purse
 from aster.campaign.turnstile import Turnstile
 from aster.domain import events as ev
 from aster.domain.ids import seeded
-from aster.domain.research import Assignment, Call, CallStatus, ModelChoice, Price, Role, Settled, Tokens
+from aster.domain.research import (
+    Assignment,
+    Call,
+    CallStatus,
+    ModelChoice,
+    Price,
+    Role,
+    Settled,
+    Tokens,
+    WaitCause,
+    Waiting,
+)
 from aster.llm.chain import Chain, read_link
 from aster.llm.estimate import worst_tokens
 from aster.llm.limits import Gate, Turn
 from aster.llm.protocol import Client, ModelError, Prompt, Refusal, Reply, Said
+from aster.llm.waits import Seconds, told
 from aster.planning.models import choose_model
 
 if TYPE_CHECKING:
@@ -35,6 +49,7 @@ DEAREST = 4
 
 FREE = Price(0.0, 0.0)
 
+PAUSE = "a pause after a failure"
 
 Pause = Callable[[ModelError, int, float], float]
 """Returns the seconds to wait after a try failed, by its number (from 1); the last argument, in [0, 1), spreads it."""
@@ -54,8 +69,9 @@ class Asking:
     def __init__(self, crew: Crew, client: Client, pause: Pause, clock: Clock, gate: Gate) -> None:
         self._crew, self._client, self._pause, self._clock = crew, client, pause, clock
         self.gate, self._turnstile = gate, Turnstile()
-        self._purse = Purse(crew)
+        self._purse = Purse(crew, clock)
         self._last: dict[str, Tokens] = {}
+        self._resting: dict[str, tuple[str, float]] = {}  # call that failed -> (model, since when)
         self.under_way = 0
         """Calls that a provider works on now."""
         self.paying: Counter[str] = Counter()
@@ -85,6 +101,7 @@ class Asking:
             Spent, Unanswered: as `Desk.call`. CutOff: it is to stop.
         """
         research = self._crew.board.research
+        waited: dict[WaitCause, float] = {}  # since the last try
         while True:
             self._crew.check_cut(assignment.id)
             number = research.path(agent).tries.get(turn, 0) + 1
@@ -96,27 +113,35 @@ class Asking:
             most_in = _most_in(prompt, self._last.get(agent))
             async with self.gate.turn(model, most_in) as way:
                 call = _worst(name, model, most_in, prompt.max_output, chain)
-                came = await self._carry(assignment, call, model, chain, prompt, way)
+                waited = told(waited, way.waited)
+                came = await self._carry(assignment, call, model, chain, prompt, way, waited)
             if came is None:
                 continue
             if isinstance(came, ModelError):
-                await asyncio.sleep(self._pause(came, number, seeded(call.id).random()))
+                waited = {"pause": await self._rest(call, self._pause(came, number, seeded(call.id).random()))}
                 continue
             return came.said
 
     async def _carry(
-        self, assignment: Assignment, call: Call, model: ModelChoice, chain: Chain, prompt: Prompt, way: Turn
+        self,
+        assignment: Assignment,
+        call: Call,
+        model: ModelChoice,
+        chain: Chain,
+        prompt: Prompt,
+        way: Turn,
+        waited: Seconds,
     ) -> Reply | ModelError | None:
         """Reserve, make and settle a call; None if it was not made, because its model was cut off meanwhile."""
         self.paying[assignment.id] += 1
         try:
-            if not await self._reserve(assignment, call, chain):
+            if not await self._reserve(assignment, call, chain, waited):
                 return None
             began = self._clock.monotonic()
-            came = await self._make(way, model, prompt)
+            came, opened = await self._make(way, model, prompt)
             seconds = self._clock.monotonic() - began
             if isinstance(came, ModelError):
-                await self._fail(call, model, came, seconds)
+                await self._fail(call, model, came, seconds, opened)
             else:
                 self._last[call.agent] = await self._settle(call, model, chain, came, seconds)
             return came
@@ -135,6 +160,15 @@ class Asking:
                 for agent in (name, f"{name}{CRITIC}"):
                     self._last.pop(agent, None)
 
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Return whose calls wait, and for what."""
+        now = self._clock.monotonic()
+        resting: dict[str, list[float]] = {}
+        for model, since in self._resting.values():
+            resting.setdefault(model, []).append(now - since)
+        pauses = [Waiting(name, len(all_s), max(all_s), PAUSE, "pause") for name, all_s in resting.items()]
+        return (*self.gate.waiting(), *self._purse.waiting(), *pauses)
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
@@ -148,32 +182,46 @@ class Asking:
             raise Unanswered("no model is left to ask: " + board.research.model(assignment.model).cut_off)
         return by_name[name]
 
-    async def _reserve(self, assignment: Assignment, call: Call, chain: Chain) -> bool:
+    async def _rest(self, call: Call, seconds: float) -> float:
+        """Pause after a call that came to nothing; returns how long."""
+        began = self._clock.monotonic()
+        self._resting[call.id] = call.model, began
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            del self._resting[call.id]
+        return self._clock.monotonic() - began
+
+    async def _reserve(self, assignment: Assignment, call: Call, chain: Chain, waited: Seconds) -> bool:
         """Make the worst cost of a call durable before it is made; False if its model was cut off meanwhile.
+
+        Args:
+            waited: what it waited for until now.
 
         Raises:
             Spent: there is no room for it.
         """
-        await self._purse.take(assignment, call)
+        room_s = await self._purse.take(assignment, call)
         try:
             self._crew.check_cut(assignment.id)
             if self._crew.board.research.model(call.model).cut_off:
                 return False
-            await self._crew.post(ev.CallReserved(call), chain.take_blobs())
+            of_all = replace(call, waited=told(waited, {"room": room_s}))
+            await self._crew.post(ev.CallReserved(of_all), chain.take_blobs())
             return True
         finally:
             self._purse.noted(call)
 
-    async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> Reply | ModelError:
+    async def _make(self, way: Turn, model: ModelChoice, prompt: Prompt) -> tuple[Reply | ModelError, bool]:
+        """Return what came of a call, and whether the model is left alone for a while because of it."""
         self.under_way += 1
         try:
             await self._turnstile.go()
             reply = await self._client.ask(model, prompt)
             way.worked(reply.tokens.total)
-            return reply
+            return reply, False
         except ModelError as error:
-            way.failed(error)
-            return error
+            return error, way.failed(error)
         finally:
             self.under_way -= 1
 
@@ -194,11 +242,12 @@ class Asking:
             await self._cut_off(model, why, for_good=True)
         return tokens
 
-    async def _fail(self, call: Call, model: ModelChoice, error: ModelError, seconds: float) -> None:
+    async def _fail(self, call: Call, model: ModelChoice, error: ModelError, seconds: float, opened: bool) -> None:
         refused = isinstance(error, Refusal)
         status: CallStatus = "refused" if refused else "unknown"
         usd = 0.0 if refused else call.usd
-        await self._crew.post(ev.CallSettled(Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds)))
+        settled = Settled(call.id, status, usd, Tokens(), 0.0, None, str(error), seconds, opened)
+        await self._crew.post(ev.CallSettled(settled))
         if self.gate.given_up(model) or (isinstance(error, Refusal) and error.unusable):
             await self._cut_off(model, str(error))
         elif isinstance(error, Refusal) and error.fatal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from itertools import count
 
@@ -216,11 +217,13 @@ def _hand_out(step: Step, briefing: Briefing) -> None:
     for line in _open_lines(board):
         if _room(board) and _worker_due(line):
             _give(step, briefing, rng, "worker", line)
-    while _room(board) and _promised(board) != 0:
+    places = _places(board)
+    while places > 0 and _room(board):
         ready = {line.record.id: line for line in _open_lines(board) if line.drafts}
         chosen = next((ready[name] for name in fund_lines(board, rng) if name in ready), None)
         if chosen is None or not _give(step, briefing, rng, "subagent", chosen):
             return
+        places -= 1
 
 
 def _promised(board: Board) -> int | None:
@@ -236,6 +239,29 @@ def _promised(board: Board) -> int | None:
 
 def _room(board: Board) -> bool:
     return len(board.research.live) < board.setup.agents
+
+
+def _places(board: Board) -> float:
+    """Return how many more subagents the budget has something for: an experiment each, and what one came to so far.
+
+    Those at work count as what they have not spent yet of what others came to. While nobody is at work money stops
+    nobody: what is left may be enough.
+    """
+    research, limits = board.research, board.setup.limits
+    states = [research.assignments[name] for name in research.live]
+    working = [state for state in states if state.record.role == "subagent"]
+    promised = _promised(board)
+    places = most = math.inf if promised is None else promised
+    ended = sum(len(model.yields) for model in research.models.values())
+    for limit, spent, own in (
+        (limits.usd, research.bill.usd, [state.usd for state in working]),
+        (limits.tokens, research.bill.tokens, [state.tokens for state in working]),
+    ):
+        if limit is not None and ended and spent > 0:
+            each = spent / ended  # with the share of those who planned it
+            to_come = sum(max(0.0, each - used) for used in own)
+            places = min(places, (limit - spent - to_come) // each)
+    return places if working else max(min(1, most), places)
 
 
 def _open_lines(board: Board) -> list[Line]:

@@ -18,8 +18,8 @@ from aster.campaign.clock import Clock
 from aster.campaign.desk import CampaignDesk
 from aster.domain import events as ev
 from aster.domain.records import Candidate
-from aster.domain.research import Assignment, Ending, Result, Settled, Tokens
-from aster.llm.limits import Gate, Waiting
+from aster.domain.research import Assignment, Ending, Result, Settled, Tokens, Waiting
+from aster.llm.limits import Gate
 from aster.llm.protocol import Client
 
 LAST_S = 60.0
@@ -116,8 +116,8 @@ class Crew:
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
-        """Who waits before which model, for what and how long."""
-        return self.asking.gate.waiting()
+        """Whose calls wait, for what and how long; nobody once the campaign is ending."""
+        return () if self.halted else self.asking.waiting()
 
     def halt(self) -> None:
         """Let nobody begin another call. Calls that are under way go on, and what they bring is kept."""

@@ -12,6 +12,7 @@ from aster.campaign.clock import Clock
 from aster.campaign.crew import LAST_S, Crew
 from aster.campaign.decide import Minds, conclude, decide, must_end, ready
 from aster.campaign.step import Step
+from aster.campaign.waiting import Lookout
 from aster.domain import events as ev
 from aster.domain.records import Cancelled, Experiment, Failed, Invalid, Outcome, Usage
 from aster.errors import ExecutorError
@@ -86,6 +87,7 @@ class Loop:
         self._leaving = False
         self._cancelled_for_time = False
         self._wake = asyncio.Event()
+        self._lookout = Lookout()
         self._halted_at: float | None = None
 
     @property
@@ -128,6 +130,7 @@ class Loop:
     async def _turn(self) -> None:
         arrived = await self._collect() | await self._serve()
         await self._watch()
+        await self._beat()
         reason = must_end(self._board, self.elapsed)
         if reason is None:
             await self._start_waiting()
@@ -136,7 +139,6 @@ class Loop:
             busy = arrived
             await self._wind_down(reason)
         if self._board.ended is None and not busy:
-            await self._beat()
             await self._pause()
 
     async def _serve(self) -> bool:
@@ -203,8 +205,11 @@ class Loop:
                 self._tell([entry.event])
 
     async def _beat(self) -> None:
-        if self._clock.monotonic() - self._last_beat >= BEAT_S:
-            await self._record([ev.Heartbeat(self._board.term, self.elapsed)])
+        """Say that the campaign is alive, and which calls wait: now and then, and soon after that has changed."""
+        now = self._clock.monotonic()
+        waiting = self._crew.waiting if self._crew is not None and self._lookout.due(now) else None
+        if now - self._last_beat >= BEAT_S or (waiting is not None and self._lookout.tells(waiting, now)):
+            await self._record([ev.Heartbeat(self._board.term, self.elapsed, self._lookout.told)])
 
     # --- attempts ----------------------------------------------------------------------------------------
 

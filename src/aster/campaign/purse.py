@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from aster.agents.protocol import Spent
 from aster.board.research import CEILING
-from aster.domain.research import Assignment, Call
+from aster.campaign.clock import Clock
+from aster.domain.research import Assignment, Call, Waiting
 
 if TYPE_CHECKING:
     from aster.campaign.crew import Crew
@@ -20,28 +21,43 @@ class Purse:
     Used in one thread.
     """
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, crew: Crew, clock: Clock) -> None:
+        self._crew, self._clock = crew, clock
+        self._waiting: dict[str, float] = {}  # call -> since when
         self._promised: dict[str, dict[str, Call]] = {}  # by assignment
         self._usd, self._tokens = 0.0, 0
         self._door = asyncio.Lock()  # first come, first served: only the first looks again when something was settled
         self._settled = asyncio.Event()
 
-    async def take(self, assignment: Assignment, call: Call) -> None:
-        """Promise room to a call, as soon as there is some.
+    async def take(self, assignment: Assignment, call: Call) -> float:
+        """Promise room to a call, as soon as there is some; returns the seconds that it waited.
 
         Raises:
             Spent: there will be none, or none for this assignment.
         """
         if self._is_free(call):
             await self._promise(assignment, call)
-            return
-        async with self._door:
-            while not self._fits(call):
-                self._check_hope(call)
-                self._settled.clear()
-                await self._settled.wait()
-            await self._promise(assignment, call)
+            return 0.0
+        began = self._waiting[call.id] = self._clock.monotonic()
+        try:
+            async with self._door:
+                while not self._fits(call):
+                    self._check_hope(call)
+                    self._settled.clear()
+                    await self._settled.wait()
+                await self._promise(assignment, call)
+        finally:
+            del self._waiting[call.id]
+        return self._clock.monotonic() - began
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Return who waits for room."""
+        if not self._waiting:
+            return ()
+        limits = self._crew.board.setup.limits
+        longest = self._clock.monotonic() - next(iter(self._waiting.values()))
+        why = f"room below {_named(limits.usd, limits.tokens)}"
+        return (Waiting("", len(self._waiting), longest, why, "room"),)
 
     def noted(self, call: Call) -> None:
         """A promise is kept: the board counts the call from here on; or nobody wants it any more."""

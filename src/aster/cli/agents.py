@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aster.cli.words import clean, console
 from aster.report.agents import TROUBLED
+from aster.report.waiting import waiting_lines
 from aster.report.wording import amount, count, dollars
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def glance_lines(view: AgentsView) -> Iterator[str]:
         trouble = trouble_text(row.model, row)
         if trouble:
             yield trouble
+    yield from waiting_lines(view.waits.now)
+    if view.waited:
+        yield f"waits: {view.waited}"
     for text, told in view.steering:
         yield f"steering: {clean(text, 100)}{'' if told else ' (the planner was not told yet)'}"
 
@@ -167,4 +171,5 @@ def _notes(view: AgentsView) -> Iterator[str]:
     for row in view.notes:
         mark = "-" if row.dead_end else "*"
         bad = f" [unbacked, kept from others: {clean(', '.join(row.unbacked), 60)}]" if row.unbacked else ""
+        bad += f" [from the log: {clean(', '.join(row.logged), 60)}]" if row.logged else ""
         yield f"{mark} {clean(row.surface, 40)}: {clean(row.text, 300)}{bad} ({row.assignment})"

@@ -20,6 +20,7 @@ from aster.domain import events as ev
 from aster.domain.records import Finding
 from aster.domain.research import ROLES
 from aster.evidence.verdict import champion_value
+from aster.report.waiting import waiting_lines
 
 FINDINGS = 6
 """Findings that are kept, the latest."""
@@ -61,6 +62,7 @@ class Agents:
     reserved_tokens: int = 0
     tokens_limit: int | None = None
     trouble: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ class Watch:
             reserved_tokens=bill.reserved_tokens,
             tokens_limit=setup.limits.tokens,
             trouble=tuple(filter(None, starmap(trouble_text, board.research.models.items()))),
+            waiting=tuple(waiting_lines(board.research.waits.now)),
         )
 
     def _learn(self, board: Board, finding: Finding) -> None:

@@ -15,9 +15,10 @@ from aster.board import Board
 from aster.cli.ending import closing, summary_line
 from aster.cli.words import claim_text, clean, name_of, noise_text, number, places, verdict_text
 from aster.domain import events as ev
-from aster.domain.research import Settled
+from aster.domain.research import Settled, Waiting
 from aster.handle import Campaign
 from aster.report.agents import TROUBLED
+from aster.report.waiting import waiting_lines
 from aster.report.wording import amount, count, dollars, duration
 
 STATUS_EVERY = 10
@@ -119,6 +120,8 @@ class PlainLines(_Lines):
         self._knows_baseline = False
         self._troubled: set[str] = set()
         """Models whose trouble was told, and that have not answered since."""
+        self._waits: set[tuple[str, str]] = set()
+        """What calls waited for when it was last told: causes, and models."""
 
     def note(self, board: Board, events: Sequence[ev.Event]) -> None:
         """Print what is notable."""
@@ -161,6 +164,8 @@ class PlainLines(_Lines):
                 return f"{clean(model)} is asked no more: {clean(reason)}"
             case ev.CallSettled(settled=settled) if settled.status != "answered":
                 return self._trouble(board, settled)
+            case ev.Heartbeat(waiting=waiting):
+                return self._waiting(waiting)
             case ev.AssignmentEnded(ending="failed", assignment=name, reason=reason):
                 return f"a {board.research.assignments[name].record.role} came to nothing: {clean(reason)}"
             case ev.StopRequested(reason=reason):
@@ -177,6 +182,13 @@ class PlainLines(_Lines):
         new = [name for name, times in troubles.items() if times >= TROUBLED and name not in self._troubled]
         self._troubled.update(new)
         return "; ".join(f"{clean(name)} does not answer: {clean(settled.error)}" for name in new)
+
+    def _waiting(self, waiting: tuple[Waiting, ...]) -> str:
+        """Return what calls wait for, once for each cause and model until nobody waits for that any more."""
+        new = [each for each in waiting if (each.cause, each.model) not in self._waits]
+        over = self._waits and not waiting
+        self._waits = {(each.cause, each.model) for each in waiting}
+        return "; ".join(waiting_lines(new)) or ("no call waits any more" if over else "")
 
     def _note_best(self, board: Board) -> None:
         best = next(iter(board.ranking), None)

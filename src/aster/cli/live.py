@@ -97,7 +97,7 @@ class Picture:
 
     def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
         agents = self._watch.look(most_surfaces=0).agents
-        fixed = FIXED_LINES + (AGENT_LINES + len(agents.trouble) if agents is not None else 0)
+        fixed = FIXED_LINES + (AGENT_LINES + len(agents.trouble + agents.waiting) if agents is not None else 0)
         room = max(4, (options.size.height or 24) - fixed)
         now = self._watch.look(most_surfaces=max(2, room * 3 // 5))
         yield picture(now, options.max_width, room, closed=self.closed)
@@ -123,6 +123,7 @@ def picture(now: Glance, width: int, room: int, *, closed: bool = False) -> Rend
         Text(),
         _spending(now, width),
         *([_line(text, "bold red") for text in now.agents.trouble] if now.agents is not None else []),
+        *([_line(text, "yellow") for text in now.agents.waiting] if now.agents is not None else []),
         *_under_test(now),
         *_learnt(findings),
         *_ending(now, closed),

@@ -24,7 +24,7 @@ from aster.domain.records import (
     Outcome,
     Setup,
 )
-from aster.domain.research import Ask, Assignment, Call, Ending, Settled
+from aster.domain.research import Ask, Assignment, Call, Ending, Settled, Waiting
 from aster.domain.research import Result as Handed
 
 # --- decisions -------------------------------------------------------------------------------------------
@@ -207,10 +207,11 @@ class MergeConflicted(Struct, frozen=True, tag=True):
 
 
 class Heartbeat(Struct, frozen=True, tag=True):
-    """The campaign was alive at `elapsed` seconds of active wall time, in term `term`."""
+    """The campaign was alive at `elapsed` seconds of active wall time, in term `term`; these model calls waited."""
 
     term: int
     elapsed: float
+    waiting: tuple[Waiting, ...] = ()
 
 
 class StopRequested(Struct, frozen=True, tag=True):

@@ -222,6 +222,7 @@ class Note(Struct, frozen=True, tag=True):
         unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: they are
             marked, and kept out of briefs.
         concerns: what the next one should look at.
+        logged: numbers in the text that only the log of an experiment in evidence shows: others are told so.
     """
 
     text: str
@@ -229,6 +230,7 @@ class Note(Struct, frozen=True, tag=True):
     dead_end: bool = False
     unbacked: tuple[str, ...] = ()
     concerns: str = ""
+    logged: tuple[str, ...] = ()
 
 
 Result = Plan | Handoff | Note
@@ -260,6 +262,29 @@ class Ask(Struct, frozen=True):
     again: bool = False
 
 
+WaitCause = Literal["limit", "room", "pause", "breaker"]
+"""What calls wait for: a provider's limits; room below a ceiling; the end of a pause after a failure, or of one that
+the provider asked for; a model that is left alone after many failures."""
+
+WAIT_CAUSES: tuple[WaitCause, ...] = ("limit", "room", "pause", "breaker")
+
+
+class Waiting(Struct, frozen=True):
+    """Agents whose calls wait for the same.
+
+    Attributes:
+        model: its name; "" where they wait for room, which all models share.
+        agents: how many. `longest_s`: how long the first of them has waited.
+        why: for what, in words.
+    """
+
+    model: str
+    agents: int
+    longest_s: float
+    why: str
+    cause: WaitCause = "limit"
+
+
 class Call(Struct, frozen=True):
     """One try at a model call, before it is made.
 
@@ -267,6 +292,7 @@ class Call(Struct, frozen=True):
         id: "AGENT/TURN/TRY", both numbers from 1.
         usd, tokens: the most that it can cost, by the model's price.
         request: head of the chain of messages that it sends: a blob (see `aster.llm.chain`).
+        waited: seconds that it waited before it was made, by cause; what was no wait worth telling is left out.
     """
 
     id: str
@@ -275,6 +301,7 @@ class Call(Struct, frozen=True):
     usd: float
     tokens: int
     request: str
+    waited: dict[WaitCause, float] = {}
 
 
 CallStatus = Literal["answered", "refused", "unknown"]
@@ -290,6 +317,7 @@ class Settled(Struct, frozen=True):
         response: head of the chain with the answer; None unless it was answered.
         error: what was wrong, in a sentence, without secrets.
         seconds: from the request to the end of the answer.
+        opened: its failure opened the breaker, so that the model is left alone for a while.
     """
 
     call: str
@@ -300,3 +328,4 @@ class Settled(Struct, frozen=True):
     response: str | None = None
     error: str = ""
     seconds: float = 0.0
+    opened: bool = False

@@ -16,6 +16,9 @@ from aster.evidence.repeats import told_of
 MOST_EVIDENCE = 32
 """Experiments in evidence that are looked at."""
 
+FROM_LOG = " [from the log]"
+"""Stands behind a number that only a log shows, where others are told it: it was printed, and nobody measured it."""
+
 FREE = 10
 """Whole numbers up to this count things, unless they are said of a measurement."""
 
@@ -32,13 +35,15 @@ _MEASURED = re.compile(
 
 
 class _Said(Struct, frozen=True):
-    """A number as it stands in a text. `step`: one unit in its last place. `ratio`: it is a percentage or a factor."""
+    """A number as it stands in a text. `step`: one unit in its last place. `unit`: "%", "x" or none. `printed`: it is
+    marked as one that only a log shows."""
 
     text: str
     value: float
     step: float
     signed: bool
     unit: str
+    printed: bool
 
 
 def unbacked(board: Board, text: str, evidence: Sequence[str], given: Iterable[str] = ()) -> tuple[str, ...]:
@@ -57,7 +62,7 @@ def unbacked(board: Board, text: str, evidence: Sequence[str], given: Iterable[s
     said = list(_numbers(text))
     if not said:
         return ()
-    repeated = [each.value for other in given for each in _numbers(other, all_of_them=True)]
+    repeated = [each for other in given for each in _numbers(other, all_of_them=True)]
     values, changes, ratios = _known(board, evidence)
     missing: dict[str, None] = {}
     for each in said:
@@ -67,9 +72,19 @@ def unbacked(board: Board, text: str, evidence: Sequence[str], given: Iterable[s
             pool = ratios["x"]
         else:
             pool = values + changes
-        if not any(_is(each, value) for value in [*pool, *repeated]):
+        told = (other.value for other in repeated if each.printed or not other.printed)  # the mark has to stay
+        if not any(_is(each, value) for value in [*pool, *told]):
             missing[each.text] = None
     return tuple(missing)
+
+
+def in_logs(numbers: Sequence[str], logs: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some numbers, as they stand in a text, that stand in a log too, rounded or cut off."""
+    shown = [each for log in logs for each in _numbers(log, all_of_them=True)] if numbers else []
+    found = [(text, said) for text in numbers for said in _numbers(text, all_of_them=True)]
+    return tuple(
+        text for text, said in found if any(said.unit == each.unit and _is(said, each.value) for each in shown)
+    )
 
 
 def _numbers(text: str, all_of_them: bool = False) -> Iterator[_Said]:
@@ -84,7 +99,8 @@ def _numbers(text: str, all_of_them: bool = False) -> Iterator[_Said]:
             continue
         decimals = len(digits.partition(".")[2])
         step = 10.0 ** (int(power[1:] or 0) - decimals if power else -decimals)
-        yield _Said(found[0].strip(), value, step, found["sign"] not in ("", "±"), unit)
+        printed = text.startswith(FROM_LOG, found.end())
+        yield _Said(found[0].strip(), value, step, found["sign"] not in ("", "±"), unit, printed)
 
 
 def _unit(text: str | None) -> str:

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from aster.domain.research import ModelChoice
+from aster.domain.research import ModelChoice, WaitCause, Waiting
 from aster.llm.breaker import CLOSED, Breaker
 from aster.llm.protocol import ModelError, Refusal
+from aster.llm.waits import Meter, Seconds, between
 
 BURST = 1 / 6
 """Of a minute's limit: what may go out at one moment."""
@@ -35,20 +36,6 @@ class Rates(Struct, frozen=True):
     requests: float | None = None
     tokens: float | None = None
     at_once: int | None = None
-
-
-class Waiting(Struct, frozen=True):
-    """Who waits before a model.
-
-    Attributes:
-        agents: how many. `longest_s`: how long the first of them has waited.
-        why: for what, in words.
-    """
-
-    model: str
-    agents: int
-    longest_s: float
-    why: str
 
 
 class Bucket:
@@ -89,10 +76,15 @@ class Timer(Protocol):
 
 
 class Turn:
-    """One agent's turn to ask: it says what became of it before it ends; else the request counts as given up."""
+    """One agent's turn to ask: it says what became of it before it ends; else the request counts as given up.
+
+    Attributes:
+        waited: the seconds until it was let out, by cause.
+    """
 
     def __init__(self, gate: Gate, model: ModelChoice, tokens: int) -> None:
         self._gate, self.model, self.tokens = gate, model, tokens
+        self.waited: Seconds = {}
         self.said = False
 
     def worked(self, tokens: int) -> None:
@@ -100,10 +92,10 @@ class Turn:
         self.said = True
         self._gate.note_answer(self, tokens)
 
-    def failed(self, error: ModelError) -> None:
-        """There was none."""
+    def failed(self, error: ModelError) -> bool:
+        """There was none; returns whether the model is left alone for a while because of it."""
         self.said = True
-        self._gate.note_failure(self, error)
+        return self._gate.note_failure(self, error)
 
 
 class _Provider:
@@ -114,16 +106,17 @@ class _Provider:
         self.requests, self.tokens = Bucket(limits.requests, now), Bucket(limits.tokens, now)
         self.under_way = 0
         self.lines: dict[str, deque[tuple[Turn, asyncio.Future[None], float]]] = {}
+        self.meters: dict[str, Meter] = {}
         self.timed = math.inf
 
     def wait_s(self, tokens: int, now: float) -> tuple[float, str]:
         """Return the seconds until a request may go out, and for what it waits; infinite until another has ended."""
         if self.limits.at_once is not None and self.under_way >= self.limits.at_once:
-            return math.inf, f"{self.limits.at_once} requests at once are its limit"
+            return math.inf, f"limit {self.limits.at_once} at once"
         requests, spent = self.requests.wait_s(1, now), self.tokens.wait_s(tokens, now)
         if spent > requests:
-            return spent, f"{self.limits.tokens:g} tokens a minute are its limit"
-        return requests, f"{self.limits.requests or 0:g} requests a minute are its limit" if requests else ""
+            return spent, f"limit {self.limits.tokens:g} tokens/min"
+        return requests, f"limit {self.limits.requests or 0:g}/min" if requests else ""
 
 
 class Gate:
@@ -165,8 +158,8 @@ class Gate:
             for line in provider.lines.values():
                 alive = [(turn, since) for turn, future, since in line if not future.done()]
                 if alive:
-                    why = self._why(provider, alive[0][0], now)
-                    found.append(Waiting(alive[0][0].model.name, len(alive), now - alive[0][1], why))
+                    cause, why = self._why(provider, alive[0][0], now)
+                    found.append(Waiting(alive[0][0].model.name, len(alive), now - alive[0][1], why, cause))
         return tuple(found)
 
     def given_up(self, model: ModelChoice) -> bool:
@@ -185,24 +178,28 @@ class Gate:
         self._set(turn.model, self._breaker(turn.model).worked(self._timer.time()))
         self._provider(turn.model).tokens.take(tokens - turn.tokens, self._timer.time())
 
-    def note_failure(self, turn: Turn, error: ModelError) -> None:
-        """A turn's request was not answered."""
+    def note_failure(self, turn: Turn, error: ModelError) -> bool:
+        """A turn's request was not answered; returns whether its model's breaker opened for that."""
         breaker = self._breaker(turn.model)
         if isinstance(error, Refusal) and error.fatal:  # about this request, or the model is cut off anyway
             self._refused[_key(turn.model)] = self._refused.get(_key(turn.model), 0) + 1
             self._set(turn.model, breaker.dropped())
         else:
-            after = error.retry_after_s if isinstance(error, Refusal) else None
-            self._set(turn.model, breaker.failed(self._timer.time(), str(error), after))
+            asked_for = error.retry_after_s if isinstance(error, Refusal) else None
+            self._set(turn.model, breaker.failed(self._timer.time(), str(error), asked_for))
         if isinstance(error, Refusal):
             self._provider(turn.model).tokens.take(-turn.tokens, self._timer.time())
+        after = self._breaker(turn.model)
+        return after.state == "open" and after.pause_s > 0 and breaker.state != "open"
 
     # --- letting out ---------------------------------------------------------------------------------------
 
     async def _admitted(self, turn: Turn) -> None:
-        provider = self._provider(turn.model)
+        provider, now = self._provider(turn.model), self._timer.time()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        provider.lines.setdefault(_key(turn.model), deque()).append((turn, future, self._timer.time()))
+        provider.lines.setdefault(_key(turn.model), deque()).append((turn, future, now))
+        meter = provider.meters.setdefault(_key(turn.model), Meter(now))
+        turn.waited = meter.read(now)  # where it began; what follows is the wait
         self._let_out(provider)
         try:
             await future
@@ -215,6 +212,13 @@ class Gate:
 
     def _let_out(self, provider: _Provider) -> None:
         """Let out whoever may go, the longest waiting first, and come back when the next one may."""
+        self._let_out_ready(provider)
+        now = self._timer.time()
+        for name, line in provider.lines.items():
+            cause = self._why(provider, line[0][0], now)[0] if self._head(line) else None
+            provider.meters[name].turn_to(cause, now)
+
+    def _let_out_ready(self, provider: _Provider) -> None:
         while True:
             now = self._timer.time()
             heads = [line for line in provider.lines.values() if self._head(line)]
@@ -235,6 +239,7 @@ class Gate:
             provider.tokens.take(turn.tokens, now)
             provider.under_way += 1
             self._set(turn.model, self._breaker(turn.model).asked())
+            turn.waited = between(turn.waited, provider.meters[_key(turn.model)].read(now))
             future.set_result(None)
 
     def _head(self, line: deque[tuple[Turn, asyncio.Future[None], float]]) -> bool:
@@ -257,13 +262,16 @@ class Gate:
         provider.timed = math.inf
         self._let_out(provider)
 
-    def _why(self, provider: _Provider, turn: Turn, now: float) -> str:
+    def _why(self, provider: _Provider, turn: Turn, now: float) -> tuple[WaitCause, str]:
         breaker = self._breaker(turn.model)
+        cause: WaitCause = "breaker" if breaker.pause_s > 0 else "pause"
         if breaker.state == "trying":
-            return f"one request tries whether it answers again: {breaker.why}"
+            return cause, f"one request tries whether it answers again: {breaker.why}"
         if not breaker.allows(now):
-            return f"left alone for {breaker.until - now:.0f} s: {breaker.why}"
-        return provider.wait_s(turn.tokens, now)[1]
+            left_s = breaker.until - now
+            asked = "left alone" if cause == "breaker" else "asked to wait"
+            return cause, f"{asked} for {left_s:.0f} s: {breaker.why}"
+        return "limit", provider.wait_s(turn.tokens, now)[1]
 
     @property
     def _timer(self) -> Timer:

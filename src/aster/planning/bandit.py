@@ -28,11 +28,12 @@ class BanditPlanner:
     exhausted one: once the archive's elites have), and dry ones are when nothing else is left.
     """
 
-    def __init__(self, surfaces: Mapping[str, float | None]) -> None:
+    def __init__(self, surfaces: Mapping[str, float | None], written: frozenset[str] = frozenset()) -> None:
         """Args:
         surfaces: each surface with the gain predicted there, in the metric's units, or None.
+        written: those where there is nothing before agents have written something that is worth building on.
         """
-        self._surfaces = dict(surfaces)
+        self._surfaces, self._written = dict(surfaces), written
 
     def plan(self, board: Board) -> list[DirectionOpened | DirectionRetired]:
         """Return the directions to open and to retire now, retirements first."""
@@ -46,7 +47,8 @@ class BanditPlanner:
                 changes.append(DirectionRetired(state.record.id, f"dry: no success in the last {DRY} hypotheses"))
                 left -= 1
         for surface in sorted(self._surfaces):
-            if surface not in alive and _may_open(board, surface):
+            empty = surface in self._written and not _agents_lead(board)
+            if surface not in alive and not empty and _may_open(board, surface):
                 changes.append(DirectionOpened(_direction(board, surface, self._why(board, surface))))
         apart = sorted(board.winners - {COMBINATION})
         if COMBINATION not in alive and len(apart) >= 2 and _may_open(board, COMBINATION):
@@ -93,6 +95,13 @@ def _may_open(board: Board, surface: str) -> bool:
     if last.retired == EXHAUSTED:
         return len(board.seen) >= last.seen_then + DRY and _elites_changed(board, last)
     return last.best_then != next(iter(board.ranking), None)
+
+
+def _agents_lead(board: Board) -> bool:
+    """Whether any of the candidates that others build on is what agents wrote."""
+    leading = (next(iter(board.ranking), None), *board.archive.elites.values())
+    roots = (board.candidates[c].root or c for c in leading if c is not None)
+    return any(board.candidates[root].author in ("agents", "merge") for root in roots)
 
 
 def _elites_changed(board: Board, last: DirectionState) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from aster.board import Board
 from aster.board.research import AssignmentState, Line, ModelState
 from aster.domain.research import ROLES, Handoff, ModelChoice, Role
+from aster.report.waiting import WaitRow, wait_row, waited_text
 
 TROUBLED = 3
 """Calls in a row that fail before a model counts as in trouble: one or two happen to all of them."""
@@ -85,7 +86,10 @@ class RoleRow(Struct, frozen=True):
 
 
 class NoteRow(Struct, frozen=True):
-    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told."""
+    """What a subagent handed back. `unbacked`: its numbers that no experiment gave, which others are not told.
+
+    `logged`: those that only a log shows, which others are told as such.
+    """
 
     assignment: str
     surface: str
@@ -94,6 +98,7 @@ class NoteRow(Struct, frozen=True):
     unbacked: tuple[str, ...]
     evidence: tuple[str, ...]
     concerns: str
+    logged: tuple[str, ...] = ()
 
 
 class VetoRow(Struct, frozen=True):
@@ -115,6 +120,7 @@ class AgentsView(Struct, frozen=True):
         over_usd: what providers reported beyond what was reserved, and is not counted.
         candidates: made by subagents, an experiment each; `tokens_each`, `usd_each`: of subagents, for one of them.
         steering: (what a person told the planner, whether it was told yet), oldest first.
+        waits: calls that wait, or had to.
     """
 
     one_shot: bool
@@ -136,11 +142,17 @@ class AgentsView(Struct, frozen=True):
     notes: tuple[NoteRow, ...]
     vetoes: tuple[VetoRow, ...]
     steering: tuple[tuple[str, bool], ...]
+    waits: WaitRow
 
     @property
     def live(self) -> int:
         """Agents at work."""
         return sum(row.live for row in self.roles)
+
+    @property
+    def waited(self) -> str:
+        """What calls waited for, and how often one was made again, in words; "" for nothing."""
+        return waited_text(self.waits)
 
     @property
     def unbacked(self) -> int:
@@ -176,6 +188,7 @@ def agents_view(board: Board) -> AgentsView | None:
         notes=tuple(_notes(board)),
         vetoes=tuple(_vetoes(board)),
         steering=tuple((text, at < research.steered) for at, text in enumerate(research.steering)),
+        waits=wait_row(board),
     )
 
 
@@ -269,6 +282,7 @@ def _notes(board: Board) -> Iterator[NoteRow]:
             note.unbacked,
             note.evidence,
             note.concerns,
+            note.logged,
         )
 
 

@@ -1,0 +1,60 @@
+"""How many subagents one decision gives work to: as many as there are desks, and as the budget has something for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aster.agents.protocol import Desk
+from aster.domain import events as ev
+from aster.domain.research import Note
+
+from .crews import Answering, says, talk
+from .test_crew import Lab, nothing_more, plan_of, raising, with_models
+
+
+def given_at_once(lab: Lab) -> list[int]:
+    """Return how many subagents each decision gave work to, of those that gave any."""
+    counts: list[int] = []
+    for event in lab.events():
+        if isinstance(event, ev.DecisionTaken):
+            counts.append(0)
+        elif isinstance(event, ev.AssignmentGiven) and event.assignment.role == "subagent":
+            counts[-1] += 1
+    return [count for count in counts if count]
+
+
+def lab_of(folder: Path, subagent: Callable[[Desk], Any], used: int = 10, **changes: Any) -> Lab:
+    planner = plan_of(*"pqrs", drafts=10)
+    chosen = with_models(**changes)
+    return Lab(folder, chosen, Answering(says("", used=used)), planner=planner, worker=nothing_more, subagent=subagent)
+
+
+def test_free_desks_bound_it(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, raising("a"), agents=6, experiments=100)
+    lab.run()
+    assert max(given_at_once(lab)) == 6
+
+
+def test_so_do_the_experiments_that_are_left(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, raising("a"), agents=100, experiments=16)
+    board = lab.run()
+    left = 16 - len(board.baselines)
+    assert 0 < max(given_at_once(lab)) <= left
+    assert board.research.notes
+
+
+def test_and_what_is_left_of_the_allowance(tmp_path: Path) -> None:
+    async def explore(desk: Desk) -> Note:
+        await talk(desk, turns=5)
+        return Note("")
+
+    lab = lab_of(tmp_path, explore, used=50, agents=12, experiments=200, tokens=10_000)
+    board = lab.run()
+    each = board.research.bill.tokens / len(board.research.notes)
+    counts = given_at_once(lab)
+    assert counts[0] > 1, "nobody knows yet what one comes to"
+    assert sum(counts) <= 10_000 / each + counts[0]
+    spent = [state for state in board.research.assignments.values() if state.ending == "spent"]
+    assert len(spent) <= 2, "who begins can end"
