@@ -112,6 +112,7 @@ def calm_and_small(tmp_path_factory: pytest.TempPathFactory) -> Board:
 
 
 @pytest.mark.anyuser
+@pytest.mark.xdist_group("commits")  # what they are compared with is run once, not once a worker
 @pytest.mark.parametrize("point", POINTS)
 def test_a_process_killed_in_a_commit(tmp_path: Path, calm_and_small: Board, point: str) -> None:
     """In the term's own (1), in that of its first event (2), and in some of facts and decisions."""

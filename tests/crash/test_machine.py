@@ -20,6 +20,8 @@ from aster.domain.events import Entry
 from aster.ledger.protocol import LedgerDamaged
 from aster.ledger.sqlite import SqliteStore
 
+pytestmark = pytest.mark.xdist_group("machine")  # the campaign to compare with is run once, not once a worker
+
 EXPERIMENTS = 16
 
 LIMITED = """
