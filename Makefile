@@ -12,17 +12,17 @@ demo: $(VENV)/.installed
 
 # Most tests wait more than they compute. What is about seconds runs last, with nothing beside it.
 PYTEST := $(BIN)/python -m pytest -q
-TOGETHER := -n 3 --dist loadgroup -m "not alone"
+TOGETHER := -n 4 --dist loadgroup
 SANDBOX_TESTS := tests/sandbox tests/execution tests/exploits tests/crash
 
 test: check
-	$(PYTEST) $(TOGETHER)
+	$(PYTEST) $(TOGETHER) -m "not alone"
 	$(PYTEST) -m alone
 
 # What differs between root and an ordinary user: run it as both.
 test-sandbox: $(VENV)/.installed-dev
-	$(PYTEST) $(TOGETHER) $(SANDBOX_TESTS)
-	$(PYTEST) -m alone $(SANDBOX_TESTS)
+	$(PYTEST) $(TOGETHER) -m "not alone and not anyuser" $(SANDBOX_TESTS)
+	$(PYTEST) -m "alone and not anyuser" $(SANDBOX_TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

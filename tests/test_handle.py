@@ -17,6 +17,8 @@ from aster.handle import Campaign
 from aster.ledger.lock import CampaignLock
 from aster.problems.problem import load_problem
 
+together = pytest.mark.xdist_group("handle")  # its campaign is run once, not once a worker
+
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
@@ -27,6 +29,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         return research(toy_problem(place / "toy"), Budget(experiments=30), slots=2, campaigns=place / "c")
 
 
+@together
 def test_best_is_the_champion_with_its_files_and_a_patch_that_applies(campaign: Campaign, tmp_path: Path) -> None:
     best = campaign.best
     assert best is not None
@@ -43,6 +46,7 @@ def test_best_is_the_champion_with_its_files_and_a_patch_that_applies(campaign: 
     assert "confirmed" in repr(best)
 
 
+@together
 def test_experiments_are_rows(campaign: Campaign) -> None:
     rows = campaign.experiments
     assert len(rows) == len(campaign.board.experiments)
@@ -58,6 +62,7 @@ def test_experiments_are_rows(campaign: Campaign) -> None:
         campaign.table("x")
 
 
+@together
 def test_frames_of_a_real_campaign(campaign: Campaign) -> None:
     pytest.importorskip("pyarrow", reason="pip install 'aster-research[tables]'")
     pytest.importorskip("pandas", reason="pip install 'aster-research[tables]'")
@@ -66,12 +71,14 @@ def test_frames_of_a_real_campaign(campaign: Campaign) -> None:
     assert campaign.to_arrow("claims").column("verdict").to_pylist() == [claim.verdict for claim in campaign.claims]
 
 
+@together
 def test_claims_are_rows_with_a_verdict(campaign: Campaign) -> None:
     [*_, last] = campaign.claims
     assert last.verdict == "confirmed"
     assert len(last.pairs) == last.planned >= 3
 
 
+@together
 def test_figures_leave_pyplot_alone(campaign: Campaign) -> None:
     import matplotlib
     from matplotlib import _pylab_helpers

@@ -97,6 +97,9 @@ def problem(folder: Path, most: float) -> Path:
     return folder
 
 
+together = pytest.mark.xdist_group("printed")  # its campaign is run once, not once a worker
+
+
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     where = tmp_path_factory.mktemp("printed")
@@ -105,6 +108,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     return run(folder, sandbox="plain")
 
 
+@together
 def test_the_diverging_are_stopped_and_the_large_never_win(ended: Campaign) -> None:
     board = ended.board
     assert board.ended is not None
@@ -122,6 +126,7 @@ def test_the_diverging_are_stopped_and_the_large_never_win(ended: Campaign) -> N
     assert "WIDTH=8" not in ended.champion.label
 
 
+@together
 def test_what_was_printed_is_kept(ended: Campaign) -> None:
     outcome = ended.board.experiments[ended.board.baselines[0]].outcome
     assert outcome is not None
@@ -130,6 +135,7 @@ def test_what_was_printed_is_kept(ended: Campaign) -> None:
     assert [step for step, _ in outcome.progress] == list(range(40))
 
 
+@together
 def test_every_place_that_shows_the_metric_says_where_it_comes_from(ended: Campaign) -> None:
     page = (ended.folder / "report.html").read_text()
     assert "self-reported: printed by the candidate" in page
@@ -149,6 +155,7 @@ def test_a_baseline_that_breaks_a_constraint_is_refused(tmp_path: Path, monkeypa
         run(folder, sandbox="plain")
 
 
+@together
 def test_ordered_campaigns_with_early_stops_repeat(ended: Campaign, tmp_path: Path) -> None:
     """The same seed gives the same experiments, bars included where measured values are the same."""
     again = load_problem(problem(tmp_path / "p", 40.0))

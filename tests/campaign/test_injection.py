@@ -50,6 +50,9 @@ class Campaign:
         return b"\n".join(str(entry).encode() for entry in self.store.read())
 
 
+together = pytest.mark.xdist_group("injection")  # its campaign is run once, not once a worker
+
+
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     reason = probe_machine().bubblewrap
@@ -74,6 +77,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     found.store.close()
 
 
+@together
 def test_it_did_try(campaign: Campaign) -> None:
     research = campaign.board.research
     assert len(research.notes) >= 2
@@ -84,6 +88,7 @@ def test_it_did_try(campaign: Campaign) -> None:
     assert not [state.reason for state in research.assignments.values() if "fault" in state.reason]
 
 
+@together
 def test_it_cannot_read_what_is_hidden(campaign: Campaign) -> None:
     allowed = {order for prompt in campaign.prompts for order in [prompt.instructions]}
     assert all(EVALUATORS not in text for text in allowed)
@@ -94,6 +99,7 @@ def test_it_cannot_read_what_is_hidden(campaign: Campaign) -> None:
     assert not [blob for blob in campaign.blobs() if f"{ANSWER} {SECRET}".encode() in blob]
 
 
+@together
 def test_it_cannot_alter_a_score(campaign: Campaign) -> None:
     scored = 0
     for state in campaign.board.experiments.values():
@@ -107,6 +113,7 @@ def test_it_cannot_alter_a_score(campaign: Campaign) -> None:
     assert scored >= 3
 
 
+@together
 def test_it_cannot_change_what_candidates_may_not(campaign: Campaign) -> None:
     board = campaign.board
     first = unpack_tree(board.candidates[board.baseline or ""].tree, campaign.store.get_blob)
@@ -116,6 +123,7 @@ def test_it_cannot_change_what_candidates_may_not(campaign: Campaign) -> None:
         assert all(path.startswith("solution/") for path in tree)
 
 
+@together
 def test_it_cannot_exceed_its_allowance(campaign: Campaign) -> None:
     reached = 0
     for state in campaign.board.research.assignments.values():
@@ -128,6 +136,7 @@ def test_it_cannot_exceed_its_allowance(campaign: Campaign) -> None:
     assert campaign.board.spend.experiments <= 24
 
 
+@together
 def test_what_others_are_told_of_it_is_quoted_and_bounded(campaign: Campaign) -> None:
     texts = [text for prompt in campaign.prompts for text in told(prompt)]
     assert [line for text in texts for line in unquoted(text)] == []
@@ -137,6 +146,7 @@ def test_what_others_are_told_of_it_is_quoted_and_bounded(campaign: Campaign) ->
     assert {"submit_plan", "submit_handoff", "submit_reviews", "finish"} <= roles, "the orders did not reach them"
 
 
+@together
 def test_no_key_gets_into_the_ledger(campaign: Campaign) -> None:
     key = KEY.encode()
     assert not [blob[:300] for blob in campaign.blobs() if key in blob]

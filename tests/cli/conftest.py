@@ -85,6 +85,14 @@ def launch(campaigns: Path) -> Iterator[Launch]:
         process.communicate()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that read the finished campaign run in one process, so that it is run once, not once a worker."""
+    for item in items:
+        if "finished" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """A campaign that ended with a champion, its figures drawn. Read only."""

@@ -77,6 +77,7 @@ def calm_and_tuned(tmp_path_factory: pytest.TempPathFactory) -> Board:
     return board
 
 
+@pytest.mark.anyuser
 @pytest.mark.parametrize("seed", CAMPAIGNS)
 def test_a_campaign_of_the_tuner_makes_the_same_experiments_and_claims(
     tmp_path: Path, calm_and_tuned: Board, seed: int
@@ -84,6 +85,7 @@ def test_a_campaign_of_the_tuner_makes_the_same_experiments_and_claims(
     check_same(torment(open_tuned_campaign(tmp_path), 3000 + seed), calm_and_tuned)
 
 
+@pytest.mark.anyuser
 @pytest.mark.parametrize("seed", CAMPAIGNS)
 def test_an_arrival_campaign_loses_nothing(tmp_path: Path, seed: int) -> None:
     board = torment(open_campaign(tmp_path, "arrival", EXPERIMENTS), 1000 + seed)
@@ -95,6 +97,7 @@ def calm_multiset(tmp_path_factory: pytest.TempPathFactory) -> Counter[Content]:
     return Counter(contents(undisturbed(open_determined_campaign(tmp_path_factory.mktemp("determined")))))
 
 
+@pytest.mark.anyuser
 @pytest.mark.parametrize("seed", CAMPAIGNS)
 def test_an_arrival_campaign_finishes_the_same_multiset(
     tmp_path: Path, calm_multiset: Counter[Content], seed: int
@@ -108,6 +111,8 @@ def calm_and_small(tmp_path_factory: pytest.TempPathFactory) -> Board:
     return undisturbed(open_campaign(tmp_path_factory.mktemp("small"), "ordered", 14, sleep=0.1))
 
 
+@pytest.mark.anyuser
+@pytest.mark.xdist_group("commits")  # what they are compared with is run once, not once a worker
 @pytest.mark.parametrize("point", POINTS)
 def test_a_process_killed_in_a_commit(tmp_path: Path, calm_and_small: Board, point: str) -> None:
     """In the term's own (1), in that of its first event (2), and in some of facts and decisions."""
@@ -121,6 +126,7 @@ def test_a_process_killed_in_a_commit(tmp_path: Path, calm_and_small: Board, poi
     check_same(read_books(folder), calm_and_small)
 
 
+@pytest.mark.anyuser
 def test_a_report_that_was_cut_off_leaves_nothing_behind(tmp_path: Path) -> None:
     """Killed once it has begun the champion's folder: the next report sweeps it away."""
     folder = open_campaign(tmp_path, "ordered", 24, sleep=0.0)

@@ -20,6 +20,8 @@ from aster.domain.events import Entry
 from aster.ledger.protocol import LedgerDamaged
 from aster.ledger.sqlite import SqliteStore
 
+pytestmark = pytest.mark.xdist_group("machine")  # the campaign to compare with is run once, not once a worker
+
 EXPERIMENTS = 16
 
 LIMITED = """
@@ -169,6 +171,7 @@ def scribble(path: Path) -> None:
         file.write(os.urandom(path.stat().st_size // 4))
 
 
+@pytest.mark.anyuser
 @pytest.mark.parametrize("harm", [cut, scribble])
 def test_a_damaged_ledger_is_named_and_left_as_it_is(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     folder = interrupted(tmp_path, keep_log=False)
@@ -188,6 +191,7 @@ def test_a_damaged_ledger_is_named_and_left_as_it_is(tmp_path: Path, harm: Calla
     assert readable == sound[: len(readable)]
 
 
+@pytest.mark.anyuser
 @pytest.mark.parametrize("harm", [cut, scribble])
 def test_a_damaged_tail_of_the_log_costs_only_what_was_in_it(
     tmp_path: Path, calm: Board, harm: Callable[[Path], None]
@@ -202,6 +206,7 @@ def test_a_damaged_tail_of_the_log_costs_only_what_was_in_it(
 # --- two at once, and what the dead left behind ------------------------------------------------------------------
 
 
+@pytest.mark.anyuser
 def test_two_resumers_at_once(tmp_path: Path, calm: Board) -> None:
     folder = opened(tmp_path)
     command = [sys.executable, "-c", UNDRAWN, "resume", folder.name, "--campaigns", str(tmp_path)]

@@ -26,8 +26,7 @@ from aster.testing.executors import BLOCKED, HONEST, collect, job, judge, plan, 
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a subreaper and /proc"),
-    pytest.mark.alone,  # bombs, and limits of seconds
-    pytest.mark.xdist_group("harm"),
+    pytest.mark.xdist_group("harm"),  # a bomb beside it leaves its user no process to start
 ]
 
 WITHIN_S = 2.0
@@ -112,7 +111,10 @@ TRICKS = {
 }
 
 
-@pytest.mark.parametrize("trick", TRICKS)
+LOUD = ("threads that never return",)  # beside others it may not come to speak before its limit
+
+
+@pytest.mark.parametrize("trick", [pytest.param(each, marks=[pytest.mark.alone] * (each in LOUD)) for each in TRICKS])
 def test_dead_within_two_seconds_of_the_limit(trick: str, make: Make, tmp_path: Path) -> None:
     executor = make(LIMIT_S)
     executor.submit(job(TELL + TRICKS[trick] + "\ntime.sleep(600)\n"))
@@ -134,6 +136,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_fork_bombs_are_dead_within_two_seconds_of_the_limit(bomb: str, make: Make, tmp_path: Path) -> None:
     if not walls_or_skip("plain", tmp_path).groups and not os.getuid():
@@ -162,6 +165,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.alone
 def test_room_for_others_is_not_an_attempts_own(tmp_path: Path) -> None:
     walls = walls_or_skip("bubblewrap", tmp_path)
     if not walls.groups and not os.getuid():

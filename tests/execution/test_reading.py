@@ -16,6 +16,8 @@ from aster.execution.protocol import Job
 from aster.sandbox.plan import RunPlan, StagePlan
 from aster.testing.executors import collect, job
 
+pytestmark = pytest.mark.anyuser
+
 PLAN = RunPlan(
     (StagePlan("train", ("python", "-S", "solution/main.py"), 60.0),),
     {},

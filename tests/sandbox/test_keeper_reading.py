@@ -12,6 +12,8 @@ from aster.sandbox.keeper import reading
 from aster.sandbox.keeper.reading import LARGEST, MOST_LINE, MOST_POINTS, MOST_TEXT, Reader, TooSlow
 from aster.sandbox.keeper.spec import Reading
 
+pytestmark = pytest.mark.anyuser
+
 LOSS = {"loss": r"^loss: (\S+)"}
 STEPS = r"^step (\d+) loss (\S+)$"
 

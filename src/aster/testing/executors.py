@@ -132,18 +132,18 @@ def wait_until(happened: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Return the ids of living processes of attempts in `folder` (Linux), keepers not among them.
+def processes_of(folder: Path, attempt: str = "") -> list[int]:
+    """Return the ids of living processes of attempts in `folder`, or of one of them (Linux), keepers not among them.
 
     They are known by their command lines, which name the outputs folder: ids that a solution prints may be those of
     a namespace of its own.
     """
-    found = []
+    found, begins = [], f"{folder.resolve()}/attempts/{attempt and attempt + '/'}".encode()
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (place / "cmdline").read_bytes()
             zombie = (place / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if not zombie and f"{folder.resolve()}/attempts/".encode() in words and b"/outputs" in words:
+            if not zombie and begins in words and b"/outputs" in words:
                 found.append(int(place.name))
     return found
 
