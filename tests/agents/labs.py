@@ -106,7 +106,6 @@ class Lab:
         assignment = Assignment(
             "a-1", "subagent", "fake:one", allowance, "i", "b", "d-0", "h-0", parent, "c-other" if other else None
         )
-        files = {parent: self.problem.editable_files, "c-other": other_files}
         self.desk = FakeDesk(
             assignment, answer, grant=self._grant, board=self.book.board, files=files, logs=self._logs, brief=brief
         )
