@@ -59,6 +59,7 @@ class Run:
         self._source = source
         self._began: float | None = None
         self._dummies = np.random.default_rng(seed)
+        self._stream: Stream | None = None
 
     def dummy(self, rows: int) -> tuple[Tensor, Tensor]:
         """Random tokens as `Stream.next` would give them, to compile and warm up with before GO."""
@@ -78,7 +79,13 @@ class Run:
         self._began = 0.0
         rows, blocks = self._source.go()
         self._began = time.monotonic()
-        return Stream(rows, blocks, self.device)
+        self._stream = Stream(rows, blocks, self.device)
+        return self._stream
+
+    @property
+    def rows_taken(self) -> int:
+        """Rows that the stream has given."""
+        return self._stream.given if self._stream else 0
 
     def left(self) -> float:
         """Seconds of the budget that are left, by this process's clock; all of them before GO."""
@@ -111,13 +118,13 @@ class Stream:
         self._blocks, self._device = blocks, device
         self._held: Tensor | None = None
         self._at = 0
-        self._given = 0
+        self.given = 0
         self._over = False
 
     @property
     def rows_left(self) -> int:
         """Rows that were not given yet; 0 once the stream has ended."""
-        return 0 if self._over else self.total - self._given
+        return 0 if self._over else self.total - self.given
 
     def next(self, rows: int) -> tuple[Tensor, Tensor] | None:
         """Inputs and targets of the next `rows` rows, int64 [rows, T] each, or None once fewer are left."""
@@ -133,7 +140,7 @@ class Stream:
             parts.append(part)
         if wanted:
             return None
-        self._given += rows
+        self.given += rows
         return _split(parts[0] if len(parts) == 1 else torch.cat(parts))
 
     def _refill(self) -> None:
@@ -194,7 +201,11 @@ class Ahead:
     def go(self) -> tuple[int, Iterator[np.ndarray]]:
         """See `Source`."""
         threading.Thread(target=self._read, daemon=True).start()
-        return self._rows, iter(self._ready.get, None)
+        return self._rows, self._iterate()
+
+    def _iterate(self) -> Iterator[np.ndarray]:
+        while (block := self._ready.get()) is not None:
+            yield block
 
     def _read(self) -> None:
         for block in self._blocks:
@@ -204,7 +215,7 @@ class Ahead:
 
 def _on(device: str, block: np.ndarray) -> Tensor:
     """Rows on the device, as int16: half the bytes of what torch can index with, and tokens lie below 32,768."""
-    rows = torch.from_numpy(np.ascontiguousarray(block).view(np.int16))
+    rows = torch.from_numpy(np.array(block, dtype=np.uint16).view(np.int16))  # a copy, as what came may not be writable
     return rows.pin_memory().to(device, non_blocking=True) if device == "cuda" else rows
 
 
