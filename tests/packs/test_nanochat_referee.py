@@ -214,7 +214,7 @@ def test_a_broken_run_fails_and_says_how(name: str, corpus: Any, tmp_path: Path)
 
 
 def test_who_is_never_ready_fails(corpus: Any, tmp_path: Path) -> None:
-    with pytest.raises(load("learn").Broken, match="not ready within 0.1 s"):
+    with pytest.raises(load("learn").Broken, match=r"not ready within 0\.1 s"):
         Trained(corpus, lambda run: time.sleep(3), tmp_path / "state").result(warmup_s=0.1)
 
 
@@ -304,7 +304,7 @@ def scores(corpus: Any, folder: Path, make: Callable[[], Model], sealed: bool = 
     one, two = (served.Served(Wire(server(make()).answer), T, V, "cpu") for _ in range(2))
     one.rows = two.rows = 8  # so that there are several messages, of which the last is not full
     found: dict[str, Any] = evaluate.first(one, corpus, sealed, folder, "cpu")
-    return found | evaluate.second(two, folder, "cpu")
+    return found | evaluate.second(two, folder)
 
 
 def test_the_metric_is_bits_per_byte_without_special_tokens(corpus: Any, tmp_path: Path) -> None:
