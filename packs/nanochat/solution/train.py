@@ -236,6 +236,7 @@ class Attention(nn.Module):
         q, k = norm(rotate(q, turns)), norm(rotate(k, turns))
 
         y = attend(q, k, v, window)
+        # [B, T, H, D]: the heads are apart until here
 
         return self.out(y.flatten(-2))
 
@@ -278,6 +279,7 @@ class Model(nn.Module):
         self.keep = nn.Parameter(torch.ones(DEPTH))
         self.first = nn.Parameter(torch.full((DEPTH,), FIRST_INIT))
         self.head = Linear(WIDTH, vocabulary)
+        # what ideas add is made here, so that all else begins as it would without
 
         self.windows = windows()
         angles = torch.outer(torch.arange(LENGTH), ROTARY_BASE ** -(torch.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH))
@@ -304,8 +306,10 @@ class Model(nn.Module):
     def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
         """[B, T] -> logits [B, T, V]; with targets [B, T] -> the mean loss in nats."""
         x = self.stream(tokens)
+        # what the head should read besides joins here
 
         logits = self.head(x)
+        # what bears on the logits besides joins here
 
         logits = SOFTCAP * torch.tanh(logits.float() / SOFTCAP)
         if targets is None:
@@ -316,8 +320,10 @@ class Model(nn.Module):
         """[B, T] -> what the head reads, [B, T, C]."""
         turns = self.cos[: tokens.size(1)], self.sin[: tokens.size(1)]
         x = self.embed(tokens)
+        # what else a token is known by joins here
 
         x = first = norm(x)
+        # from here on each layer reads `first` too
 
         for layer, block in enumerate(self.blocks):
             x = self.keep[layer] * x + self.first[layer] * first
@@ -605,6 +611,7 @@ def learn(source: Stream, loss_of: Loss, optimizer: Optimizer, rows: int, parts:
             return None
         loss = loss_of(*batch) / parts
         loss.backward()
+        # what a step learns besides gradients, it learns here
 
         total = loss.detach() + total
     optimizer.step(progress)
