@@ -186,10 +186,13 @@ def windows() -> list[int]:
 
 
 class Linear(nn.Linear):
-    """A matrix without bias that takes its input's type."""
+    """A matrix without bias that takes its input's type; zero until something else is said."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.to(x.dtype))
@@ -279,7 +282,7 @@ class Model(nn.Module):
         self.keep = nn.Parameter(torch.ones(DEPTH))
         self.first = nn.Parameter(torch.full((DEPTH,), FIRST_INIT))
         self.head = Linear(WIDTH, vocabulary)
-        # what ideas add is made here, so that all else begins as it would without
+        # what ideas add is made here
 
         self.windows = windows()
         angles = torch.outer(torch.arange(LENGTH), ROTARY_BASE ** -(torch.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH))
@@ -289,15 +292,11 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Set the parameters' first values."""
+        """Set the parameters' first values; what leads back to the stream, and the gates, stay at zero."""
         bound = MATRIX_INIT * math.sqrt(3 / WIDTH)
         for block in self.blocks:
             for matrix in (block.attention.query, block.attention.key, block.attention.value, block.mlp.up):
                 nn.init.uniform_(matrix.weight, -bound, bound)
-            nn.init.zeros_(block.attention.out.weight)
-            nn.init.zeros_(block.mlp.down.weight)
-            if block.attention.gate is not None:
-                nn.init.zeros_(block.attention.gate.weight)
         nn.init.normal_(self.embed.weight, std=EMBED_INIT)
         for table in self.values.values():
             nn.init.uniform_(table.weight, -math.sqrt(3 / WIDTH), math.sqrt(3 / WIDTH))
@@ -334,8 +333,9 @@ class Model(nn.Module):
 
     def flops(self, length: int) -> float:
         """Estimate the operations of a token forward and backward, as upstream does: tables count nothing."""
-        used = [p.numel() for name, p in self.named_parameters() if not name.startswith(("embed.", "values."))]
-        return 6 * sum(used) + sum(12 * WIDTH * min(window, length) for window in self.windows)
+        tables = sum(m.weight.numel() for m in self.modules() if isinstance(m, nn.Embedding))
+        used = sum(p.numel() for p in self.parameters()) - tables
+        return 6 * used + sum(12 * WIDTH * min(window, length) for window in self.windows)
 
 
 def build(vocabulary: int, device: torch.device) -> Model:
