@@ -338,10 +338,10 @@ class Model(nn.Module):
         return 6 * used + sum(12 * WIDTH * min(window, length) for window in self.windows)
 
 
-def build(vocabulary: int, device: torch.device) -> Model:
-    """Return a model with its first values; on a GPU the stream and the tables of tokens are in bfloat16."""
+def build(vocabulary: int, device: torch.device, low: bool | None = None) -> Model:
+    """Return a model with its first values; `low`, as on a GPU: the stream and the tables of tokens are in bfloat16."""
     model = Model(vocabulary).to(device)
-    if device.type == "cuda":
+    if low or (low is None and device.type == "cuda"):
         for table in (model.embed, *model.values.values()):
             table.to(torch.bfloat16)
         model.cos, model.sin = model.cos.bfloat16(), model.sin.bfloat16()
