@@ -145,6 +145,9 @@ FULL_ATTENTION = "flash"  # tune: flash | cudnn
 # attention of S layers on a GPU
 SHORT_ATTENTION = "flex"  # tune: flex | mask
 
+# how products are compiled for a GPU; what searches for the fastest takes minutes before the clock runs
+COMPILATION = "default"  # tune: no
+
 
 # --- attention ---
 
@@ -648,7 +651,7 @@ def prepare(run: Run) -> tuple[Model, Loss, Optimizer]:
         torch._dynamo.config.recompile_limit = 64  # one update function serves groups of many shapes
         for window in {window for window in model.windows if window < run.length - 1 and SHORT_ATTENTION == "flex"}:
             BLOCKS[window, run.length] = create_block_mask(within(window), None, None, run.length, run.length, "cuda")
-    loss_of = torch.compile(model, dynamic=False) if compiled else model
+    loss_of = torch.compile(model, dynamic=False, mode=COMPILATION) if compiled else model
     return model, loss_of, Optimizer(model, compiled)
 
 
