@@ -145,6 +145,9 @@ FULL_ATTENTION = "flash"  # tune: flash | cudnn
 # attention of S layers on a GPU
 SHORT_ATTENTION = "flex"  # tune: flex | mask
 
+# how products are compiled for a GPU; what searches for the fastest takes minutes before the clock runs
+COMPILATION = "default"  # tune: no
+
 
 # --- attention ---
 
@@ -186,10 +189,13 @@ def windows() -> list[int]:
 
 
 class Linear(nn.Linear):
-    """A matrix without bias that takes its input's type."""
+    """A matrix without bias that takes its input's type; zero until something else is said."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.to(x.dtype))
@@ -279,7 +285,7 @@ class Model(nn.Module):
         self.keep = nn.Parameter(torch.ones(DEPTH))
         self.first = nn.Parameter(torch.full((DEPTH,), FIRST_INIT))
         self.head = Linear(WIDTH, vocabulary)
-        # what ideas add is made here, so that all else begins as it would without
+        # what ideas add is made here
 
         self.windows = windows()
         angles = torch.outer(torch.arange(LENGTH), ROTARY_BASE ** -(torch.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH))
@@ -289,15 +295,11 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Set the parameters' first values."""
+        """Set the parameters' first values; what leads back to the stream, and the gates, stay at zero."""
         bound = MATRIX_INIT * math.sqrt(3 / WIDTH)
         for block in self.blocks:
             for matrix in (block.attention.query, block.attention.key, block.attention.value, block.mlp.up):
                 nn.init.uniform_(matrix.weight, -bound, bound)
-            nn.init.zeros_(block.attention.out.weight)
-            nn.init.zeros_(block.mlp.down.weight)
-            if block.attention.gate is not None:
-                nn.init.zeros_(block.attention.gate.weight)
         nn.init.normal_(self.embed.weight, std=EMBED_INIT)
         for table in self.values.values():
             nn.init.uniform_(table.weight, -math.sqrt(3 / WIDTH), math.sqrt(3 / WIDTH))
@@ -334,14 +336,15 @@ class Model(nn.Module):
 
     def flops(self, length: int) -> float:
         """Estimate the operations of a token forward and backward, as upstream does: tables count nothing."""
-        used = [p.numel() for name, p in self.named_parameters() if not name.startswith(("embed.", "values."))]
-        return 6 * sum(used) + sum(12 * WIDTH * min(window, length) for window in self.windows)
+        tables = sum(m.weight.numel() for m in self.modules() if isinstance(m, nn.Embedding))
+        used = sum(p.numel() for p in self.parameters()) - tables
+        return 6 * used + sum(12 * WIDTH * min(window, length) for window in self.windows)
 
 
-def build(vocabulary: int, device: torch.device) -> Model:
-    """Return a model with its first values; on a GPU the stream and the tables of tokens are in bfloat16."""
+def build(vocabulary: int, device: torch.device, low: bool | None = None) -> Model:
+    """Return a model with its first values; `low`, as on a GPU: the stream and the tables of tokens are in bfloat16."""
     model = Model(vocabulary).to(device)
-    if device.type == "cuda":
+    if low or (low is None and device.type == "cuda"):
         for table in (model.embed, *model.values.values()):
             table.to(torch.bfloat16)
         model.cos, model.sin = model.cos.bfloat16(), model.sin.bfloat16()
@@ -648,7 +651,7 @@ def prepare(run: Run) -> tuple[Model, Loss, Optimizer]:
         torch._dynamo.config.recompile_limit = 64  # one update function serves groups of many shapes
         for window in {window for window in model.windows if window < run.length - 1 and SHORT_ATTENTION == "flex"}:
             BLOCKS[window, run.length] = create_block_mask(within(window), None, None, run.length, run.length, "cuda")
-    loss_of = torch.compile(model, dynamic=False) if compiled else model
+    loss_of = torch.compile(model, dynamic=False, mode=COMPILATION) if compiled else model
     return model, loss_of, Optimizer(model, compiled)
 
 
