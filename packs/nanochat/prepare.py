@@ -209,6 +209,8 @@ def main(given: list[str] | None = None) -> int:
     if missing:
         print(f"Error: this needs {', '.join(missing)}: `pip install {' '.join(missing)}`.", file=sys.stderr)
         return 2
+    if not _is_installed("torch"):
+        print("Note: runs will need PyTorch, which this Python has not: `pip install torch`.", file=sys.stderr)
     from preparing.texts import Trouble
 
     try:

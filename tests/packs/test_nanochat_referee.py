@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # threads that spin take longer, where others run besi
 ROOT = Path(__file__).parents[2]
 PACK, MINI = ROOT / "packs" / "nanochat", ROOT / "packs" / "nanochat_mini"
 V, T = 300, 32
-OURS = ("bpb", "evaluate", "harness", "learn", "probes", "served", "tokens", "train")
+OURS = ("bpb", "evaluate", "harness", "learn", "picture", "probes", "served", "tokens", "train")
 
 
 @pytest.fixture(autouse=True)
@@ -495,7 +495,33 @@ def test_the_whole_in_sandboxes(tmp_path: Path) -> None:
         executor.close()
 
 
+# The picture
+
+
+def test_the_curve_is_drawn_from_what_can_be_read(tmp_path: Path) -> None:
+    picture, curve = load("picture"), tmp_path / "curve.jsonl"
+    good = [f'{{"seconds": {at}, "loss": {9 - at}}}' for at in range(5)]
+    bad = ['{"seconds": NaN, "loss": 1}', '{"seconds": 1, "loss": 1e999}', "[]", '{"loss": "</svg>"}', "[" * 3000, ""]
+    curve.write_text("\n".join([*bad, *good, "\udc80"]), errors="replace")
+    found = picture.points(curve)
+    assert found == [(float(at), 9.0 - at) for at in range(5)]
+    text = picture.draw(found, 1.25)
+    assert text.startswith("<svg ")
+    assert "1.2500 bits per byte" in text
+    assert "nan" not in text
+    assert picture.points(tmp_path / "none") == []
+
+
 # The small pack
+
+
+def test_the_packs_name_the_place_that_they_prepare() -> None:
+    from tests.packs.pack import problem
+
+    for folder in (PACK, MINI):
+        home = json.loads((folder / "conditions.json").read_text())["home"]
+        paths = [each.path for each in problem(folder.name).spec.data]
+        assert paths == [f"{home}/tokens", f"{home}/sealed"]
 
 
 def test_the_small_pack_holds_the_same_files() -> None:

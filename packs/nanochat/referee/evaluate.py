@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import picture
 import probes
 import torch
 from bpb import Sums, nll_of
@@ -124,6 +125,9 @@ def main(given: list[str] | None = None) -> int:
     if options.again:
         (options.out / "state").unlink(missing_ok=True)  # large, and made again by the same seed
         broken = learnt.get("invalid") or found.get("invalid")
+        curve = picture.points(options.out / "curve.jsonl")
+        if curve and not broken:
+            (options.aside / "loss.svg").write_text(picture.draw(curve, found["val_bpb"]))
         report({"invalid": broken} if broken else {**found, **{name: learnt[name] for name in FACTS}})
     return 0
 
