@@ -219,6 +219,23 @@ def test_who_is_never_ready_fails(corpus: Any, tmp_path: Path) -> None:
         Trained(corpus, lambda run: time.sleep(3), tmp_path / "state").result(warmup_s=0.1)
 
 
+def test_warming_up_ends_where_the_clock_would_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    warm, seen = load("harness.warm"), []
+
+    def train(run: Any) -> None:
+        seen.append(run.dummy(2)[0].shape)
+        run.go()
+        seen.append("after")
+
+    monkeypatch.setattr(sys, "path", ["", *sys.path])  # whose first entry it takes
+    monkeypatch.setitem(sys.modules, "train", SimpleNamespace(train=train))
+    warm.main(V, T)
+    assert seen == [(2, T)]
+    monkeypatch.setitem(sys.modules, "train", SimpleNamespace(train=lambda run: {}))
+    with pytest.raises(SystemExit, match=r"without run\.go"):
+        warm.main(V, T)
+
+
 def test_too_much_text_is_invalid(corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load("learn"), "MOST_TEXT", 1000)
     with pytest.raises(load("learn").Invalid, match="bytes of files; 1000 are allowed"):
@@ -305,7 +322,8 @@ def scores(corpus: Any, folder: Path, make: Callable[[], Model], sealed: bool = 
     one, two = (served.Served(Wire(server(make()).answer), T, V, "cpu") for _ in range(2))
     one.rows = two.rows = 8  # so that there are several messages, of which the last is not full
     found: dict[str, Any] = evaluate.first(one, corpus, sealed, folder, "cpu")
-    return found | evaluate.second(two, folder)
+    found |= evaluate.second(two, folder)
+    return found
 
 
 def test_the_metric_is_bits_per_byte_without_special_tokens(corpus: Any, tmp_path: Path) -> None:
