@@ -1,9 +1,9 @@
 """Score a sealed model: the second trusted stage, and with --again the third.
 
 Usage: ``python referee/evaluate.py --tokens DIR --sealed DIR --out DIR --aside DIR [--again]``, beside the service that
-serves the model. Only this program sees the validation rows. It asks for all of them, in an order that nobody can foresee,
-applies log-softmax itself, and sums nats and bytes. Where the sealed rows are there (in experiments that confirm a
-claim), it asks for those instead.
+serves the model. Only this program sees the validation rows. It asks for all of them, in an order that nobody can
+foresee, applies log-softmax itself, and sums nats and bytes. Where the sealed rows are there (in experiments that confirm
+a claim), it asks for those instead.
 
 The stage with --again has another server beside it, fresh from the same state in another sandbox, compares some answers
 (see probes.py) and reports. The two stages hand on what they know in the folder for pictures, which no service sees.
@@ -63,7 +63,7 @@ def first(served: Served, corpus: Corpus, sealed: bool, aside: Path, device: str
     return {"val_bpb": sums.bits_per_byte, "val_tokens": sums.tokens, "sealed": int(sealed)}
 
 
-def second(served: Served, aside: Path, device: str) -> dict[str, Any]:
+def second(served: Served, aside: Path) -> dict[str, Any]:
     """Compare a second server's answers with the first's, and return metrics.
 
     Raises:
@@ -92,7 +92,7 @@ def evaluate(options: argparse.Namespace, channel: Any) -> dict[str, Any]:
     served = Served(channel, corpus.conditions.length, corpus.conditions.vocab_size, device)
     try:
         if options.again:
-            return second(served, options.aside, device)
+            return second(served, options.aside)
         sealed = options.sealed / "sealed.npy"
         if sealed.is_file():
             corpus.__dict__["sealed"] = open_rows(sealed)

@@ -2,11 +2,11 @@
 
 Usage: ``python referee/learn.py --tokens DIR --out DIR --seed N``, beside the service that trains.
 
-The candidate warms up on dummy tokens for as long as it likes, within the limit; then it says that it is ready. GO starts
-the clock and sends the first rows; more follow ahead of need, once each, in an order drawn from the seed, until the
-budget or the data is over. The clock stops when the candidate has told the hashes of all pieces of its sealed state:
-what it does afterwards cannot change them. The state is fetched, compared with its hashes and written down as bytes that
-nobody here reads.
+The candidate warms up on dummy tokens for as long as it likes, within the limit; then it says that it is ready. GO
+starts the clock and sends the first rows; more follow ahead of need, once each, in an order drawn from the seed, until
+the budget or the data is over. The clock stops when the candidate has told the hashes of all pieces of its sealed
+state: what it does afterwards cannot change them. The state is fetched, compared with its hashes and written down as
+bytes that nobody here reads.
 
 What came of it goes to OUT/learnt.json, for the next stage; the state to OUT/state.
 """

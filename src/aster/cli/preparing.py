@@ -13,7 +13,9 @@ def prepare(
 ) -> None:
     """Build a problem's environment and run its [prepare].
 
-    What follows the problem is handed to that command: `aster prepare nanochat --data FOLDER`. The command runs in the problem folder with your own rights, outside of any sandbox: read it first. Of your
+    What follows the problem is handed to that command: `aster prepare nanochat --data FOLDER`.
+
+    The command runs in the problem folder with your own rights, outside of any sandbox: read it first. Of your
     environment it sees PATH, HOME, LANG, proxies and the variables that [environment] names.
     """
     from aster.problems.problem import load_problem
