@@ -4,8 +4,8 @@
 
 The limit is the bytes that must move, each input read once and each output written once, at the bandwidth of a copy
 that is measured first; of a product, its operations at the rate of a large product, where that takes longer. Inputs
-rotate among sets that do not fit the cache; figures are medians by device events. Each form is checked against float64 on
-a part of its input before it is timed. What does not fit the seconds is left out and said. Without a GPU nothing is
+rotate among sets that do not fit the cache; figures are medians by device events. Each form is checked against float64
+on a part of its input before it is timed. What does not fit the seconds is left out and said. Without a GPU nothing is
 timed: `--check` runs the checks on small inputs through Triton's interpreter.
 """
 
