@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.packs.pack import composed, library
+
+from aster.proposers.compose import Composed
 
 PACK = Path(__file__).parents[2] / "packs" / "nanochat"
 
@@ -250,3 +253,10 @@ def test_a_folder_without_text_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")
     assert "holds no text" in done.stderr
+
+
+def test_the_small_pack_s_ideas_fit() -> None:
+    """The pack is made from the large one, so a change there can leave them behind."""
+    names = library("nanochat_mini").ordinary
+    assert len(names) >= 3
+    assert isinstance(composed("nanochat_mini", *names), Composed)

@@ -19,6 +19,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+torch.set_num_threads(1)  # threads that spin take longer, where others run beside us
 ROOT = Path(__file__).parents[2]
 PACK, MINI = ROOT / "packs" / "nanochat", ROOT / "packs" / "nanochat_mini"
 V, T = 300, 32
@@ -409,6 +410,89 @@ def test_rounding_is_no_cheat(corpus: Any, tmp_path: Path) -> None:
         return lambda tokens: (factor * 3 * honest(tokens)).to(torch.bfloat16)
 
     assert scores(corpus, tmp_path, make)["apart"] < 0.02
+
+
+# The whole, in sandboxes
+
+TABLE = """
+import pathlib, torch
+
+def nosy():
+    for path in PATHS:
+        try:
+            open(path, "rb").close()
+        except OSError:
+            continue
+        raise SystemExit(f"{path} can be read")
+
+def train(run):
+    nosy()
+    table = torch.zeros(run.vocab_size, run.vocab_size)
+    stream = run.go()
+    nosy()
+    while (batch := stream.next(16)) is not None and run.left() > 0.5:
+        table.index_put_((batch[0].flatten(), batch[1].flatten()), torch.ones(()), accumulate=True)
+        run.log(step=1, loss=2.0)
+    nosy()
+    return {"table": table}
+
+def load(state, device):
+    nosy()
+    return lambda tokens: torch.log(state["table"][tokens] + 0.05)
+"""
+
+
+@pytest.mark.slow
+def test_the_whole_in_sandboxes(tmp_path: Path) -> None:
+    """Three stages, each beside a service that finds none of the data; a confirmation is scored on the sealed rows."""
+    from tests.packs.pack import problem
+    from tests.walls import walls_or_skip
+
+    from aster.domain.events import OutcomeRecorded
+    from aster.domain.records import Measured
+    from aster.execution.local import LocalExecutor
+    from aster.execution.protocol import Arrival, Job
+    from aster.problems.judge import make_judge
+    from aster.sandbox.layers import Needs
+    from aster.sandbox.plan import GivenPlan, RunPlan, StagePlan
+
+    found, data = problem("nanochat_mini"), tmp_path / "data"
+    made_corpus(data, seconds=100.0, rows=160)
+    paths = [str(data / name) for name in ("tokens/val.npy", "tokens/train_00000.npy", "sealed/sealed.npy")]
+    files = {**found.solution_files, "solution/train.py": f"PATHS = {paths!r}\n{TABLE}".encode()}
+    stages = [StagePlan(s.name, tuple(s.command), 200.0, s.trusted, s.service or "") for s in found.spec.stages]
+    given = tuple(
+        GivenPlan(each.name, (str(data / each.name),), "", tuple(each.visible), each.sealed) for each in found.spec.data
+    )
+    plan = RunPlan(
+        tuple(each for each in stages if each.trusted),
+        dict(found.trusted_files),
+        frozen_solution=tuple(found.frozen_solution_files),
+        services=tuple(each for each in stages if not each.trusted),
+        memory_mb=12 << 10,
+        given=given,
+    )
+    needs = Needs(private=tuple(place for each in given for place in each.places))
+    walls = walls_or_skip("bubblewrap", tmp_path / "campaign", needs=needs)
+    executor = LocalExecutor(tmp_path / "campaign", plan, make_judge(found.spec), 1, "mini", walls=lambda _: walls)
+    try:
+        for confirms in (False, True):
+            executor.submit(Job("x-1.1", "x-1", 5, files, confirms=confirms))
+            arrivals: list[Arrival] = []
+            while not (arrivals := executor.poll()):
+                time.sleep(0.1)
+            [arrival] = arrivals
+            executor.acknowledge("x-1.1")
+            assert isinstance(arrival.fact, OutcomeRecorded)
+            result = arrival.fact.outcome.result
+            assert isinstance(result, Measured), result
+            assert result.metrics["sealed"] == confirms
+            assert result.metrics["val_tokens"] == (40 if confirms else 300) * T
+            assert 0 < result.metrics["val_bpb"] < 3.5
+            assert result.metrics["tokens_seen"] == 160 * T
+            assert set(result.metrics) == {metric.name for metric in found.spec.metrics}
+    finally:
+        executor.close()
 
 
 # The small pack

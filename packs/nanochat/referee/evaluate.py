@@ -2,8 +2,8 @@
 
 Usage: ``python referee/evaluate.py --tokens DIR --sealed DIR --out DIR --aside DIR [--again]``, beside the service that
 serves the model. Only this program sees the validation rows. It asks for all of them, in an order that nobody can
-foresee, applies log-softmax itself, and sums nats and bytes. Where the sealed rows are there (in experiments that confirm
-a claim), it asks for those instead.
+foresee, applies log-softmax itself, and sums nats and bytes. Where the sealed rows are there (in experiments that
+confirm a claim), it asks for those instead.
 
 The stage with --again has another server beside it, fresh from the same state in another sandbox, compares some answers
 (see probes.py) and reports. The two stages hand on what they know in the folder for pictures, which no service sees.

@@ -3,7 +3,8 @@
 Some rows are asked for twice, of two servers that know nothing of each other: first among all others and whole; then
 of a server that is fresh from the sealed state, in another order, each with its tail replaced from a secret place on by
 that of another row. A model that looks only back gives the same logits before that place, within rounding. One that
-sees the next token, or has learnt from rows that came before, or from its neighbours in the batch, is better the first time.
+sees the next token, or has learnt from rows that came before, or from its neighbours in the batch, is better the first
+time.
 """
 
 from __future__ import annotations
