@@ -1,0 +1,337 @@
+"""Trains variants of the NanoChat solution without a sandbox, one process a run, and appends a row for each run.
+
+    python packs/nanochat/prepare.py --data DIR ...
+    python benchmarks/nanochat.py --data DIR --seconds 60 --seeds 42,43 --ideas none,smaller-batch --out rows.jsonl
+
+A variant is `none` (the baseline), ideas joined by `+`, or a folder with a solution; each may be followed by settings
+of constants: `none@FULL_ATTENTION=cudnn`, `smaller-batch+smear@MATRIX_LR=0.03@EMBED_LR=0.4`. Seeds go round over all
+variants, so that what changes on the machine meets them alike. Compiled code is kept in --work: the second seed of a
+variant starts faster. A run that fails is a row with its error, and the next one goes on. `--val-tokens 0` measures
+speed alone. `--table` prints the table of a file of rows and runs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PACK = ROOT / "packs" / "nanochat"
+PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12}
+"""Dense bfloat16, without sparsity."""
+SCORED_ROWS = 32
+"""Rows that are scored at once: their logits take 2 GB."""
+
+
+# --- variants ---
+
+
+class Editable:
+    """The paths that ideas may change."""
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and path.startswith("solution/") and not path.startswith("solution/harness/")
+
+
+def library(pack: Path) -> Any:
+    """Return the pack's ideas."""
+    from aster.proposers.ideas import load_ideas
+
+    ideas = {f"ideas/{path.name}": path.read_text() for path in sorted((pack / "ideas").glob("*.md"))}
+    return load_ideas(ideas, files_of(pack / "solution"), Editable())
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return a solution's files by their paths from the problem folder."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return {f"solution/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
+
+
+def tree_of(variant: str, pack: Path, ideas: Any) -> dict[str, bytes]:
+    """Return the files of a variant.
+
+    Raises:
+        ValueError: ideas that are unknown or do not merge, or a setting of a constant that is not there.
+    """
+    from aster.domain.records import Change
+    from aster.proposers.compose import Conflict, compose
+    from aster.proposers.knobs import set_knobs
+
+    what, *settings = variant.split("@")
+    if "/" in what:
+        files = {**files_of(pack / "solution"), **files_of(Path(what))}
+    else:
+        names = [] if what == "none" else what.split("+")
+        made = compose(ideas, [Change(name, {}) for name in sorted(ideas.closure(names))])
+        if isinstance(made, Conflict):
+            raise ValueError(made.reason)
+        files = dict(made.files)
+    for name, text in (setting.split("=", 1) for setting in settings):
+        path, _, constant = name.rpartition("::")
+        path = path or "solution/train.py"
+        files[path] = set_knobs(files[path].decode(), {constant: literal(text)}).encode()
+    return files
+
+
+def literal(text: str) -> Any:
+    """Return a setting's value; a bare word is a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def write_tree(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+# --- one run, in a process of its own ---
+
+
+def run_one(task: dict[str, Any]) -> dict[str, Any]:
+    """Train and score a solution; returns the measured part of a row."""
+    sys.path[:0] = [str(Path(task["tree"]) / "solution"), task["pack"]]
+    import torch
+    import train  # type: ignore[import-not-found]
+    from harness import Ahead, Run  # type: ignore[import-not-found]
+    from referee.tokens import Corpus  # type: ignore[import-not-found]
+
+    corpus = Corpus(task["data"])
+    length, vocab_size = corpus.conditions.length, corpus.conditions.vocab_size
+
+    class Watched(Run):  # type: ignore[misc]
+        """Keeps its stream and when GO was."""
+
+        def go(self) -> Any:
+            self.stream = super().go()
+            self.went = time.perf_counter()
+            return self.stream
+
+    rows, blocks = corpus.blocks(task["seed"])
+    options = {"vocab_size": vocab_size, "length": length, "seed": task["seed"], "seconds": task["seconds"]}
+    run = Watched(Ahead(rows, blocks), device=task["device"], **options)
+    began = time.perf_counter()
+    state = train.train(run)
+    if run.device == "cuda":
+        torch.cuda.synchronize()
+    took = time.perf_counter() - run.went
+    tokens = (run.stream.total - run.stream.rows_left) * length
+    row = {
+        "warm_up_seconds": round(run.went - began, 2),
+        "train_seconds": round(took, 3),
+        "tokens": tokens,
+        "steps": int(run.points[-1].get("step", 0)),
+        "tokens_per_second": round(tokens / took),
+        "epochs": round(tokens / length / rows, 4),
+        "parameters": sum(t.numel() for t in state.values()),
+        **machine(torch, run.device),
+        **use(torch, run, tokens / took),
+        "curve": [[round(p["seconds"], 2), round(p["loss"], 4)] for p in thin(run.points) if "loss" in p],
+    }
+    scored = min(task["val_tokens"] // length, len(corpus.val))
+    if scored:
+        row.update(score(torch, train, {k: t.cpu() for k, t in state.items()}, corpus, scored, run.device))
+    return row
+
+
+def thin(points: Sequence[dict[str, float]], most: int = 60) -> list[dict[str, float]]:
+    """Return at most about `most` of the points, the last among them."""
+    every = max(1, len(points) // most)
+    return list(points[::-1][::every][::-1])
+
+
+def machine(torch: Any, device: str) -> dict[str, Any]:
+    """Return what the run stands on."""
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "cpu"
+    return {"device": name, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def use(torch: Any, run: Any, rate: float) -> dict[str, Any]:
+    """Return the share of the device's peak, by the operations that the solution says it does, and its memory."""
+    if run.device != "cuda":
+        return {}
+    name = torch.cuda.get_device_name()
+    peak = next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
+    said = next((p["flops_per_token"] for p in run.points if "flops_per_token" in p), None)
+    mfu = {"mfu": round(rate * said / peak, 4)} if peak and said else {}
+    return {**mfu, "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1)}
+
+
+def score(torch: Any, train: Any, state: dict[str, Any], corpus: Any, rows: int, device: str) -> dict[str, Any]:
+    """Return the bits per byte of a sealed state over the first `rows` rows of validation."""
+    from referee.bpb import Sums, nll_of
+
+    began = time.perf_counter()
+    logits = train.load(state, device)
+    sizes = torch.from_numpy(corpus.token_bytes).to(device)
+    sums = Sums()
+    for at in range(0, rows, SCORED_ROWS):
+        block = torch.from_numpy(corpus.val[at : min(rows, at + SCORED_ROWS)].astype("int64")).to(device)
+        targets = block[:, 1:].contiguous()
+        sums.add(nll_of(logits(block[:, :-1].contiguous()), targets), targets, sizes)
+    took = time.perf_counter() - began
+    return {"bpb": round(sums.bits_per_byte, 6), "val_tokens": sums.tokens, "score_seconds": round(took, 1)}
+
+
+def child(task_file: Path) -> int:
+    """Do the run of a task file and put the row beside it; an exception is a row too."""
+    task = json.loads(task_file.read_text())
+    try:
+        row = run_one(task)
+    except Exception as error:  # noqa: BLE001 - whatever a variant does wrong is its row, and the table goes on
+        traceback.print_exc()
+        row = {"error": f"{type(error).__name__}: {error}"[:500]}
+    task_file.with_suffix(".row").write_text(json.dumps(row))
+    return 0
+
+
+# --- all runs ---
+
+
+def start_one(task: dict[str, Any], folder: Path, limit: float) -> dict[str, Any]:
+    """Do one run in a fresh process, with its output in a log file; returns its row."""
+    file = folder / "task.json"
+    answer = file.with_suffix(".row")
+    answer.unlink(missing_ok=True)
+    file.write_text(json.dumps(task))
+    caches = {
+        "TORCHINDUCTOR_CACHE_DIR": str(folder.parent / "inductor"),
+        "TRITON_CACHE_DIR": str(folder.parent / "triton"),
+    }
+    env = {"PYTORCH_ALLOC_CONF": "expandable_segments:True", **os.environ, **caches}
+    command = [sys.executable, __file__, "--task", str(file)]
+    with (folder / f"seed-{task['seed']}.log").open("w") as log:
+        try:
+            done = subprocess.run(command, env=env, stdout=log, stderr=log, timeout=limit, check=False)
+        except subprocess.TimeoutExpired:
+            return {"error": f"not done after {limit:.0f} s"}
+    if not answer.exists():
+        return {"error": f"the process ended with {done.returncode}"}
+    row: dict[str, Any] = json.loads(answer.read_text())
+    return row
+
+
+def campaign(asked: argparse.Namespace) -> None:
+    """Do all runs, seed by seed, until they are done or the time is over."""
+    began = time.monotonic()
+    work, pack = asked.work.resolve(), asked.pack.resolve()
+    ideas = library(pack)
+    trees = {}
+    for number, variant in enumerate(asked.ideas.split(",")):
+        try:
+            files = tree_of(variant, pack, ideas)
+        except (ValueError, KeyError) as error:
+            append(asked.out, {"variant": variant, "error": f"{type(error).__name__}: {error}"})
+            continue
+        trees[variant] = work / f"variant-{number}"
+        write_tree(files, trees[variant])
+    longest = 0.0
+    for seed in (int(seed) for seed in asked.seeds.split(",")):
+        for variant, tree in trees.items():
+            now = time.monotonic()
+            if asked.until and now - began + longest > asked.until:
+                print(f"{now - began:.0f} s used: {variant}, seed {seed}, and what follows are not started", flush=True)
+                return
+            task = {"tree": str(tree), "pack": str(pack), "data": str(asked.data.resolve()), "seed": seed}
+            task |= {"seconds": asked.seconds, "val_tokens": asked.val_tokens, "device": asked.device}
+            left = asked.until - (now - began) if asked.until else 1e9
+            measured = start_one(task, tree, min(left, asked.limit))
+            row = {"variant": variant, "seed": seed, "seconds": asked.seconds, **conditions(asked.data), **measured}
+            row["wall_seconds"] = round(time.monotonic() - now, 1)
+            longest = max(longest, row["wall_seconds"])
+            append(asked.out, row)
+            if "error" in row:
+                print((tree / f"seed-{seed}.log").read_text()[-asked.trace :], flush=True)
+
+
+def append(out: Path, row: dict[str, Any]) -> None:
+    """Add a row to the file, and say it."""
+    with out.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(line(row), flush=True)
+
+
+def conditions(data: Path) -> dict[str, Any]:
+    """Return what tells the data of a row: the first digits of the hash of its description."""
+    import hashlib
+
+    found = sorted(data.rglob("meta.json"))
+    return {"data": hashlib.sha256(found[0].read_bytes()).hexdigest()[:12] if found else "none"}
+
+
+COLUMNS = ("variant", "seed", "bpb", "tokens", "steps", "tokens_per_second", "mfu", "peak_gib", "warm_up_seconds")
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """Return a row as one line."""
+    said = [f"{name} {row[name]}" for name in COLUMNS if name in row]
+    return ", ".join([*said, row["error"]] if "error" in row else said)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the means by variant as Markdown, best first; `change` is against `none`, in per cent."""
+    scores: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if "bpb" in row:
+            scores.setdefault(str(row["variant"]), []).append(row)
+    means = {variant: statistics.fmean(row["bpb"] for row in of) for variant, of in scores.items()}
+    lines = ["| variant | runs | bpb | spread | change | tokens | tokens/s |", "|---|---|---|---|---|---|---|"]
+    for variant, mean in sorted(means.items(), key=lambda item: item[1]):
+        of = scores[variant]
+        spread = f"{statistics.stdev(row['bpb'] for row in of):.4f}" if len(of) > 1 else ""
+        change = f"{100 * (mean / means['none'] - 1):+.2f}%" if "none" in means else ""
+        tokens, rate = (statistics.fmean(row[name] for row in of) for name in ("tokens", "tokens_per_second"))
+        lines.append(
+            f"| {variant} | {len(of)} | {mean:.4f} | {spread} | {change} | {tokens / 1e6:.1f} M | {rate / 1e6:.3f} M |"
+        )
+    failed = [f"| {row['variant']} | | {row['error']} | | | | |" for row in rows if "error" in row]
+    return "\n".join([*lines, *failed])
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+
+
+def main(words: list[str]) -> int:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="what prepare.py wrote")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seeds", default="42")
+    parser.add_argument("--ideas", default="none", help="variants, with commas between")
+    parser.add_argument("--out", type=Path, default=Path("rows.jsonl"))
+    parser.add_argument("--val-tokens", type=int, default=4_194_304)
+    parser.add_argument("--until", type=float, default=0, help="start no run that would end after so many seconds")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that one run may take in all")
+    parser.add_argument("--work", type=Path, default=Path("/tmp/nanochat-work"))
+    parser.add_argument("--pack", type=Path, default=PACK)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--trace", type=int, default=1500, help="characters shown of the log of a run that failed")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args(words)
+    if asked.task:
+        return child(asked.task)
+    if not asked.table:
+        if asked.data is None:
+            parser.error("--data DIR is needed")
+        campaign(asked)
+    print(table(read_rows(asked.out)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

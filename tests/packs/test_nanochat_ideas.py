@@ -1,0 +1,90 @@
+"""The ideas of the NanoChat pack, and the script that trains variants of it: what needs no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from tests.packs.nanochat import FOLDER, ideas, script
+
+from aster.domain.records import Change
+from aster.proposers.compose import Composed, Conflict, compose
+
+
+def made(*names: str) -> Composed | Conflict:
+    return compose(ideas(), [Change(name, {}) for name in sorted(ideas().closure(names))])
+
+
+def test_there_are_twenty_ideas_on_many_surfaces() -> None:
+    assert len(ideas()) >= 20
+    assert len({idea.surface for idea in ideas().values()}) >= 8
+
+
+@pytest.mark.parametrize("name", sorted(ideas()))
+def test_an_idea_states_its_case(name: str) -> None:
+    idea = ideas()[name]
+    assert idea.source
+    assert idea.predicts is not None
+    assert idea.predicts >= 0
+    assert len(idea.text) > 150
+    assert "efuted if" in idea.text
+    assert idea.base != idea.patched
+    assert f"| {idea.surface} |" in (FOLDER / "README.md").read_text()
+    assert not any(re.search(r"\d\.\d{6,}", text) for path, text in idea.patched.items() if path not in idea.base)
+
+
+def test_pairs_merge_or_are_declared_not_to() -> None:
+    for first, second in combinations(ideas().ordinary, 2):
+        declared = second in ideas()[first].conflicts
+        assert declared == (first in ideas()[second].conflicts)
+        if ideas().declared_conflict(ideas().closure([first, second])) is None:
+            assert not isinstance(made(first, second), Conflict), (first, second)
+
+
+def test_what_should_pay_together_merges() -> None:
+    together = "smaller-batch short-window longer-warmdown smear values-everywhere memory head-gates key-offset backout"
+    tree = made(*together.split())
+    assert isinstance(tree, Composed)
+    text = tree.files["solution/train.py"].decode()
+    assert all(part in text for part in ("STEP_TOKENS = 131_072", "SHORT_WINDOW = 256", "self.smear", "memory.write"))
+
+
+# The script
+
+
+def test_a_variant_is_ideas_and_settings() -> None:
+    tree = script().tree_of("smaller-batch+smear@MATRIX_LR=0.03@WINDOWS=S", FOLDER, ideas())
+    text = tree["solution/train.py"].decode()
+    assert "STEP_TOKENS = 131_072" in text
+    assert "\nMATRIX_LR = 0.03\n" in text
+    assert re.search(r"WINDOWS = ['\"]S['\"]", text)
+    with pytest.raises(ValueError, match="no constant NOPE"):
+        script().tree_of("none@NOPE=1", FOLDER, ideas())
+    with pytest.raises(KeyError):
+        script().tree_of("no-such-idea", FOLDER, ideas())
+
+
+def test_the_table_has_means_best_first_and_what_failed() -> None:
+    speed = {"tokens": 90e6, "tokens_per_second": 1.5e6}
+    rows = [
+        {"variant": "none", "seed": 1, "bpb": 1.21, **speed},
+        {"variant": "none", "seed": 2, "bpb": 1.23, **speed},
+        {"variant": "smear", "seed": 1, "bpb": 1.159, **speed},
+        {"variant": "memory", "seed": 1, "error": "OutOfMemoryError"},
+    ]
+    lines = script().table(rows).splitlines()
+    assert lines[2].startswith("| smear | 1 | 1.1590 |  | -5.00% |")
+    assert lines[3].startswith("| none | 2 | 1.2200 | 0.0141 | +0.00% | 90.0 M | 1.500 M |")
+    assert "OutOfMemoryError" in lines[4]
+
+
+def test_a_variant_that_cannot_be_made_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rows.jsonl"
+    words = ["--data", str(tmp_path), "--ideas", "none@NOPE=1", "--out", str(out), "--work", str(tmp_path / "work")]
+    assert script().main(words) == 0
+    [row] = [json.loads(line) for line in out.read_text().splitlines()]
+    assert "NOPE" in row["error"]
+    assert "NOPE" in capsys.readouterr().out
