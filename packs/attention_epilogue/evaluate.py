@@ -4,8 +4,8 @@ Usage: ``python evaluate.py [--answers-only]``, beside the service that runs the
 
 The clock is this program's: it runs from before a request names what is to be worked on until the answer is here. The
 answer holds, for each step, sums over every output with signs that the request named, so it cannot be given before the
-outputs are there, and an output that is stale, poisoned or left out shows. Afterwards rows are asked for and compared one
-by one. What is right comes from float64. The result goes as one JSON object to the path in ASTER_SCORE.
+outputs are there, and an output that is stale, poisoned or left out shows. Afterwards rows are asked for and compared
+number by number. What is right comes from float64. The result goes as one JSON object to the path in ASTER_SCORE.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def answers(channel: Any) -> float:
 
 
 def score(channel: Any) -> dict[str, float]:
-    """Wall time of steps over that of copies, the mean over shapes of logarithms; the first shape's times for people."""
+    """Wall time of steps over that of copies, geometric mean over shapes; the first shape's times for people."""
     found, first = [], {}
     error = answers(channel)
     for shape in SHAPES:
@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.answers_only and DEVICE != "cuda":
         print(
-            "There is no GPU here, so there is no time and no score; --answers-only checks the answers.",
+            "There is no GPU here, so no time is taken and there is no score; --answers-only checks answers.",
             file=sys.stderr,
         )
         return 1

@@ -7,7 +7,7 @@ RING = 3  # sets of outputs that take turns
 
 
 def pool(seed: int, shape: list[int], kind: torch.dtype, device: str = DEVICE) -> list[torch.Tensor]:
-    """Inputs x, g and dy for twice as many tokens as the shape [B, T, H, D] has, of scales that differ from token to token."""
+    """Inputs x, g and dy for twice the tokens of the shape [B, T, H, D]; the scale of x differs from head to head."""
     source = torch.Generator(device).manual_seed(seed)
     batch, length, heads, width = shape
     tokens = 2 * batch * length
