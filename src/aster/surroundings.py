@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,19 +109,24 @@ def check_same(before: Mapping[str, str], now: Mapping[str, str], problem: Probl
         )
 
 
-def prepare_problem(problem: Problem, tell: Tell) -> bool:
+def prepare_problem(problem: Problem, tell: Tell, extra: Sequence[str] = ()) -> bool:
     """Build the problem's environment and carry out its [prepare] with the user's own rights; False if it has none.
 
+    Args:
+        extra: words that its command gets besides its own.
+
     Raises:
-        UserError: the environment cannot be built, or the command does not end well.
+        UserError: the environment cannot be built, the command does not end well, or there is none for `extra`.
         SystemTrouble: the environment cannot be kept.
     """
     interpreter, wanted = find_interpreter(problem, tell), problem.spec.prepare
+    if wanted is None and extra:
+        raise UserError(f"{problem.source} has no [prepare] that could take {' '.join(extra)}: leave that out.")
     if wanted is None:
         return False
-    tell(f"Running `{' '.join(wanted.command)}` in {_folder(problem)}, outside of any sandbox.")
+    tell(f"Running `{' '.join([*wanted.command, *extra])}` in {_folder(problem)}, outside of any sandbox.")
     key, passed = key_of(wanted.command, problem.files), problem.spec.environment.env
-    prepare(wanted.command, _folder(problem), interpreter, passed, wanted.timeout_s, _stamp(problem), key)
+    prepare(wanted.command, _folder(problem), interpreter, passed, wanted.timeout_s, _stamp(problem), key, extra)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,25 @@ def test_run_asks_for_it_and_then_runs(
     assert "outside of any sandbox" in done.stderr
     assert capfd.readouterr().out == "fetching\n"
     assert aster("run", toy, "--experiments", "24").exit_code == 0
+
+
+def test_words_after_the_problem_are_its_command_s(aster: Aster, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os, pathlib, sys; pathlib.Path('.aster').mkdir(exist_ok=True)\n"
+    prepared(toy, code + "open('.aster/seen', 'w').write(' '.join([os.environ['ASTER_CALLED_FROM'], *sys.argv[1:]]))")
+    monkeypatch.chdir(toy.parent)
+    for dashes in ([], ["--"]):
+        done = aster("prepare", toy, *dashes, "--data", "some/folder", "-n", "3")
+        assert done.exit_code == 0, done.stderr
+        assert "Running `python prepare.py --data some/folder -n 3`" in done.stderr
+        assert (toy / ".aster/seen").read_text() == f"{toy.parent} --data some/folder -n 3"
+    stamp = json.loads((toy / ".aster/prepared.json").read_text())
+    assert stamp["arguments"] == ["--data", "some/folder", "-n", "3"]
+
+
+def test_words_for_nobody_are_refused(aster: Aster, toy: Path) -> None:
+    refused = aster("prepare", toy, "--data", "folder")
+    assert refused.exit_code == 2
+    assert "has no [prepare] that could take --data folder" in refused.stderr
 
 
 def test_a_failure_is_the_users_to_mend(aster: Aster, toy: Path) -> None:

@@ -32,6 +32,7 @@ def test_an_idea_states_its_case(name: str) -> None:
     assert len(idea.text) > 150
     assert "efuted if" in idea.text
     assert idea.base != idea.patched
+    assert f"| {idea.surface} |" in (FOLDER / "README.md").read_text()
     assert not any(re.search(r"\d\.\d{6,}", text) for path, text in idea.patched.items() if path not in idea.base)
 
 

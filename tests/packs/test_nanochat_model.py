@@ -218,6 +218,25 @@ def test_an_idea_stays_causal(tmp_path: Path, name: str) -> None:
         assert torch.allclose(logits(tokens)[:, :30], logits(altered)[:, :30], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name", ["none", *sorted(name for name in ideas() if "gram-" not in name)]
+)  # these ask for a GPU
+def test_the_stream_of_a_gpu_stays_in_sixteen_bits(tmp_path: Path, name: str) -> None:
+    with candidate(tmp_path, name) as module:
+        model = module.build(VOCABULARY, torch.device("cpu"), low=True)
+        heard: dict[str, Any] = {}
+        for part, layer in model.named_modules():
+            if isinstance(layer, module.Linear):
+                layer.register_forward_hook(lambda _m, args, out, part=part: heard.update({part: (args[0], out)}))
+        model(some_tokens(), some_tokens()).backward()
+        assert heard
+        assert {t.dtype for pair in heard.values() for t in pair} == {torch.bfloat16}
+        optimizer = module.Optimizer(model, compiled=False)
+        before = {name: param.dtype for name, param in model.named_parameters()}
+        optimizer.step(0.2)
+        assert {name: param.dtype for name, param in model.named_parameters()} == before
+
+
 @pytest.mark.parametrize("name", ["smear", "head-gates", "skips", "memory", "output-bias", "future-tokens"])
 def test_what_is_said_to_begin_as_nothing_does(tmp_path: Path, name: str) -> None:
     with candidate(tmp_path / "none") as module:

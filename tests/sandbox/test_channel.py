@@ -71,6 +71,23 @@ def test_the_largest_message(ends: tuple[Channel, Channel]) -> None:
             caller.call(bytes(MOST + 1), PLENTY_S)
 
 
+def test_a_call_in_two_halves_needs_no_new_memory(ends: tuple[Channel, Channel]) -> None:
+    caller, service = ends
+    room = bytearray(b"........")
+    with serving(service, lambda request: request[::-1]), caller:
+        caller.ask(b"abc")
+        assert caller.take(PLENTY_S, memoryview(room)) == 3
+        assert room == b"cba....."
+        caller.ask(b"lost")
+        caller.ask(b"de")
+        assert caller.take(PLENTY_S, memoryview(room)) == 2
+        assert room == b"eda....."
+        caller.ask(bytes(9))
+        with pytest.raises(AnswerTooLarge):
+            caller.take(PLENTY_S, memoryview(room))
+        assert caller.call(b"on", PLENTY_S) == b"no"
+
+
 def test_what_comes_back_is_a_copy(ends: tuple[Channel, Channel]) -> None:
     caller, service = ends
     pose(service, 1, 4, b"good")

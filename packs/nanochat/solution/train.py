@@ -145,6 +145,9 @@ FULL_ATTENTION = "flash"  # tune: flash | cudnn
 # attention of S layers on a GPU
 SHORT_ATTENTION = "flex"  # tune: flex | mask
 
+# how products are compiled for a GPU; what searches for the fastest takes minutes before the clock runs
+COMPILATION = "default"  # tune: no
+
 
 # --- attention ---
 
@@ -338,10 +341,10 @@ class Model(nn.Module):
         return 6 * used + sum(12 * WIDTH * min(window, length) for window in self.windows)
 
 
-def build(vocabulary: int, device: torch.device) -> Model:
-    """Return a model with its first values; on a GPU the stream and the tables of tokens are in bfloat16."""
+def build(vocabulary: int, device: torch.device, low: bool | None = None) -> Model:
+    """Return a model with its first values; `low`, as on a GPU: the stream and the tables of tokens are in bfloat16."""
     model = Model(vocabulary).to(device)
-    if device.type == "cuda":
+    if low or (low is None and device.type == "cuda"):
         for table in (model.embed, *model.values.values()):
             table.to(torch.bfloat16)
         model.cos, model.sin = model.cos.bfloat16(), model.sin.bfloat16()
@@ -648,7 +651,7 @@ def prepare(run: Run) -> tuple[Model, Loss, Optimizer]:
         torch._dynamo.config.recompile_limit = 64  # one update function serves groups of many shapes
         for window in {window for window in model.windows if window < run.length - 1 and SHORT_ATTENTION == "flex"}:
             BLOCKS[window, run.length] = create_block_mask(within(window), None, None, run.length, run.length, "cuda")
-    loss_of = torch.compile(model, dynamic=False) if compiled else model
+    loss_of = torch.compile(model, dynamic=False, mode=COMPILATION) if compiled else model
     return model, loss_of, Optimizer(model, compiled)
 
 

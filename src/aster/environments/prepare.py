@@ -48,6 +48,7 @@ def prepare(
     timeout_s: float,
     stamp: Path,
     key: str,
+    extra: Sequence[str] = (),
 ) -> None:
     """Run a command in `folder` with the user's own rights, its output where ours goes; then write the stamp.
 
@@ -55,13 +56,14 @@ def prepare(
         interpreter: what "python" means.
         passed: names of the user's environment variables that it gets, beside PATH, HOME and the like.
         timeout_s: wall seconds.
+        extra: the user's own words after the command; noted in the stamp.
 
     Raises:
         PrepareFailed: it cannot be started, does not end in time, or ends with an error.
         UserError: the stamp cannot be written.
     """
     argv = [interpreter, *command[1:]] if command[0] in ("python", "python3") else list(command)
-    said = " ".join(command)
+    argv, said = [*argv, *extra], " ".join([*command, *extra])
     try:
         process = subprocess.Popen(
             argv, cwd=folder, env=_environment(interpreter, passed), stdin=subprocess.DEVNULL, process_group=0
@@ -81,14 +83,14 @@ def prepare(
     if code:
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
         raise PrepareFailed(f"`{said}` ended with {how}; what it says is above. Mend it and prepare again.")
-    _write(stamp, key)
+    _write(stamp, key, extra)
 
 
-def _write(stamp: Path, key: str) -> None:
+def _write(stamp: Path, key: str, extra: Sequence[str]) -> None:
     try:
         stamp.parent.mkdir(parents=True, exist_ok=True)
         draft = stamp.with_suffix(".tmp")
-        draft.write_text(json.dumps({"key": key}) + "\n")
+        draft.write_text(json.dumps({"key": key, "arguments": list(extra)}) + "\n")
         draft.replace(stamp)
     except OSError as error:
         raise UserError(
@@ -100,5 +102,6 @@ def _environment(interpreter: str, passed: Sequence[str]) -> dict[str, str]:
     """Return what the command gets of our environment."""
     names = {*_PASSED, *_PROXIES, *(name.upper() for name in _PROXIES), *passed}
     env = {name: value for name, value in os.environ.items() if name in names}
+    env["ASTER_CALLED_FROM"] = os.getcwd()  # noqa: PTH109 (relative paths among the user's words are seen from there)
     env["PATH"] = os.pathsep.join((os.path.dirname(interpreter), env.get("PATH", os.defpath)))  # noqa: PTH120
     return env

@@ -9,6 +9,8 @@ nothing is taken for the answer.
     from aster_channel import connect                               from aster_channel import connect
     with connect() as channel:                                      connect().serve(lambda request: answer)
         answer = channel.call(request, timeout_s=5)
+
+`ask` and `take` are the two halves of a call, for a caller that works meanwhile, or has memory for the answer.
 """
 
 from __future__ import annotations
@@ -66,14 +68,42 @@ class Channel:
             ServiceGone: there is nobody to answer.
             AnswerTooLarge: the answer has more than `most` bytes.
         """
-        until = time.monotonic() + timeout_s
+        self.ask(request)
+        return self._get(self._answered(timeout_s, most))
+
+    def ask(self, request: bytes | memoryview) -> None:
+        """Send a request, whose answer `take` waits for; an answer to an earlier one is lost.
+
+        Raises:
+            ValueError: the request is too large.
+            ServiceGone: there is nobody to answer.
+        """
         self._number += 1
         self._put(self._number, request)
+
+    def take(self, timeout_s: float, into: memoryview) -> int:
+        """Copy the answer to what was asked last into `into`, memory of bytes that can be written; return its length.
+
+        So a large answer needs no new memory, and the caller can work between asking and taking.
+
+        Raises:
+            TimeoutError, ServiceGone: as `call`.
+            AnswerTooLarge: the answer does not fit.
+        """
+        length = self._answered(timeout_s, len(into))
+        start = self._in + _HEADER.size
+        with memoryview(self._memory) as memory:
+            into[:length] = memory[start : start + length]
+        return length
+
+    def _answered(self, timeout_s: float, most: int) -> int:
+        """Wait for the answer to the last request; return its length, once looked at and found at most `most`."""
+        until = time.monotonic() + timeout_s
         while True:
             self._wait(until)
             number, length = self._header()
             if number == self._number:
-                return self._get(length, min(most, MOST))
+                return _at_most(length, min(most, MOST))
 
     def serve(self, answer: Callable[[bytes], bytes | memoryview]) -> None:
         """Answer requests until the evaluator hangs up.
@@ -87,7 +117,7 @@ class Channel:
                 number, length = self._header()
                 if number != self._number:  # else a bell for a request that was answered with an earlier one
                     self._number = number
-                    self._put(number, answer(self._get(length, MOST)))
+                    self._put(number, answer(self._get(_at_most(length, MOST))))
 
     def close(self) -> None:
         """Hang up."""
@@ -119,9 +149,7 @@ class Channel:
         number, length = _HEADER.unpack(self._memory[self._in : self._in + _HEADER.size])
         return number, length
 
-    def _get(self, length: int, most: int) -> bytes:
-        if length > most:
-            raise AnswerTooLarge(f"the other end says that its message has {length} bytes, more than {most}")
+    def _get(self, length: int) -> bytes:
         start = self._in + _HEADER.size
         return self._memory[start : start + length]
 
@@ -138,6 +166,12 @@ class Channel:
                     if os.read(self._bells, _BELLS):
                         return
                     raise ServiceGone("the other end of the channel is closed")
+
+
+def _at_most(length: int, most: int) -> int:
+    if length > most:
+        raise AnswerTooLarge(f"the other end says that its message has {length} bytes, more than {most}")
+    return length
 
 
 def connect() -> Channel:

@@ -1,0 +1,1 @@
+"""Text to packed rows: found or downloaded, encoded, packed, written."""

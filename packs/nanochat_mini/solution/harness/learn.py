@@ -1,0 +1,151 @@
+"""The service that trains: it runs the solution's `train` and answers the referee meanwhile. This file is frozen.
+
+The main thread is the solution's; a second one answers. Nothing of the data is in this process before GO, and the
+state counts from the moment at which the hashes of all its pieces have been told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+SOLUTION = Path(__file__).resolve().parent.parent
+PIECE = 32 << 20
+_PAUSE_S = 0.05
+"""How long an answer may wait for something to happen."""
+
+
+class Desk:
+    """What the two threads share: the source of rows, and how far the run is."""
+
+    def __init__(self, pushed: Any) -> None:
+        self.pushed = pushed
+        self.hello: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.changed = threading.Condition()
+        self.phase = "warming"
+        self.facts: dict[str, Any] = {}
+        self.state = bytearray()
+        self.log = ""
+
+    def set(self, phase: str, **facts: Any) -> None:
+        """Go on to a phase."""
+        with self.changed:
+            self.phase, self.facts = phase, facts
+            self.changed.notify_all()
+
+    def answer(self, request: bytes) -> bytes | memoryview:
+        """Answer one request of the referee: a letter, and what belongs to it."""
+        import numpy as np
+
+        kind, body = request[:1], request[1:]
+        if kind == b"S":
+            at = int(body) * PIECE
+            return memoryview(self.state)[at : at + PIECE]
+        if kind == b"L":
+            return self.log.encode()
+        if kind == b"H":
+            size = sum(path.stat().st_size for path in texts())
+            self.hello.put(json.loads(body))
+            return json.dumps({"bytes": size}).encode()
+        if kind == b"G":
+            self.pushed.begin(int(body))
+            self.set("training")
+        elif kind == b"B":
+            width = int.from_bytes(body[:4], "little")
+            self.pushed.push(np.frombuffer(body, dtype="<u2", offset=4).reshape(-1, width))
+        elif kind == b"E":
+            self.pushed.end()
+        else:
+            self._wait()
+        backlog = self.pushed.pushed - self.pushed.taken
+        phase = "ready" if self.phase == "warming" and self.pushed.asked else self.phase
+        return json.dumps({"phase": phase, "backlog": backlog, **self.facts}).encode()
+
+    def _wait(self) -> None:
+        with self.changed:
+            if self.phase in ("warming", "training"):
+                self.changed.wait(_PAUSE_S)
+
+
+def texts() -> list[Path]:
+    """The files of the solution that are not the harness's."""
+    own = Path(__file__).resolve().parent
+    return [path for path in SOLUTION.rglob("*") if path.is_file() and own not in path.parents]
+
+
+def learn(desk: Desk, wanted: dict[str, Any]) -> None:
+    """Run the solution's `train` and seal what it returns."""
+    from harness import Run
+    from harness.sealed import to_bytes
+
+    run = Run(
+        desk.pushed,
+        vocab_size=wanted["vocab_size"],
+        length=wanted["length"],
+        seed=wanted["seed"],
+        seconds=wanted["seconds"],
+    )
+    import torch
+    import train
+
+    torch.manual_seed(wanted["seed"])
+    state = train.train(run)
+    desk.state = to_bytes(state)
+    places = range(0, len(desk.state), PIECE)
+    with memoryview(desk.state) as view, ThreadPoolExecutor(8) as pool:
+        hashes = list(pool.map(lambda at: hashlib.sha256(view[at : at + PIECE]).hexdigest(), places))
+    desk.log = run.points_text()
+    on_gpu = run.device == "cuda"
+    desk.set(
+        "sealed",
+        size=len(desk.state),
+        hashes=hashes,
+        rows=run.rows_taken,
+        peak_memory_gb=torch.cuda.max_memory_allocated() / 1e9 if on_gpu else peak_gb(),
+        device=torch.cuda.get_device_name() if on_gpu else "CPU",
+        torch=torch.__version__,
+    )
+
+
+def work(desk: Desk) -> None:
+    """Train once somebody has said hello; whatever goes wrong is told."""
+    try:
+        learn(desk, desk.hello.get())
+    except BaseException as error:  # noqa: BLE001 (whatever the solution raises)
+        traceback.print_exc()
+        desk.set("failed", why=f"{type(error).__name__}: {error}"[:300])
+
+
+def peak_gb() -> float:
+    """The most memory that this process held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def main() -> None:
+    """Serve until the referee hangs up."""
+    sys.path[0] = str(SOLUTION)  # not the harness's own folder
+    from aster_channel import connect
+    from harness import Pushed
+
+    desk, channel = Desk(Pushed()), connect()
+
+    def serve() -> None:
+        channel.serve(desk.answer)
+        os._exit(0)  # the referee has what it wants, or gave up; threads of the solution do not hold us
+
+    threading.Thread(target=serve, daemon=True).start()
+    work(desk)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
