@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,8 +109,11 @@ def check_same(before: Mapping[str, str], now: Mapping[str, str], problem: Probl
         )
 
 
-def prepare_problem(problem: Problem, tell: Tell) -> bool:
+def prepare_problem(problem: Problem, tell: Tell, more: Sequence[str] = ()) -> bool:
     """Build the problem's environment and carry out its [prepare] with the user's own rights; False if it has none.
+
+    Args:
+        more: words that the user adds to the command.
 
     Raises:
         UserError: the environment cannot be built, or the command does not end well.
@@ -119,9 +122,10 @@ def prepare_problem(problem: Problem, tell: Tell) -> bool:
     interpreter, wanted = find_interpreter(problem, tell), problem.spec.prepare
     if wanted is None:
         return False
-    tell(f"Running `{' '.join(wanted.command)}` in {_folder(problem)}, outside of any sandbox.")
+    command = [*wanted.command, *more]
+    tell(f"Running `{' '.join(command)}` in {_folder(problem)}, outside of any sandbox.")
     key, passed = key_of(wanted.command, problem.files), problem.spec.environment.env
-    prepare(wanted.command, _folder(problem), interpreter, passed, wanted.timeout_s, _stamp(problem), key)
+    prepare(command, _folder(problem), interpreter, passed, wanted.timeout_s, _stamp(problem), key)
     return True
 
 

@@ -58,7 +58,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(init.init)
-app.command()(preparing.prepare)
+app.command(context_settings={"ignore_unknown_options": True})(preparing.prepare)
 app.command()(running.run)
 app.command()(check.check)
 app.command()(running.resume)
