@@ -10,7 +10,7 @@ from tests.packs.pack import PACKS, composed, library
 
 from aster.proposers.compose import Conflict
 
-FOLDERS = ("erdos_overlap", "function_speed")
+FOLDERS = ("erdos_overlap", "function_speed", "proteingym")
 EACH = [(folder, name) for folder in FOLDERS for name in library(folder)]
 
 

@@ -1,4 +1,4 @@
-"""Which distribution is scored: from those of all models to one. Surface: combination."""
+"""Which distribution is scored: from those of all models to one. Surface: mixture."""
 
 import numpy as np
 from protein import ALPHABET, Array, Protein, normalised
