@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"prepare: {error}", file=sys.stderr)
         return 1
     for name, assays in sets.items():
-        tell(f"{name}: {len(assays)} assays of {len({each.uniprot for each in assays})} proteins, in {options.out / name}")
+        tell(
+            f"{name}: {len(assays)} assays of {len({each.uniprot for each in assays})} proteins, in {options.out / name}"
+        )
     return 0
 
 

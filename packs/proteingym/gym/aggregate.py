@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from gym.data import Assay
 from numpy.typing import NDArray
+
+from gym.data import Assay
 
 Array = NDArray[np.float64]
 

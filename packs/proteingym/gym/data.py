@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from gym.errors import GymError
 from gym.mutants import ALPHABET, Mutants, check_wild_types, parse
-from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
@@ -61,8 +62,8 @@ class Gym:
         self.assays = [each for name, each in sorted(self.reference.items()) if name in there]
         if not self.assays:
             raise GymError(
-                f"{folder} holds no assay of its reference file: put files such as assays/BLAT_ECOLX_Stiffler_2015.csv there, "
-                f"or run prepare.py without --data to download the official ones."
+                f"{folder} holds no assay of its reference file: put files such as assays/BLAT_ECOLX_Stiffler_2015.csv "
+                f"there, or run prepare.py without --data to download the official ones."
             )
 
     def path(self, assay: Assay, singles: bool = False) -> Path:
@@ -102,7 +103,7 @@ class Gym:
 
 def read_assay(path: Path, sequence: str, cutoff: float = float("nan")) -> Measured:
     """Read one assay; fit is `DMS_score_bin` where there is one, else a fitness of at least the cut-off or the median."""
-    columns = _columns(path, ("mutant", "DMS_score"))
+    columns = read_columns(path, ("mutant", "DMS_score"))
     names = columns["mutant"]
     mutants = parse(names, path.name)
     check_wild_types(mutants, sequence, path.name)
@@ -114,11 +115,17 @@ def read_assay(path: Path, sequence: str, cutoff: float = float("nan")) -> Measu
     return Measured(names, mutants, fitness, fit)
 
 
+def read_names(path: Path) -> list[str]:
+    """The column `mutant` of a CSV."""
+    return read_columns(path, ("mutant",))["mutant"]
+
+
 def distributions(path: Path, array: str | None, sequence: str) -> Array:
     """Read log-probabilities of a sequence from an .npz: shape (length, 20) in the order of ALPHABET.
 
     The file holds one array of shape (positions, 20) (or `array` names it), the columns' residues as `aa` (ALPHABET by
-    default), and where not all positions are modelled the others' `pos0`, from 0. Rows are normalised in float64.
+    default), and where not all positions are modelled those that are as `pos0`, from 0; `seq` is the whole sequence or the
+    residues at those. Rows are normalised in float64.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -132,7 +139,11 @@ def distributions(path: Path, array: str | None, sequence: str) -> Array:
             said = str(file["seq"]) if "seq" in file.files else sequence
     except (OSError, ValueError, KeyError) as error:
         raise GymError(f"{path} cannot be read as distributions: {error}. Make it again.") from error
-    if said != sequence or sorted(order) != sorted(ALPHABET) or values.shape != (len(places), 20):
+    same = said == sequence or (
+        len(said) == len(places)
+        and all(at < len(sequence) and sequence[at] == a for at, a in zip(places, said, strict=True))
+    )
+    if not same or sorted(order) != sorted(ALPHABET) or values.shape != (len(places), 20):
         raise GymError(
             f"{path} is of another sequence, or its columns are not the twenty residues: it cannot be used here."
         )
@@ -154,7 +165,7 @@ def read_table(path: Path) -> tuple[list[str], list[str], Array]:
 
 
 def _reference(path: Path) -> Iterator[Assay]:
-    columns = _columns(path, _COLUMNS)
+    columns = read_columns(path, _COLUMNS)
     cutoffs = columns.get("DMS_binarization_cutoff", [""] * len(columns["DMS_id"]))
     for name, uniprot, sequence, function, taxon, depth, cutoff in zip(
         *(columns[column] for column in _COLUMNS), cutoffs, strict=True
@@ -163,7 +174,8 @@ def _reference(path: Path) -> Iterator[Assay]:
         yield Assay(name, uniprot, function, taxon, msa_depth, sequence, float(cutoff) if cutoff else float("nan"))
 
 
-def _columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[str]]:
+def read_columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[str]]:
+    """Read a CSV by columns; those `needed` have to be there."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))

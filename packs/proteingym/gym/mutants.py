@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from gym.errors import GymError
 from numpy.typing import NDArray
+
+from gym.errors import GymError
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWY"
 OTHER = 20  # in an encoded sequence: a residue that is none of the twenty

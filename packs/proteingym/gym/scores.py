@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from gym.mutants import Mutants
 from numpy.typing import NDArray
+
+from gym.mutants import Mutants
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int8]

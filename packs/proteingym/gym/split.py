@@ -7,6 +7,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gym.aggregate import weights
 from gym.data import Assay, Gym
 from gym.errors import GymError
 from gym.families import families, is_hidden
@@ -14,6 +18,7 @@ from gym.mutants import encode
 from gym.packed import Entry, Labelled, write_inputs, write_labels
 from gym.structure import no_structure, read_structure
 
+Array = NDArray[np.float64]
 SETS = ("search", "hidden")
 
 
@@ -28,7 +33,7 @@ def common_models(gym: Gym) -> list[str]:
     if not covered:
         raise GymError(
             f"{gym.folder} holds no distributions: put log-probabilities at probs/<model>/<UniProt_ID>.npz (see the "
-            "pack's README), or have them computed by `python score.py --write-probs`."
+            "pack's README), or write them with `python score.py --write-probs`."
         )
     widest = max(covered.values(), key=len)
     return [model for model, names in covered.items() if set(names) >= set(widest)]
@@ -46,9 +51,7 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
     family = dict(zip(proteins, families(proteins), strict=True))
     found: dict[str, list[Assay]] = {}
     for name in SETS:
-        found[name] = [
-            each for each in assays if is_hidden(family[each.uniprot, each.sequence]) == (name == "hidden")
-        ]
+        found[name] = [each for each in assays if is_hidden(family[each.uniprot, each.sequence]) == (name == "hidden")]
         if not found[name]:
             raise GymError(
                 f"No protein family of {gym.folder} falls into the {name} set: the split needs more assays than the "
@@ -57,7 +60,22 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
     for name in SETS:
         shutil.rmtree(out / name, ignore_errors=True)
         _write(gym, out / name, found[name], models, family)
+        worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
+        tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
     return found
+
+
+def filled(logp: Array) -> Array:
+    """Positions that a model does not cover get a flat distribution: every measured variant needs a score."""
+    return np.where(np.isnan(logp), -np.log(20.0), logp)
+
+
+def effective(names: Sequence[str], shares: Array) -> float:
+    """How many families of equal weight would give a mean that scatters as much."""
+    total = dict.fromkeys(names, 0.0)
+    for name, share in zip(names, shares, strict=True):
+        total[name] += float(share)
+    return sum(total.values()) ** 2 / sum(each**2 for each in total.values())
 
 
 def _write(
@@ -71,7 +89,7 @@ def _write(
     for (_, sequence), assay in proteins:
         path = gym.structure(assay)
         structure = no_structure(len(sequence)) if path is None else read_structure(path, sequence)
-        entries.append(Entry(encode(sequence), {m: gym.distributions(m, assay) for m in models}, structure))
+        entries.append(Entry(encode(sequence), {m: filled(gym.distributions(m, assay)) for m in models}, structure))
     place = {key: at for at, (key, _) in enumerate(proteins)}
     labelled = []
     for assay in assays:

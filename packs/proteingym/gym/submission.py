@@ -1,10 +1,10 @@
 """What the benchmark's maintainers ask for: scores of all variants, one file an assay, and the summary tables.
 
-    scores/<DMS_id>.csv                                          mutant, DMS_score, DMS_score_bin, one column a model
-    <Measure>/DMS_substitutions_<Measure>_DMS_level.csv          one row an assay
-    <Measure>/DMS_substitutions_<Measure>_Uniprot_level.csv      one row a UniProt entry, and `Average`'s
-    <Measure>/DMS_substitutions_<Measure>_Uniprot_Selection_Type_level.csv
-    <Measure>/Summary_performance_DMS_substitutions_<Measure>.csv     one row a model, best first
+scores/<DMS_id>.csv                                          mutant, DMS_score, DMS_score_bin, one column a model
+<Measure>/DMS_substitutions_<Measure>_DMS_level.csv          one row an assay
+<Measure>/DMS_substitutions_<Measure>_Uniprot_level.csv      one row a UniProt entry, and `Average`'s
+<Measure>/DMS_substitutions_<Measure>_Uniprot_Selection_Type_level.csv
+<Measure>/Summary_performance_DMS_substitutions_<Measure>.csv     one row a model, best first
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A protein as the modules here see it. This file is frozen.
 
-Residues are numbered 0 to 19 in the order of ALPHABET; 20 in `wild` is any other. Rows are positions. Positions that a
-model does not cover, and atoms that the structure lacks, are `nan`.
+Residues are numbered 0 to 19 in the order of ALPHABET; 20 in `wild` is any other. Rows are positions. Where a
+model does not cover a position its distribution is flat; atoms that the structure lacks are `nan`.
 """
 
 from __future__ import annotations

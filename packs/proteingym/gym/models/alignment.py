@@ -14,6 +14,7 @@ from gym.mutants import OTHER, encode
 
 Array = NDArray[np.float64]
 IDENTITY = 0.8  # sequences that agree in so many places are one vote together
+MOST = 8000  # sequences; of more, every so manyth is read, since all are compared with all
 PSEUDO = 5.0  # votes, spread over the residues as the whole alignment has them
 
 
@@ -73,6 +74,7 @@ class SiteIndependent:
         if query.alignment is None:
             raise GymError("The site-independent model needs an alignment: give --msa FILE (a2m or a3m).")
         rows = read_alignment(query.alignment, query.sequence)
+        rows = rows[:: -(-len(rows) // MOST)]
         weight = votes(rows)
         counts = np.stack([weight @ (rows == residue) for residue in range(20)], axis=1)
         background = (counts.sum(axis=0) + 1.0) / (counts.sum() + 20.0)

@@ -31,7 +31,9 @@ def load_network(place: str, prosst: bool, device: str, trust: bool) -> Network:
         import torch
         from transformers import AutoModelForMaskedLM, AutoTokenizer
     except ImportError as error:
-        raise GymError(f"Masked models need torch and transformers ({error}): pip install torch transformers.") from error
+        raise GymError(
+            f"Masked models need torch and transformers ({error}): pip install torch transformers."
+        ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust)
         network = AutoModelForMaskedLM.from_pretrained(place, trust_remote_code=trust)
