@@ -2,17 +2,13 @@
 
     python benchmarks/proteingym.py [--variants 2500000] [--proteins 190] [--loop 20000]
 
-Random distributions of 190 proteins of 60 to 900 residues, and random variants, a fifth of them with two changes: no real
-data is needed, and the time does not depend on the values. Then the scoring step alone, on the same inputs: all variants at
-once, a NumPy loop over variants, and the public way, a loop over variants with torch tensors (where torch is there).
+Random distributions of 190 proteins of 60 to 900 residues, and random variants, a fifth of them with two changes: no
+real data is needed, and the time does not depend on the values. Then the scoring step alone, on the same inputs: all
+variants at once, a NumPy loop over variants, and the public way, a loop over variants with torch tensors (where torch
+is there).
 """
 
 from __future__ import annotations
-
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before numpy is imported: one core
 
 import argparse
 import math
@@ -24,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packs" / "proteingym"))
 
@@ -64,7 +61,7 @@ def numpy_loop(logp: Any, names: list[str]) -> list[float]:
     return scores
 
 
-def torch_loop(torch: Any, logp: Any, names: list[str], vocabulary: dict[str, int]) -> list[float]:
+def torch_loop(logp: Any, names: list[str], vocabulary: dict[str, int]) -> list[float]:
     """The same with tensors, as public scoring scripts do."""
     scores = []
     for name in names:
@@ -93,10 +90,17 @@ def main() -> None:
     parser.add_argument("--proteins", type=int, default=190)
     parser.add_argument("--loop", type=int, default=20_000, help="variants for the loops")
     options = parser.parse_args()
+    with threadpool_limits(1):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """The whole way, then the scoring step alone."""
     data = made(options.proteins, options.variants)
     total = sum(len(names) for _, _, names, _ in data)
     print(
-        f"{total:,} variants of {options.proteins} proteins, one core, Python {platform.python_version()}, numpy {np.__version__}"
+        f"{total:,} variants of {options.proteins} proteins, one core, "
+        f"Python {platform.python_version()}, numpy {np.__version__}"
     )
     print("\n| step | seconds |\n|---|---|")
     spent = dict.fromkeys(("parsing", "calibrated score", "summing", "five measures"), 0.0)
@@ -142,8 +146,8 @@ def loops(logp: Any, mutants: Mutants, names: list[str], count: int) -> None:
     else:
         torch.set_num_threads(1)
         tensor, vocabulary = torch.tensor(logp), {residue: at for at, residue in enumerate(ALPHABET)}
-        rates["torch loop"] = best(lambda: torch_loop(torch, tensor, some, vocabulary), len(some), 3)
-        assert np.allclose(at_once[: len(some)], torch_loop(torch, tensor, some, vocabulary))
+        rates["torch loop"] = best(lambda: torch_loop(tensor, some, vocabulary), len(some), 3)
+        assert np.allclose(at_once[: len(some)], torch_loop(tensor, some, vocabulary))
     print("\n| scoring step | variants a second | times the slowest |\n|---|---|---|")
     for name, value in rates.items():
         print(f"| {name} | {value:,.0f} | {value / min(rates.values()):,.1f} |")

@@ -1,8 +1,8 @@
 """Make the data of the problem: ``python prepare.py [--data DIR] [--models A,B] [--out DIR]``.
 
-With --data, or the environment variable ASTER_PROTEINGYM, the assays come from a folder of the layout that `gym/data.py`
-describes, whatever assays it holds. Without, the official ones are downloaded first (--version, --without-msas), and
-site-independent distributions are computed from the alignments.
+With --data, or the environment variable ASTER_PROTEINGYM, the assays come from a folder of the layout that
+`gym/data.py` describes, whatever assays it holds. Without, the official ones are downloaded first (--version,
+--without-msas), and site-independent distributions are computed from the alignments.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"prepare: {error}", file=sys.stderr)
         return 1
     for name, assays in sets.items():
-        tell(
-            f"{name}: {len(assays)} assays of {len({each.uniprot for each in assays})} proteins, in {options.out / name}"
-        )
+        proteins = len({each.uniprot for each in assays})
+        tell(f"{name}: {len(assays)} assays of {proteins} proteins, in {options.out / name}")
     return 0
 
 

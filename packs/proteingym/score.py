@@ -2,9 +2,10 @@
 
     python score.py --model M --sequence MKV... [--assay mutants.csv] [--scoring calibrated] [--out scores.csv]
 
-The sequence is letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or A24C:D30E), its
-rows come back with a column of scores, and where it has a column DMS_score too the measures are printed; without it
-every single change is scored. --picture writes a heat map; --write-probs keeps the distributions for another time.
+The sequence is letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
+A24C:D30E), its rows come back with a column of scores, and where it has a column DMS_score too the measures are
+printed; without it every single change is scored. --picture writes a heat map; --write-probs keeps the distributions
+for another time.
 """
 
 from __future__ import annotations

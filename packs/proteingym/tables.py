@@ -1,6 +1,6 @@
 """The benchmark's tables and pictures for models and scoring functions, over all assays of a folder.
 
-    python tables.py --data DIR --models proteinsolver/seqcond,proteinsolver/allmask [--scorings log-p,calibrated] --out DIR
+    python tables.py --data DIR --models A,B [--scorings log-p,calibrated] --out DIR
 
 Every model is scored by every scoring function, over the assays that all of the models cover. `--out` gets the files of
 a submission (see gym/submission.py) and the pictures bars.svg, scatter.svg, flip.svg and heat.svg.

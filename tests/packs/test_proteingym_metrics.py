@@ -121,7 +121,7 @@ def test_auc_counts_pairs() -> None:
 
 
 def test_mcc_is_the_correlation_of_two_splits() -> None:
-    fitness, fit, score = drawn(6)
+    _, fit, score = drawn(6)
     assert metrics.mcc(fit, score) == pytest.approx(np.corrcoef(fit, score >= np.median(score))[0, 1])
     assert metrics.mcc(fit, np.zeros(400)) == 0.0
     assert metrics.mcc(fit, score, cut=1.0) == pytest.approx(np.corrcoef(fit, score >= 1.0)[0, 1])

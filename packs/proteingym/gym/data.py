@@ -102,7 +102,7 @@ class Gym:
 
 
 def read_assay(path: Path, sequence: str, cutoff: float = float("nan")) -> Measured:
-    """Read one assay; fit is `DMS_score_bin` where there is one, else a fitness of at least the cut-off or the median."""
+    """Read one assay; fit is `DMS_score_bin` where there is one, else a fitness from the cut-off or the median on."""
     columns = read_columns(path, ("mutant", "DMS_score"))
     names = columns["mutant"]
     mutants = parse(names, path.name)
@@ -124,8 +124,8 @@ def distributions(path: Path, array: str | None, sequence: str) -> Array:
     """Read log-probabilities of a sequence from an .npz: shape (length, 20) in the order of ALPHABET.
 
     The file holds one array of shape (positions, 20) (or `array` names it), the columns' residues as `aa` (ALPHABET by
-    default), and where not all positions are modelled those that are as `pos0`, from 0; `seq` is the whole sequence or the
-    residues at those. Rows are normalised in float64.
+    default), and where not all positions are modelled those that are as `pos0`, from 0; `seq` is the whole
+    sequence or the residues at those. Rows are normalised in float64.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -139,10 +139,8 @@ def distributions(path: Path, array: str | None, sequence: str) -> Array:
             said = str(file["seq"]) if "seq" in file.files else sequence
     except (OSError, ValueError, KeyError) as error:
         raise GymError(f"{path} cannot be read as distributions: {error}. Make it again.") from error
-    same = said == sequence or (
-        len(said) == len(places)
-        and all(at < len(sequence) and sequence[at] == a for at, a in zip(places, said, strict=True))
-    )
+    there = "".join(sequence[at] for at in places if 0 <= at < len(sequence))
+    same = len(there) == len(places) and said in (sequence, there)
     if not same or sorted(order) != sorted(ALPHABET) or values.shape != (len(places), 20):
         raise GymError(
             f"{path} is of another sequence, or its columns are not the twenty residues: it cannot be used here."

@@ -1,7 +1,7 @@
 """The official files of ProteinGym, brought into the layout of `gym.data`: resumed where they broke off, and checked.
 
-The maintainers publish no checksums. So each archive is checked against its own CRCs when it is complete, and its SHA-256
-is written to SHA256SUMS beside it; a later run that finds another content says so.
+The maintainers publish no checksums. So each archive is checked against its own CRCs when it is complete, and its
+SHA-256 is written to SHA256SUMS beside it; a later run that finds another content says so.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _rename_alignments(folder: Path, table: Path) -> None:
 
 
 def site_independent(folder: Path, tell: Tell) -> None:
-    """Write distributions of all proteins with an alignment, so that there is something to score without any network."""
+    """Write distributions of all proteins with an alignment: something to score without any network."""
     from gym.models import Query
     from gym.models.alignment import SiteIndependent
 

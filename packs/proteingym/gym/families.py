@@ -2,9 +2,9 @@
 
 Two sequences are of one family if the best local alignment of one with the other scores at least SHARE of what the
 shorter scores with itself: a match counts 3, a mismatch -1, a gap -3 a residue. Families are closed under this. So
-orthologues with a third of their residues in common are together, and unrelated sequences are
-not (2 %, short ones up to 9 %). A family is hidden if the SHA-256 of its first UniProt name, as a fraction of its range, is below HIDDEN: the rule
-does not look at any score, and a folder with more assays only moves a family where it joins two.
+orthologues with a third of their residues in common are together, and unrelated sequences are not (2 %, short ones up
+to 9 %). A family is hidden if the SHA-256 of its first UniProt name, as a fraction of its range, is below HIDDEN: the
+rule does not look at any score, and a folder with more assays only moves a family where it joins two.
 """
 
 from __future__ import annotations

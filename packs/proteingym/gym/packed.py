@@ -46,7 +46,7 @@ def write_inputs(folder: Path, entries: Sequence[Entry]) -> None:
         "lengths": np.array([len(each.wild) for each in entries], dtype=np.int64),
         "models": np.array(models),
         "wild": np.concatenate([each.wild for each in entries]),
-        "logp": np.stack([np.concatenate([each.logp[m] for each in entries]) for m in models]).astype(np.float32),
+        "logp": np.stack([np.concatenate([each.logp[m] for each in entries]) for m in models]),
         "alpha": np.concatenate([each.structure.alpha for each in entries]),
         "beta": np.concatenate([each.structure.beta for each in entries]),
         "confidence": np.concatenate([each.structure.confidence for each in entries]),

@@ -50,7 +50,7 @@ def calibrated_odds(logp: Array, wild: Codes) -> Array:
 
 
 def less_wild(table: Array, wild: Codes) -> Array:
-    """A table less its entries of the wild type; a residue that is none of the twenty has none, and takes nothing off."""
+    """A table less its entries of the wild type; where that is none of the twenty nothing is taken off."""
     known = np.minimum(wild, 19)
     own = np.where(wild < 20, table[np.arange(len(table)), known], 0.0)
     return table - own[:, None]

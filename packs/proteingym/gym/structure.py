@@ -12,34 +12,8 @@ from gym.errors import GymError
 
 Coordinates = NDArray[np.float32]
 
-_RESIDUES = dict(
-    zip(
-        [
-            "ALA",
-            "CYS",
-            "ASP",
-            "GLU",
-            "PHE",
-            "GLY",
-            "HIS",
-            "ILE",
-            "LYS",
-            "LEU",
-            "MET",
-            "ASN",
-            "PRO",
-            "GLN",
-            "ARG",
-            "SER",
-            "THR",
-            "VAL",
-            "TRP",
-            "TYR",
-        ],
-        "ACDEFGHIKLMNPQRSTVWY",
-        strict=True,
-    )
-)
+_NAMES = "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR"
+_RESIDUES = dict(zip(_NAMES.split(" "), "ACDEFGHIKLMNPQRSTVWY", strict=True))
 
 
 class Structure(NamedTuple):
