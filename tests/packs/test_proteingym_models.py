@@ -65,7 +65,7 @@ def test_a_broken_alignment_is_told(rows: tuple[str, ...], tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("length", "window"), [(5, 10), (10, 10), (11, 10), (37, 10), (3423, 1022)])
 def test_every_position_is_read_once_in_a_window_that_holds_it(length: int, window: int) -> None:
-    read = []
+    read: list[int] = []
     for start, stop, first, last in masked.tiles(length, window):
         assert 0 <= start <= first < last <= stop <= length
         assert stop - start == min(window, length)
