@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import resource
 import sys
 import time
 from pathlib import Path
@@ -58,7 +59,8 @@ def run(options: argparse.Namespace) -> None:
         ]
     scores = sum_mutants(table, parse(names))
     write(options.out, names, scores, options.scoring)
-    print(f"{len(names)} variants scored in {options.out}; the model took {seconds:.1f} s.")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    print(f"{len(names)} variants scored in {options.out}; the model took {seconds:.1f} s, peak memory {peak:.0f} MiB.")
     if unknown := int(np.isnan(scores).sum()):
         print(f"{unknown} of them have no score: the model does not cover a position that they change.")
     if options.assay:

@@ -86,9 +86,7 @@ def two_positions(path: Path, logp: Array, sequence: str, changes: tuple[tuple[i
         )
         axes.set_ylabel("probability", fontsize=8)
         axes.tick_params(labelsize=7)
-    figure.text(
-        0.5, 0.0, "red: the change; blue: no more likely, summed with it; grey: more likely", ha="center", fontsize=8
-    )
+    figure.supxlabel("red: the change; blue: no more likely, summed with it; grey: more likely", fontsize=8)
     _save(figure, path)
 
 
