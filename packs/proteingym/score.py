@@ -2,7 +2,7 @@
 
     python score.py --model M --sequence MKV... [--assay mutants.csv] [--scoring calibrated] [--out scores.csv]
 
-The sequence is letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
+The sequence is capital letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
 A24C:D30E), its rows come back with a column of scores, and where it has a column DMS_score too the measures are
 printed; without it every single change is scored. --picture writes a heat map; --write-probs keeps the distributions
 for another time.
@@ -83,15 +83,13 @@ def _compare(path: Path, sequence: str, scores: Array) -> None:
 
 
 def read_sequence(given: str) -> str:
-    """The letters themselves, or the one sequence of a FASTA file."""
+    """The capital letters themselves, or the one sequence of a FASTA file."""
     path = Path(given)
-    if not given.isalpha() or path.is_file():
+    if not (given.isalpha() and given.isupper()):
         try:
             text = path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise GymError(
-                f'"{given[:60]}" is neither a sequence nor a FASTA file that can be read: {error}.'
-            ) from error
+            raise GymError(f'"{given[:60]}" is no sequence, and no FASTA file that can be read: {error}.') from error
         if text.count(">") > 1:
             raise GymError(f"{given} holds {text.count('>')} sequences; give one.")
         given = "".join(line.strip() for line in text.splitlines() if not line.startswith(">"))
@@ -115,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=f"models:\n{NAMES}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, help="one of those below")
-    parser.add_argument("--sequence", required=True, help="letters, or a FASTA file")
+    parser.add_argument("--sequence", required=True, help="capital letters, or a FASTA file")
     parser.add_argument("--assay", type=Path, help="a CSV with a column `mutant`")
     parser.add_argument("--scoring", choices=sorted(SCORINGS), default="calibrated")
     parser.add_argument("--structure", type=Path, help="a PDB file of the whole sequence")

@@ -323,3 +323,14 @@ def test_a_flip_is_one() -> None:
     assert logp[i, a] > logp[j, b]
     assert tuned[i, a] < tuned[j, b]
     assert pictures.flip(np.full((1, 20), -np.log(20.0))) is None
+
+
+def test_a_sequence_is_letters_or_a_file(tmp_path: Path) -> None:
+    read = module("score").read_sequence
+    assert read("MKV" * 400) == "MKV" * 400  # longer than a file's name may be
+    (tmp_path / "p.fasta").write_text(">p\nMKV\nACD\n")
+    assert read(str(tmp_path / "p.fasta")) == "MKVACD"
+    (tmp_path / "two.fasta").write_text(">p\nMKV\n>q\nACD\n")
+    for given, message in ((str(tmp_path / "two.fasta"), "holds 2"), ("no/such.fasta", "no FASTA file"), ("", "read")):
+        with pytest.raises(GymError, match=message):
+            read(given)
