@@ -39,7 +39,9 @@ def write_once(prompt: Prompt) -> Reply:
             prompt, ("submit_handoff", {"done": "a gain was written", "learnt": "it helps", "concerns": "none"})
         )
     if "submit_reviews" in tools:
-        return calls(prompt, ("submit_reviews", {"reviews": [{"number": 1, "verdict": "accept", "reason": "It is new."}]}))
+        return calls(
+            prompt, ("submit_reviews", {"reviews": [{"number": 1, "verdict": "accept", "reason": "It is new."}]})
+        )
     if turn == 0:
         return calls(prompt, ("write_file", {"path": "solution/a.py", "content": WRITTEN}))
     if turn == 1:

@@ -16,7 +16,7 @@ from aster.domain.ids import tree_id
 from aster.domain.records import Mode, Setup
 from aster.domain.research import ModelChoice
 from aster.errors import AsterError
-from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments
+from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments, fewest_pairs
 from aster.evidence.noise import Reach, reach
 from aster.handle import Campaign
 from aster.minds import choose_researcher, tuned_constants
@@ -130,7 +130,7 @@ def _plan(problem: Problem, setup: Setup, known: Known | None) -> Rehearsal:
     cost = _cost(problem, setup, known.pace) if known is not None else None
     expected = cost.experiments if cost is not None else limits.experiments if not timed else None
     kept = _held_back(setup, expected)
-    sizes = sorted({MIN_PAIRS, _most_pairs(setup, kept)}) if not setup.objective.exact else []
+    sizes = sorted({fewest_pairs(setup), _most_pairs(setup, kept)}) if not setup.objective.exact else []
     sd = known.sd if known is not None else None
     return Rehearsal(
         problem=setup.problem,

@@ -97,6 +97,7 @@ def make_setup(
         search_seeds=spec.seeds.search,
         racing=spec.seeds.search > 1,
         confirm_seeds=spec.seeds.confirm,
+        fewest_pairs=spec.seeds.confirm_least,
         paired=spec.takes_seed,
         descriptors=spec.archive.descriptors,
         references=tuple(

@@ -62,3 +62,11 @@ def test_nothing_to_prepare(aster: Aster, toy: Path) -> None:
     done = aster("prepare", toy)
     assert (done.exit_code, done.stdout) == (0, f"{toy} has no [prepare]; its environment is ready.\n")
     assert aster("prepare", toy / "no-such").exit_code == 2
+
+
+def test_words_are_added_to_the_command(aster: Aster, toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    prepared(toy, "import sys; print(sys.argv[1:])")
+    done = aster("prepare", toy, "--data", "some/folder", "more")
+    assert done.exit_code == 0
+    assert "Running `python prepare.py --data some/folder more`" in done.stderr
+    assert capfd.readouterr().out == "['--data', 'some/folder', 'more']\n"

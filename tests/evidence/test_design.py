@@ -156,3 +156,10 @@ def test_what_the_docstrings_say_of_few_runs() -> None:
         assert math.sqrt(df / stats.chi2.ppf(0.975, df)) == pytest.approx(low, abs=0.05)
         assert math.sqrt(df / stats.chi2.ppf(0.025, df)) == pytest.approx(high, abs=0.05)
     assert stats.t.ppf(0.95, 1) == pytest.approx(6.3, abs=0.05)
+
+
+def test_a_claim_takes_the_fewest_pairs_that_its_problem_asks_for() -> None:
+    assert pairs_needed(1.0, 0.0, 0.01, True, 10, 8) == (8, 1.0)
+    assert pairs_needed(1.0, 0.0, 0.01, True, 8, 8) == (8, 1.0)
+    assert claim_experiments(setup(confirm_seeds=10, fewest_pairs=8), "fewest") == 16
+    assert claim_experiments(setup(confirm_seeds=5, fewest_pairs=8), "fewest") == 10

@@ -13,7 +13,7 @@ from aster.domain.records import COMBINATION
 from aster.problems.globs import Globs
 from aster.proposers.compose import Conflict
 
-FOLDERS = ("erdos_overlap", "function_speed")
+FOLDERS = ("erdos_overlap", "function_speed", "proteingym")
 EACH = [(folder, name) for folder in FOLDERS for name in library(folder)]
 
 

@@ -151,6 +151,7 @@ def test_whether_seeds_pair(changes: tuple[str, ...], takes: bool, toml: Toml) -
         ('"1.5GiB"', '"0MiB"', "resources.memory", '"2GiB" or "512MiB"'),
         ("search = 2", "search = 0", "seeds.search", "at least 1"),
         ("confirm = 5", "confirm = 2", "seeds.confirm", "exact = true"),
+        ("confirm = 5", "confirm = 5\nconfirm_least = 6", "seeds.confirm_least", "at most seeds.confirm, which is 5"),
         ('env = "SEED"', 'env = "PATH"', "seeds.env", "of your own"),
         ('env = "SEED"', 'env = "A=B"', "seeds.env", "of your own"),
         ("value = 9", 'value = "9"', "reference[0].value", "a number"),

@@ -81,8 +81,7 @@ class Board:
         self.champion: str | None = None
         """The candidate of the latest confirmed claim; None until there is one."""
         self.running: dict[str, str] = {}  # attempt -> experiment, for attempts without an end
-        self.waiting: dict[str, None] = {}
-        """Experiments without a running attempt and without an outcome, oldest first."""
+        self.waiting: dict[str, None] = {}  # experiments without a running attempt and an outcome, oldest first
         self.unseen: dict[str, None] = {}  # experiments whose outcome no decision has seen, in order of arrival
         self.seen: list[str] = []  # experiments in the order in which decisions saw them, without checks
         self.fresh: list[str] = []  # those that the current decision is the first to see
@@ -90,8 +89,7 @@ class Board:
         self.research = Research()
         self.curves: dict[str, Curves] = {}
         """By kind of hardware, the latest intermediate values that decisions have seen."""
-        self._scores: dict[str, Scores] = {}
-        """By kind of hardware."""
+        self._scores: dict[str, Scores] = {}  # by kind of hardware
         self._claimed: dict[str, set[str]] = {}
         """By standing candidate, those that were claimed to beat it."""
 

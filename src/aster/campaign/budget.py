@@ -11,7 +11,7 @@ from aster.board import Board
 from aster.campaign.contender import contender
 from aster.domain.records import Limits, Setup
 from aster.errors import BudgetError
-from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments
+from aster.evidence.design import MIN_PAIRS, baseline_runs, claim_experiments, fewest_pairs
 from aster.problems.model import parse_seconds
 
 HELD_BACK = 0.2
@@ -193,7 +193,7 @@ def held_back_s(board: Board) -> float:
     wall = board.setup.limits.wall_s
     assert wall is not None
     if nothing_to_confirm(board):
-        return min(claim_seconds(board, MIN_PAIRS), wall / 2)
+        return min(claim_seconds(board, fewest_pairs(board.setup)), wall / 2)
     return max(HELD_BACK * wall, min(claim_seconds(board, max(MIN_PAIRS, board.setup.confirm_seeds)), wall / 2))
 
 
@@ -230,7 +230,7 @@ def held_back_gpu_s(board: Board) -> float:
     limit = board.setup.limits.gpu_s
     assert limit is not None
     if nothing_to_confirm(board):
-        return min(claim_gpu_s(board, MIN_PAIRS), limit / 2)
+        return min(claim_gpu_s(board, fewest_pairs(board.setup)), limit / 2)
     return max(HELD_BACK * limit, min(claim_gpu_s(board, max(MIN_PAIRS, board.setup.confirm_seeds)), limit / 2))
 
 
@@ -300,9 +300,9 @@ def pairs_affordable(board: Board) -> int:
         return pairs
     if limits.wall_s is not None:
         left = limits.wall_s - spend.wall_s
-        while pairs >= MIN_PAIRS and claim_seconds(board, pairs) / 1.5 > left:
+        while pairs >= fewest_pairs(board.setup) and claim_seconds(board, pairs) / 1.5 > left:
             pairs -= 1
     if limits.gpu_s is not None:
-        while pairs >= MIN_PAIRS and claim_gpu_s(board, pairs) / 1.5 > gpu_s_left(board):
+        while pairs >= fewest_pairs(board.setup) and claim_gpu_s(board, pairs) / 1.5 > gpu_s_left(board):
             pairs -= 1
     return pairs

@@ -11,7 +11,7 @@ from aster.campaign.budget import may_search, pairs_affordable, search_left
 from aster.campaign.contender import contender
 from aster.domain.ids import search_seed, seed_number, short_id
 from aster.domain.records import Claim, Experiment
-from aster.evidence.design import MIN_PAIRS, POWER, alpha_of, claim_experiments, luck, pairs_needed
+from aster.evidence.design import POWER, alpha_of, claim_experiments, fewest_pairs, luck, pairs_needed
 from aster.evidence.findings import noise
 
 PATIENCE = 0.1
@@ -46,7 +46,7 @@ def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -
         return None
     most = CHEAP * search_left(board)
     exact = board.setup.objective.exact
-    if not (last_chance or exact) and most < 2 * MIN_PAIRS:
+    if not (last_chance or exact) and most < 2 * fewest_pairs(board.setup):
         return None  # no claim would be cheap: a model need not be asked
     beliefs: Mapping[str, float] = {}
     if not (exact or board.setup.racing):
@@ -100,11 +100,13 @@ def _design(board: Board, candidate: str, beliefs: Mapping[str, float]) -> Claim
             return None
         seeds: tuple[int, ...] = (search_seed(setup.seed, 0),)
     else:
-        if affordable < MIN_PAIRS:
+        if affordable < fewest_pairs(setup):
             return None
         expected = _expected(board, candidate, found, beliefs)
         real = seen if expected is None else expected
-        pairs, power = pairs_needed(real - objective.resolution, sd, alpha, setup.paired, affordable)
+        pairs, power = pairs_needed(
+            real - objective.resolution, sd, alpha, setup.paired, affordable, fewest_pairs(setup)
+        )
         seeds = tuple(seed_number(setup.seed, "confirm", number, pair) for pair in range(pairs))
     return Claim(
         id=short_id("k", candidate, standing, number),

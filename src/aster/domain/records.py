@@ -132,6 +132,8 @@ class Setup(Struct, frozen=True):
     """The most GPU seconds that one attempt may take, over its devices; 0 where it needs none."""
     checks: bool = False
     """Whether a candidate can be checked by the problem's quick stages, without an experiment."""
+    fewest_pairs: int = 3
+    """The fewest pairs of a claim, where its power would ask for no more."""
     one_shot: bool = False
     """Whether subagents answer once with edits, instead of working with tools."""
 

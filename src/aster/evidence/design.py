@@ -50,9 +50,16 @@ def power(pairs: int, gain: float, sd: float, alpha: float, paired: bool) -> flo
     return float(1.0 - special.nctdtr(df, shift, critical))
 
 
-def pairs_needed(gain: float, sd: float, alpha: float, paired: bool, most: int) -> tuple[int, float]:
-    """Return (pairs, power): the fewest pairs, from MIN_PAIRS to `most`, that reach POWER, or `most` if none does."""
-    for pairs in range(MIN_PAIRS, most):
+def fewest_pairs(setup: Setup) -> int:
+    """Return the fewest pairs that a claim of this campaign takes, at most as many as it may take."""
+    return max(MIN_PAIRS, min(setup.fewest_pairs, setup.confirm_seeds))
+
+
+def pairs_needed(
+    gain: float, sd: float, alpha: float, paired: bool, most: int, fewest: int = MIN_PAIRS
+) -> tuple[int, float]:
+    """Return (pairs, power): the fewest pairs, from `fewest` to `most`, that reach POWER, or `most` if none does."""
+    for pairs in range(fewest, most):
         reached = power(pairs, gain, sd, alpha, paired)
         if reached >= POWER:
             return pairs, reached
@@ -96,4 +103,4 @@ def claim_experiments(setup: Setup, pairs: Literal["fewest", "most"] = "most") -
     """Return how many experiments one claim takes: two a pair, one pair of re-scorings if exact."""
     if setup.objective.exact:
         return 2
-    return 2 * (MIN_PAIRS if pairs == "fewest" else max(MIN_PAIRS, setup.confirm_seeds))
+    return 2 * (fewest_pairs(setup) if pairs == "fewest" else max(MIN_PAIRS, setup.confirm_seeds))

@@ -288,6 +288,11 @@ def _check_seeds(draft: Draft) -> Found:
             f"must be at least {LEAST_PAIRS}, not {draft.seeds.confirm}: fewer say nothing about noise "
             "(a metric that is deterministic given the outputs may say `exact = true` instead)",
         )
+    elif not first.exact and draft.seeds.confirm_least > draft.seeds.confirm:
+        yield (
+            "seeds.confirm_least",
+            f"must be at most seeds.confirm, which is {draft.seeds.confirm}, not {draft.seeds.confirm_least}",
+        )
 
 
 def _check_names(draft: Draft) -> Found:

@@ -274,10 +274,11 @@ class Resources(Table):
 
 
 class Seeds(Table):
-    """[seeds]: seeds in search, the most seeds in one claim, and the variable that carries a seed."""
+    """[seeds]: seeds in search, the most and the fewest seeds in one claim, and the variable that carries a seed."""
 
     search: int = Field(default=1, ge=1, description="a number of seeds, at least 1")
     confirm: int = Field(default=10, ge=1, description="a number of seeds, at least 3")
+    confirm_least: int = Field(default=3, ge=3, description="a number of seeds, from 3 to `confirm`")
     env: Annotated[str, AfterValidator(_seed_variable)] | None = Field(
         default=None, description="the name of an environment variable"
     )

@@ -1,0 +1,148 @@
+"""Score a candidate's tables against the measured fitness: the trusted stage of this problem.
+
+Usage: ``python evaluate.py SCORES LABELS [HIDDEN_LABELS] [--seed S] [--pictures FOLDER]``.
+
+In a search there are only the labels of the search set, and the score is the benchmark's average over it: per UniProt
+entry, per function type, then their mean. In an experiment that confirms a claim the hidden labels are there, and the
+score is a sample of the same average over the hidden set: DRAWS families are drawn with replacement, each with the
+chance that it weighs in that average, and the mean over them is reported. The seed decides who is drawn, so that two
+candidates are compared on the same families, and the scatter of the pairs of a claim is that between families: what is
+confirmed should hold for proteins of other families too.
+
+The result goes as one JSON object to the path in the environment variable ASTER_SCORE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gym.aggregate import average, weights
+from gym.metrics import MEASURES, measures
+from gym.packed import LABELS, Labelled, read_labels
+from gym.scores import sum_mutants
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+DRAWS = 1  # families in one experiment of a claim; more would repeat them, and make the interval look too narrow
+NAMES = {"Spearman": "spearman", "NDCG": "ndcg", "AUC": "auc", "MCC": "mcc", "Top_recall": "top_recall"}
+
+
+class Invalid(Exception):
+    """The candidate's file breaks a rule; the message is one sentence for people and agents."""
+
+
+def read_tables(path: Path, sizes: NDArray[np.int64]) -> list[Array]:
+    """The tables of all proteins from the candidate's file, each of shape (length, 20)."""
+    wanted = int(sizes.sum()) * 160
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Invalid("The scores are not a regular file.")
+            content = file.read(wanted + 1)
+    except OSError as error:
+        raise Invalid(f"The file of scores cannot be opened: {error.strerror}.") from error
+    if len(content) != wanted:
+        more = "more" if len(content) > wanted else f"{len(content)}"
+        raise Invalid(f"The file of scores has {more} bytes where {wanted} were asked for.")
+    return np.split(np.frombuffer(content, dtype="<f8").reshape(-1, 20), np.cumsum(sizes)[:-1])
+
+
+def judge(labelled: list[Labelled], tables: list[Array]) -> Array:
+    """All measures of every assay, shape (assays, measures), in the order of MEASURES."""
+    rows = []
+    for number, each in enumerate(labelled, 1):
+        score = sum_mutants(tables[each.protein], each.measured.mutants)
+        if not np.isfinite(score).all():
+            bad = int((~np.isfinite(score)).sum())
+            raise Invalid(f"In assay {number} of {len(labelled)}, {bad} of {score.size} variants have no finite score.")
+        found = measures(each.measured.fitness, each.measured.fit, score)
+        rows.append([0.0 if np.isnan(found[name]) else found[name] for name in MEASURES])  # a constant orders nothing
+    return np.array(rows)
+
+
+def searched(labelled: list[Labelled], values: Array) -> dict[str, float]:
+    """The benchmark's averages over all assays, and for people the plain mean and the lowest function type."""
+    assays = [each.assay for each in labelled]
+    found = {NAMES[name]: float(value) for name, value in zip(MEASURES, average(assays, values), strict=True)}
+    kinds = sorted({each.function for each in assays})
+    column = values[:, [MEASURES.index("Spearman")]]
+    each = [
+        float(average([a for a in assays if a.function == kind], column[[a.function == kind for a in assays]])[0])
+        for kind in kinds
+    ]
+    return found | {"plain_mean": float(column.mean()), "weakest_function": min(each)}
+
+
+def drawn(labelled: list[Labelled], values: Array, seed: int) -> dict[str, float]:
+    """The mean over families drawn by their weight in the average; each family's score is that of its assays."""
+    shares = weights([each.assay for each in labelled])
+    names = sorted({each.family for each in labelled})
+    member = np.array([[each.family == name for each in labelled] for name in names]) * shares
+    scores = member @ values / member.sum(axis=1, keepdims=True)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 20231]))
+    picked = rng.choice(len(names), size=DRAWS, p=member.sum(axis=1) / shares.sum())
+    return {NAMES[name]: float(value) for name, value in zip(MEASURES, scores[picked].mean(axis=0), strict=True)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge the file and report."""
+    parser = argparse.ArgumentParser(description="Score a candidate's tables.")
+    parser.add_argument("scores", type=Path)
+    parser.add_argument("labels", type=Path, nargs="+", help="the last folder that is there is used")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pictures", type=Path)
+    options = parser.parse_args(arguments)
+    there = [each for each in options.labels if (each / LABELS).exists()]
+    if not there:
+        print(f"there are no labels at {options.labels[0]}: prepare the problem", file=sys.stderr)
+        return 1
+    labelled, sizes = read_labels(there[-1])
+    try:
+        tables = read_tables(options.scores, sizes)
+        values = judge(labelled, tables)
+    except Invalid as broken:
+        report({"invalid": str(broken)})
+        return 0
+    confirms = there[-1] != options.labels[0]
+    report(drawn(labelled, values, options.seed) if confirms else searched(labelled, values))
+    if options.pictures and not confirms:
+        draw(options.pictures, labelled, values)
+    return 0
+
+
+def report(score: dict[str, Any]) -> None:
+    """Write the score once, to ASTER_SCORE."""
+    with open(os.environ["ASTER_SCORE"], "w", encoding="utf-8") as channel:  # noqa: PTH123 (may be /dev/fd/N)
+        channel.write(json.dumps(score, allow_nan=False))
+
+
+def draw(folder: Path, labelled: list[Labelled], values: Array) -> None:
+    """`assays.svg`: the Spearman correlation of each assay, sorted, coloured by function type."""
+    order = np.argsort(values[:, MEASURES.index("Spearman")])
+    rows = [(labelled[at].assay.name, float(values[at, MEASURES.index("Spearman")])) for at in order]
+    font = 'font-family="Helvetica, Arial, sans-serif" font-size="9" fill="#1f2933"'
+    height = 14 * len(rows) + 20
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 520 {height}" width="520" height="{height}" role="img" '
+        'aria-label="Spearman correlation of each assay of the search set">'
+    ]
+    for index, (name, value) in enumerate(reversed(rows)):
+        y, width = 10 + 14 * index, 220.0 * abs(value)
+        x = 240.0 if value >= 0 else 240.0 - width
+        parts.append(f'<text x="232" y="{y + 9}" {font} text-anchor="end">{name}</text>')
+        parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="11" fill="#1f4e8c"/>')
+        parts.append(f'<text x="{246 + max(0.0, 220.0 * value):.1f}" y="{y + 9}" {font}>{value:.3f}</text>')
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "assays.svg").write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""From a folder of the layout to the two sets of the problem: one to search on, one that only confirmations read."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym.aggregate import weights
+from gym.data import Assay, Gym
+from gym.errors import GymError
+from gym.families import families, is_hidden
+from gym.mutants import encode
+from gym.packed import Entry, Labelled, write_inputs, write_labels
+from gym.structure import no_structure, read_structure
+
+Array = NDArray[np.float64]
+SETS = ("search", "hidden")
+
+
+def usable(gym: Gym, models: Sequence[str]) -> list[Assay]:
+    """The assays whose protein all of these models cover."""
+    return [each for each in gym.assays if all(gym.has(model, each) for model in models)]
+
+
+def common_models(gym: Gym) -> list[str]:
+    """The models that cover the most assays, and all others that cover the same ones; by name."""
+    covered = {model: [each.name for each in gym.assays if gym.has(model, each)] for model in gym.models()}
+    if not covered:
+        raise GymError(
+            f"{gym.folder} holds no distributions: put log-probabilities at probs/<model>/<UniProt_ID>.npz (see the "
+            "pack's README), or write them with `python score.py --write-probs`."
+        )
+    widest = max(covered.values(), key=len)
+    return [model for model, names in covered.items() if set(names) >= set(widest)]
+
+
+def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None]) -> dict[str, list[Assay]]:
+    """Write `search` and `hidden` below `out`, each with `inputs` and `labels`; return the assays of each.
+
+    Raises:
+        GymError: a file is broken, or one of the sets is empty.
+    """
+    assays = usable(gym, models)
+    proteins = sorted({(each.uniprot, each.sequence) for each in assays})
+    tell(f"{len(assays)} of {len(gym.assays)} assays have {', '.join(models)}; aligning {len(proteins)} proteins")
+    family = dict(zip(proteins, families(proteins), strict=True))
+    found: dict[str, list[Assay]] = {}
+    for name in SETS:
+        found[name] = [each for each in assays if is_hidden(family[each.uniprot, each.sequence]) == (name == "hidden")]
+        if not found[name]:
+            raise GymError(
+                f"No protein family of {gym.folder} falls into the {name} set: the split needs more assays than the "
+                f"{len(assays)} with distributions here."
+            )
+    for name in SETS:
+        shutil.rmtree(out / name, ignore_errors=True)
+        _write(gym, out / name, found[name], models, family)
+        worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
+        tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
+    return found
+
+
+def filled(logp: Array) -> Array:
+    """Positions that a model does not cover get a flat distribution: every measured variant needs a score."""
+    return np.where(np.isnan(logp), -np.log(20.0), logp)
+
+
+def effective(names: Sequence[str], shares: Array) -> float:
+    """How many families of equal weight would give a mean that scatters as much."""
+    total = dict.fromkeys(names, 0.0)
+    for name, share in zip(names, shares, strict=True):
+        total[name] += float(share)
+    return sum(total.values()) ** 2 / sum(each**2 for each in total.values())
+
+
+def _write(
+    gym: Gym, out: Path, assays: Sequence[Assay], models: Sequence[str], family: dict[tuple[str, str], str]
+) -> None:
+    proteins = sorted(
+        {(each.uniprot, each.sequence): each for each in assays}.items(),
+        key=lambda item: hashlib.sha256("\n".join(item[0]).encode()).digest(),
+    )
+    entries = []
+    for (_, sequence), assay in proteins:
+        path = gym.structure(assay)
+        structure = no_structure(len(sequence)) if path is None else read_structure(path, sequence)
+        entries.append(Entry(encode(sequence), {m: filled(gym.distributions(m, assay)) for m in models}, structure))
+    place = {key: at for at, (key, _) in enumerate(proteins)}
+    labelled = []
+    for assay in assays:
+        key = (assay.uniprot, assay.sequence)
+        labelled.append(Labelled(assay, family[key], place[key], gym.measured(assay)))
+    write_inputs(out / "inputs", entries)
+    write_labels(out / "labels", labelled, [len(each.wild) for each in entries])

@@ -1,0 +1,133 @@
+"""What the benchmark's maintainers ask for: scores of all variants, one file an assay, and the summary tables.
+
+scores/<DMS_id>.csv                                          mutant, DMS_score, DMS_score_bin, one column a model
+<Measure>/DMS_substitutions_<Measure>_DMS_level.csv          one row an assay
+<Measure>/DMS_substitutions_<Measure>_Uniprot_level.csv      one row a UniProt entry, and `Average`'s
+<Measure>/DMS_substitutions_<Measure>_Uniprot_Selection_Type_level.csv
+<Measure>/Summary_performance_DMS_substitutions_<Measure>.csv     one row a model, best first
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym.aggregate import DEPTHS, FUNCTIONS, MSA_DEPTHS, TAXA, bootstrap_errors, by_two, mean_by, rounded, summary
+from gym.data import Assay, Measured
+from gym.metrics import MEASURES, measures
+
+Array = NDArray[np.float64]
+_STEM = "DMS_substitutions"
+
+
+class Scored(NamedTuple):
+    """One assay with the scores of all models, shape (variants, models)."""
+
+    assay: Assay
+    measured: Measured
+    scores: Array
+
+
+class Tables(NamedTuple):
+    """Values of shape (assays, models) for each measure, over all variants and over those of each depth."""
+
+    values: dict[str, Array]
+    depths: dict[str, dict[str, Array]]
+
+
+def tables(scored: Sequence[Scored]) -> Tables:
+    """All measures of all assays; a depth that an assay has not is `nan`."""
+    values: dict[str, list[list[float]]] = {name: [] for name in MEASURES}
+    depths: dict[str, dict[str, list[list[float]]]] = {n: {d: [] for d in DEPTHS} for n in MEASURES}
+    for each in scored:
+        depth = np.minimum(each.measured.mutants.depth, len(DEPTHS))
+        columns = [each.scores[:, model] for model in range(each.scores.shape[1])]
+        whole = [measures(each.measured.fitness, each.measured.fit, score) for score in columns]
+        for name in MEASURES:
+            values[name].append([found[name] for found in whole])
+        for at, label in enumerate(DEPTHS, 1):
+            rows = depth == at
+            some = [
+                measures(each.measured.fitness[rows], each.measured.fit[rows], score[rows], float(np.median(score)))
+                for score in columns
+            ]
+            for name in MEASURES:
+                depths[name][label].append([found[name] for found in some])
+    return Tables(
+        {name: np.array(rows) for name, rows in values.items()},
+        {name: {label: np.array(rows) for label, rows in by.items()} for name, by in depths.items()},
+    )
+
+
+def write(folder: Path, models: Sequence[str], kinds: Sequence[str], scored: Sequence[Scored]) -> Tables:
+    """Write all files; `kinds`: the "Model type" of each model. Return the tables."""
+    for each in scored:
+        head = ["mutant", "DMS_score", "DMS_score_bin", *models]
+        rows = zip(each.measured.names, each.measured.fitness, each.measured.fit.astype(int), each.scores, strict=True)
+        _write(folder / "scores" / f"{each.assay.name}.csv", head, ([n, f, b, *s] for n, f, b, s in rows))
+    found, assays = tables(scored), [each.assay for each in scored]
+    for name in MEASURES:
+        _levels(folder / name, name, models, scored, found.values[name])
+        columns = summary(assays, found.values[name], found.depths[name])
+        _summary(folder / name, name, models, kinds, columns, bootstrap_errors(assays, np.round(found.values[name], 3)))
+    return found
+
+
+def _levels(folder: Path, name: str, models: Sequence[str], scored: Sequence[Scored], values: Array) -> None:
+    values, assays = rounded(values), [each.assay for each in scored]
+    _write(
+        folder / f"{_STEM}_{name}_DMS_level.csv",
+        ["DMS ID", *models, "Number of Mutants", "Selection Type", "UniProt ID", "MSA_Neff_L_category", "Taxon"],
+        (
+            [a.name, *row, each.measured.mutants.count, a.function, a.uniprot, a.msa_depth, a.taxon]
+            for a, each, row in zip(assays, scored, values, strict=True)
+        ),
+    )
+    proteins = mean_by([(a.uniprot,) for a in assays], values)
+    about = {a.uniprot: a for a in assays}
+    _write(
+        folder / f"{_STEM}_{name}_Uniprot_level.csv",
+        ["UniProt_ID", *models, "MSA_Neff_L_category", "Taxon", "Selection Type"],
+        (
+            [key, *row, about[key].msa_depth, about[key].taxon, about[key].function]
+            for (key,), row in zip(proteins.keys, rounded(proteins.values), strict=True)
+        ),
+    )
+    functions = by_two(assays, values, lambda each: each.function)
+    _write(
+        folder / f"{_STEM}_{name}_Uniprot_Selection_Type_level.csv",
+        ["Selection Type", *models],
+        ([key, *row] for (key,), row in zip(functions.keys, rounded(functions.values), strict=True)),
+    )
+
+
+def _summary(
+    folder: Path, name: str, models: Sequence[str], kinds: Sequence[str], columns: dict[str, Array], errors: Array
+) -> None:
+    order = [f"Function_{each}" for each in FUNCTIONS] + [*MSA_DEPTHS.values(), *TAXA.values()]
+    order += [f"Depth_{each}" for each in DEPTHS]
+    best = np.argsort(-columns["Average"], kind="stable")
+    head = ["Model_rank", "Model_name", "Model type", f"Average_{name}", f"Bootstrap_standard_error_{name}", *order]
+    rows = (
+        [rank, models[at], kinds[at], *rounded(np.array([columns["Average"][at], errors[at]]))]
+        + [rounded(columns[column])[at] for column in order]
+        for rank, at in enumerate(best, 1)
+    )
+    _write(folder / f"Summary_performance_{_STEM}_{name}.csv", head, rows)
+
+
+def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows([_cell(cell) for cell in row] for row in rows)
+
+
+def _cell(cell: object) -> object:
+    return "" if isinstance(cell, float) and np.isnan(cell) else cell

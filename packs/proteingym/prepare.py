@@ -1,0 +1,62 @@
+"""Make the data of the problem: ``python prepare.py [--data DIR] [--models A,B] [--out DIR]``.
+
+With --data, or the environment variable ASTER_PROTEINGYM, the assays come from a folder of the layout that
+`gym/data.py` describes, whatever assays it holds. Without, the official ones are downloaded first (--version,
+--without-msas), and site-independent distributions are computed from the alignments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from gym.data import Gym
+from gym.errors import GymError
+from gym.split import common_models, split
+
+CACHE = Path("~/.cache/aster/proteingym").expanduser()  # where problem.toml looks
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepare; 1 with one paragraph on stderr if something is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        folder = options.data or _downloaded(options)
+        gym = Gym(folder)
+        models = options.models.split(",") if options.models else common_models(gym)
+        sets = split(gym, options.out, models, tell)
+    except GymError as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 1
+    for name, assays in sets.items():
+        proteins = len({each.uniprot for each in assays})
+        tell(f"{name}: {len(assays)} assays of {proteins} proteins, in {options.out / name}")
+    return 0
+
+
+def tell(text: str) -> None:
+    """Say a line at once."""
+    print(text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    given = os.environ.get("ASTER_PROTEINGYM")
+    parser = argparse.ArgumentParser(description="Prepare the ProteinGym problem.")
+    parser.add_argument("--data", type=Path, default=Path(given) if given else None, help="a folder with the assays")
+    parser.add_argument("--models", help="which distributions, such as proteinsolver/seqcond,proteinsolver/allmask")
+    parser.add_argument("--out", type=Path, default=CACHE, help="where the two sets go")
+    parser.add_argument("--version", default="v1.3", help="of the official data, if it is downloaded")
+    parser.add_argument("--without-msas", action="store_true", help="do not download the alignments (5 GB)")
+    return parser
+
+
+def _downloaded(options: argparse.Namespace) -> Path:
+    from gym.download import official
+
+    return official(options.out / "official" / options.version, options.version, not options.without_msas, tell)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

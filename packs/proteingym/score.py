@@ -1,0 +1,131 @@
+"""Score the variants of your own protein, or all single changes of it.
+
+    python score.py --model M --sequence MKV... [--assay mutants.csv] [--scoring calibrated] [--out scores.csv]
+
+The sequence is capital letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
+A24C:D30E), its rows come back with a column of scores, and where it has a column DMS_score too the measures are
+printed; without it every single change is scored. --picture writes a heat map; --write-probs keeps the distributions
+for another time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from gym.data import read_assay, read_names
+from gym.errors import GymError
+from gym.metrics import measures
+from gym.models import NAMES, Query, load
+from gym.mutants import ALPHABET, check_wild_types, encode, parse
+from gym.scores import SCORINGS, sum_mutants
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Score; 2 with one paragraph on stderr if something that was given is wrong."""
+    try:
+        run(_parser().parse_args(arguments))
+    except GymError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read, score, write."""
+    sequence = read_sequence(options.sequence)
+    names = read_names(options.assay) if options.assay else None
+    if names is not None:  # before the model runs, which may take long
+        check_wild_types(parse(names, options.assay.name), sequence, options.assay.name)
+    query = Query(sequence, options.structure, options.msa, options.structure_tokens)
+    began = time.perf_counter()
+    logp = load(options.model, options.device, options.trust_remote_code).log_probabilities([query])[0]
+    seconds = time.perf_counter() - began
+    table = SCORINGS[options.scoring](logp, encode(sequence))
+    if names is None:
+        names = [
+            f"{wild}{at + 1}{residue}"
+            for at, wild in enumerate(sequence)
+            for residue in ALPHABET
+            if wild in ALPHABET and residue != wild
+        ]
+    scores = sum_mutants(table, parse(names))
+    write(options.out, names, scores, options.scoring)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    print(f"{len(names)} variants scored in {options.out}; the model took {seconds:.1f} s, peak memory {peak:.0f} MiB.")
+    if unknown := int(np.isnan(scores).sum()):
+        print(f"{unknown} of them have no score: the model does not cover a position that they change.")
+    if options.assay:
+        _compare(options.assay, sequence, scores)
+    if options.write_probs:
+        np.savez(options.write_probs, logp=logp.astype(np.float32), aa=np.array(ALPHABET), seq=np.array(sequence))
+    if options.picture:
+        from gym.pictures import heat_map
+
+        heat_map(options.picture, table, sequence)
+
+
+def _compare(path: Path, sequence: str, scores: Array) -> None:
+    with path.open(encoding="utf-8-sig") as file:
+        if "DMS_score" not in file.readline().strip().split(","):
+            return
+    measured, there = read_assay(path, sequence), np.isfinite(scores)
+    for name, value in measures(measured.fitness[there], measured.fit[there], scores[there]).items():
+        print(f"{name}: {value:.3f}")
+
+
+def read_sequence(given: str) -> str:
+    """The capital letters themselves, or the one sequence of a FASTA file."""
+    path = Path(given)
+    if not (given.isalpha() and given.isupper()):
+        try:
+            text = path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GymError(f'"{given[:60]}" is no sequence, and no FASTA file that can be read: {error}.') from error
+        if text.count(">") > 1:
+            raise GymError(f"{given} holds {text.count('>')} sequences; give one.")
+        given = "".join(line.strip() for line in text.splitlines() if not line.startswith(">"))
+    if not given.isalpha():
+        raise GymError("The sequence is empty, or holds something that is not a letter.")
+    return given.upper()
+
+
+def write(path: Path, names: list[str], scores: Array, column: str) -> None:
+    """Write the scores, empty where there is none."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["mutant", column])
+        writer.writerows(
+            [name, "" if np.isnan(score) else f"{score:.6f}"] for name, score in zip(names, scores, strict=True)
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=f"models:\n{NAMES}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="one of those below")
+    parser.add_argument("--sequence", required=True, help="capital letters, or a FASTA file")
+    parser.add_argument("--assay", type=Path, help="a CSV with a column `mutant`")
+    parser.add_argument("--scoring", choices=sorted(SCORINGS), default="calibrated")
+    parser.add_argument("--structure", type=Path, help="a PDB file of the whole sequence")
+    parser.add_argument("--msa", type=Path, help="an alignment, a2m or a3m")
+    parser.add_argument("--structure-tokens", type=Path, help="one token a residue")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run code that comes with a model")
+    parser.add_argument("--out", type=Path, default=Path("scores.csv"))
+    parser.add_argument("--picture", type=Path, help="a heat map, PNG or SVG")
+    parser.add_argument("--write-probs", type=Path, help="an .npz with the distributions")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
