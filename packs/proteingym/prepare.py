@@ -42,14 +42,19 @@ def tell(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    given = os.environ.get("ASTER_PROTEINGYM")
+    given = os.environ.get("ASTER_PROTEINGYM") or None
     parser = argparse.ArgumentParser(description="Prepare the ProteinGym problem.")
-    parser.add_argument("--data", type=Path, default=Path(given) if given else None, help="a folder with the assays")
+    parser.add_argument("--data", type=_path, default=given, help="a folder with the assays")
     parser.add_argument("--models", help="which distributions, such as proteinsolver/seqcond,proteinsolver/allmask")
-    parser.add_argument("--out", type=Path, default=CACHE, help="where the two sets go")
+    parser.add_argument("--out", type=_path, default=CACHE, help="where the two sets go")
     parser.add_argument("--version", default="v1.3", help="of the official data, if it is downloaded")
     parser.add_argument("--without-msas", action="store_true", help="do not download the alignments (5 GB)")
     return parser
+
+
+def _path(text: str) -> Path:
+    """A path as seen from where the user was: this program may have been started in the problem's folder."""
+    return Path(os.environ.get("ASTER_CALLED_FROM", "."), Path(text).expanduser()).resolve()
 
 
 def _downloaded(options: argparse.Namespace) -> Path:
