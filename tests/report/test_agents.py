@@ -8,7 +8,8 @@ from tests.boards import Book, setup
 
 from aster.domain.events import ModelCutOff
 from aster.domain.records import Limits
-from aster.report.agents import AgentsView, agents_view
+from aster.domain.research import Draft, Veto
+from aster.report.agents import AgentsView, VetoRow, agents_view
 
 
 @pytest.fixture
@@ -87,3 +88,9 @@ def test_notes_vetoes_and_steering(book: Book) -> None:
     assert seen.unbacked == 1
     assert [(v.surface, v.change, v.by) for v in seen.vetoes] == [("layout", "a grid", "critic")]
     assert seen.steering == (("begin with the layout", True), ("look at b", False))
+
+
+def test_what_was_put_off_before_its_direction_was_there_names_its_surface(book: Book) -> None:
+    draft = Draft("a spiral", "It fills corners.", 1.0)
+    book.board.research.vetoes.append(("", Veto(draft, "critic", "not now", "later", surface="layout")))
+    assert view(book).vetoes[-1] == VetoRow("layout", "a spiral", "critic", "not now", "later")

@@ -164,7 +164,8 @@ def _handoff(row: LineRow) -> Iterator[str]:
 
 
 def _veto(row: VetoRow) -> str:
-    return f"{clean(row.surface, 40)}: {clean(row.change, 80)}: {row.by}: {clean(row.reason, 200)}"
+    kind = "" if row.kind == "veto" else f", {row.kind}"
+    return f"{clean(row.surface, 40)}: {clean(row.change, 80)}: {row.by}{kind}: {clean(row.reason, 200)}"
 
 
 def _notes(view: AgentsView) -> Iterator[str]:

@@ -102,12 +102,13 @@ class NoteRow(Struct, frozen=True):
 
 
 class VetoRow(Struct, frozen=True):
-    """A hypothesis that was turned down before it cost an experiment."""
+    """A hypothesis that was turned down before it cost an experiment; `kind`: veto, later or merge."""
 
     surface: str
     change: str
     by: str
     reason: str
+    kind: str = "veto"
 
 
 class AgentsView(Struct, frozen=True):
@@ -288,7 +289,8 @@ def _notes(board: Board) -> Iterator[NoteRow]:
 
 def _vetoes(board: Board) -> Iterator[VetoRow]:
     for direction, veto in board.research.vetoes:
-        yield VetoRow(surface_of(board, direction), veto.draft.change, veto.by, veto.reason)
+        surface = veto.surface or surface_of(board, direction)
+        yield VetoRow(surface, veto.draft.change, veto.by, veto.reason, veto.kind)
 
 
 def surface_of(board: Board, direction: str | None) -> str:
