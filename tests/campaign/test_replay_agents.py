@@ -75,6 +75,27 @@ def test_a_whole_campaign_comes_out_the_same(tmp_path: Path) -> None:
     assert again(lab) == (None, [])
 
 
+def test_in_whatever_order_a_planner_names_directions(tmp_path: Path) -> None:
+    async def plan(desk: Desk) -> Plan:
+        first = await plan_once(desk)
+        if first.open:
+            return first
+
+        async def count() -> str:
+            return str(len(desk.look().research.plans))
+
+        last_first = sorted(desk.look().research.lines, reverse=True)
+        if await desk.step(desk.assignment.id, 0, 1, count) == "1":
+            return Plan(fund=dict.fromkeys(last_first, 0.5))
+        return Plan(retire=dict.fromkeys(last_first, "done"))
+
+    lab = Lab(tmp_path, with_models(), Answering(says("fine")), **{**ROLES, "planner": plan})
+    lab.run()
+    assert len(lab.those(ev.DirectionFunded)) == 2
+    assert len(lab.those(ev.DirectionRetired)) == 2
+    assert again(lab, planner=plan) == (None, [])
+
+
 def test_one_that_was_cut_off_and_resumed_does_too(tmp_path: Path) -> None:
     answering = Answering(says("fine"), seconds=0.001)
     lab = Lab(tmp_path, with_models(), answering, **ROLES)

@@ -4,12 +4,13 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests import agent_story
 from tests.report.boards import PICTURE, Story, exact_setup, noisy_story, packing_story
 
 from aster.domain.events import CallReserved, CallSettled, ModelCutOff, TermStarted
 from aster.domain.records import Change, Failed, Limits, Measured, Reference
-from aster.domain.research import Call, ModelChoice, Price, Settled, Tokens
+from aster.domain.research import Call, Draft, ModelChoice, Price, Settled, Tokens, Veto
 from aster.report import page as pages
 from aster.report.canvas import svg
 from aster.report.document import render
@@ -201,6 +202,24 @@ def test_agents_have_a_section_of_their_own() -> None:
         "$0.10 of at most $2.00 and 24k tokens of at most 1M",
     ):
         assert said in words, said
+
+
+def test_what_is_put_off_for_later_is_not_turned_down() -> None:
+    told = agents_story()
+    later = Veto(Draft("another corner", "it may be loose too"), "critic", "not now", "later")
+    told.board.research.vetoes.append(("", later))
+    _, tags = read(told)
+    assert "1 proposal was turned down before costing an experiment. 1 proposal was put off for later." in tags.words()
+    assert "2 proposals turned down or put off" in tags.words()
+
+
+def test_a_tie_of_an_exact_metric_is_told_as_one() -> None:
+    told = packing_story()
+    page = gather(told.board, told)
+    tie = replace(page.summary.directions[0], best=-8.8818e-16)
+    html = render(replace(page, summary=replace(page.summary, directions=(tie,))), b"<svg/>")
+    assert ">+0.000000</span>" in html
+    assert ">−8.8818e−16<" not in html
 
 
 def test_a_models_words_are_text_only() -> None:

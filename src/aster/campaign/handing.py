@@ -45,8 +45,9 @@ def take_results(step: Step, briefing: Briefing) -> None:
 
 
 def _take_plan(step: Step, briefing: Briefing, plan: Plan, refused: list[str]) -> None:
+    """Act upon a plan; its mappings in sorted order, since the ledger, unlike a planner, keeps no other."""
     board = step.board
-    for direction, why in plan.retire.items():
+    for direction, why in sorted(plan.retire.items()):
         if _is_open(board, direction, refused):
             step.take(ev.DirectionRetired(direction, why or "retired by the planner"))
     for ending, heir in plan.merge:
@@ -54,7 +55,7 @@ def _take_plan(step: Step, briefing: Briefing, plan: Plan, refused: list[str]) -
             _merge(step, ending, heir)
     for draft in plan.open:
         _open(step, briefing, draft, refused)
-    for direction, weight in plan.fund.items():
+    for direction, weight in sorted(plan.fund.items()):
         if _is_open(board, direction, refused) and weight == weight:
             step.take(ev.DirectionFunded(direction, min(FUNDS[1], max(FUNDS[0], weight))))
     for pair in plan.combine:

@@ -104,7 +104,7 @@ class Tuner:
         return self._known
 
     def propose(self, board: Board, surface: str, rng: random.Random) -> Proposed:
-        """Return an untried setting of the constants on a surface; on COMBINATION, of settings that won apart."""
+        """Return an untried setting of the constants on a surface; on COMBINATION, of two of a family's best together."""
         for name in _roots(board, rng):
             root = self._root(board, name)
             found = self._combined(board, name, root) if surface == COMBINATION else None
@@ -355,7 +355,7 @@ def _proposal(
     changed = {n: value for n, value in sorted(after.items()) if not same_value(value, before[n])}
     change = describe_settings(changed, before)
     if surface == COMBINATION:
-        text = f"Settings that won apart may add up: {change}."
+        text = f"Settings of two of the best may add up: {change}."
     else:
         text = f"Other values may do better on {surface}: {change}."
     prefix = "" if origin.label in ("", "baseline") else f"{origin.label} + "
