@@ -28,7 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACK = ROOT / "packs" / "nanochat"
-PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12}
+PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12, "B200": 2250e12}
 """Dense bfloat16, without sparsity."""
 NOISE = 0.00085
 """Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""

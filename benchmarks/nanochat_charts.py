@@ -26,9 +26,9 @@ MOST_CURVES = 6
 
 
 def parts(variant: str) -> list[str]:
-    """Return a variant's ideas and settings; none for the baseline."""
+    """Return a variant's ideas and settings, in one order however it was written; none for the baseline."""
     ideas, *settings = variant.split("@")
-    return [*(idea for idea in ideas.split("+") if idea != "none"), *settings]
+    return [*sorted(idea for idea in ideas.split("+") if idea != "none"), *sorted(settings)]
 
 
 def shared(rows: Sequence[Row]) -> list[str]:
@@ -75,27 +75,27 @@ def records(rows: Sequence[Row]) -> list[Row]:
 
 
 def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
-    """Return running medians, over fewer points at the ends."""
-    return [statistics.median(values[max(0, at - reach) : at + reach + 1]) for at in range(len(values))]
+    """Return running means, over fewer points at the ends."""
+    return [statistics.fmean(values[max(0, at - reach) : at + reach + 1]) for at in range(len(values))]
 
 
 def curves(rows: Sequence[Row]) -> Figure:
     """Return the losses of the records against seconds since GO, as the candidates say them."""
     common, figure = shared(rows), new_figure(7.2, 4.3)
-    axes = figure.add_axes((0.085, 0.15, 0.89, 0.73))
+    axes = figure.add_axes((0.085, 0.12, 0.89, 0.735))
     bare(axes)
     chosen = records(rows)
     chosen = [chosen[0], *chosen[1:][-(MOST_CURVES - 1) :]]
     for row, colour in zip(chosen, (SOFT, *COLOURS), strict=False):
         seconds, losses = zip(*row["curve"], strict=True)
-        name = f"{label(row['variant'], common)}: {row['bpb']:.4f} bits per byte"
+        name = f"{row['bpb']:.4f}  {label(row['variant'], common)}"
         axes.plot(seconds, smooth(losses), color=colour, linewidth=1.3, label="\n".join(textwrap.wrap(name, 62)))
     lows = [min(smooth([loss for _, loss in row["curve"]])) for row in chosen]
     axes.set_ylim(min(lows) - 0.05, min(lows) + 2.2)
     axes.set_xlim(left=0)
     axes.set_xlabel("training seconds (warm-up and compilation not counted)")
     axes.set_ylabel("training loss, nats per token")
-    axes.legend(frameon=False, fontsize=7.5, loc="upper right")
+    axes.legend(frameon=False, fontsize=7.5, loc="upper right", title="validation bits per byte", title_fontsize=7.5)
     head(figure, "Loss against training time", [row for row in rows if row in chosen], common)
     return figure
 
@@ -121,25 +121,30 @@ def progress(rows: Sequence[Row]) -> Figure:
     low, high = best[-1]["bpb"], top
     axes.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
     axes.set_xlim(0, ends[-1] * 1.04)
-    notes(axes, best, at, high - low)
+    notes(axes, best, rows, at, high - low)
     axes.set_xlabel("cumulative run time in minutes (warm-up, training and scoring)")
     axes.set_ylabel("validation bits per byte")
     head(figure, "Best bits per byte against run time", rows, [])
     return figure
 
 
-def notes(axes: Axes, best: Sequence[Row], at: Mapping[int, float], height: float) -> None:
-    """Write what each record changed above it, one above the other where they would meet."""
+def notes(axes: Axes, best: Sequence[Row], rows: Sequence[Row], at: Mapping[int, float], height: float) -> None:
+    """Write what each record changed above it, one above the other where they would meet, and above all dots."""
+    wide = 0.22 * axes.get_xlim()[1]
     line, floor = 0.044 * height, -math.inf
     for before, row in list(zip(best, best[1:], strict=False))[::-1]:
         text = f"{row['bpb']:.4f}\n{step(before['variant'], row['variant'])}"
         tall = line * (text.count("\n") + 1)
-        place = max(row["bpb"] + 0.06 * height, floor)
-        floor = place + tall + 0.025 * height
+        late = at[id(row)] > 0.85 * axes.get_xlim()[1]
+        left = at[id(row)] - (wide if late else 0.0)
+        under = [other["bpb"] for other in rows if left <= at[id(other)] <= left + wide]
+        place = max(row["bpb"] + 0.06 * height, floor, *(bpb + 0.025 * height for bpb in under))
+        floor = place + tall + 0.012 * height
         axes.annotate(
             text,
             (at[id(row)], row["bpb"]),
-            (at[id(row)] - 0.15, place),
+            (at[id(row)] * (1.0 if late else 1.015), place),
+            ha="right" if late else "left",
             fontsize=7,
             color=INK,
             va="bottom",
@@ -217,6 +222,6 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
         with style():
             figure = make(scored)
         path = folder / f"nanochat-{name}.png"
-        path.write_bytes(png(figure, dpi=150))
+        path.write_bytes(png(figure, dpi=125))
         written.append(path)
     return written
