@@ -7,13 +7,14 @@ A variant is `none` (the baseline), ideas joined by `+`, or a folder with a solu
 of constants: `none@FULL_ATTENTION=cudnn`, `smaller-batch+smear@MATRIX_LR=0.03@EMBED_LR=0.4`. Seeds go round over all
 variants, so that what changes on the machine meets them alike. Compiled code is kept in --work: the second seed of a
 variant starts faster. A run that fails is a row with its error, and the next one goes on. `--val-tokens 0` measures
-speed alone. `--table` prints the table of a file of rows and runs nothing.
+speed alone. `--table` prints the table of a file of rows and runs nothing; `--charts DIR` draws it, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -27,8 +28,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACK = ROOT / "packs" / "nanochat"
-PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12}
+PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12, "B200": 2250e12}
 """Dense bfloat16, without sparsity."""
+NOISE = 0.00085
+"""Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""
 SCORED_ROWS = 32
 """Rows that are scored at once: their logits take 2 GB."""
 
@@ -139,12 +142,18 @@ def run_one(task: dict[str, Any]) -> dict[str, Any]:
         "parameters": sum(t.numel() for t in state.values()),
         **machine(torch, run.device),
         **use(torch, run, tokens / took),
-        "curve": [[round(p["seconds"], 2), round(p["loss"], 4)] for p in thin(run.points) if "loss" in p],
+        "curve": curve(run.points),
     }
     scored = min(task["val_tokens"] // length, len(corpus.val))
     if scored:
         row.update(score(torch, train, {k: t.cpu() for k, t in state.items()}, corpus, scored, run.device))
     return row
+
+
+def curve(points: Sequence[dict[str, float]]) -> list[list[float]]:
+    """Return seconds and losses; what is no finite number, such as the loss before the first step, is left out."""
+    kept = [point for point in points if math.isfinite(point.get("loss", math.nan))]
+    return [[round(point["seconds"], 2), round(point["loss"], 4)] for point in thin(kept)]
 
 
 def thin(points: Sequence[dict[str, float]], most: int = 60) -> list[dict[str, float]]:
@@ -260,8 +269,18 @@ def campaign(asked: argparse.Namespace) -> None:
 def append(out: Path, row: dict[str, Any]) -> None:
     """Add a row to the file, and say it."""
     with out.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+        file.write(json.dumps(strict(row), allow_nan=False) + "\n")
     print(line(row), flush=True)
+
+
+def strict(value: Any) -> Any:
+    """Return a row without numbers that JSON does not know: they become null, points of a curve with them go."""
+    if isinstance(value, dict):
+        return {name: strict(each) for name, each in value.items()}
+    if isinstance(value, list):
+        points = [strict(each) for each in value]
+        return [point for point in points if not (isinstance(point, list) and None in point)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def conditions(data: Path) -> dict[str, Any]:
@@ -301,6 +320,25 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, *failed])
 
 
+def detectable(rows: Sequence[Mapping[str, Any]], counts: Sequence[int] = (1, 2, 3, 5, 10)) -> str:
+    """Return which difference between two variants n seeds of each tell from chance: 4 times in 5, at 5%, two-sided.
+
+    The noise is that between seeds of one variant where there are some, else NOISE.
+    """
+    seen: dict[str, list[float]] = {}
+    for row in rows:
+        if "bpb" in row:
+            seen.setdefault(str(row["variant"]), []).append(row["bpb"])
+    several = [scores for scores in seen.values() if len(scores) > 1]
+    degrees = sum(len(scores) - 1 for scores in several)
+    pooled = math.sqrt(sum(statistics.variance(s) * (len(s) - 1) for s in several) / degrees) if degrees else NOISE
+    normal = statistics.NormalDist()
+    factor = normal.inv_cdf(0.975) + normal.inv_cdf(0.8)
+    effects = ", ".join(f"{factor * pooled * math.sqrt(2 / n):.4f} ({n})" for n in counts)
+    origin = f"from {degrees} degrees of freedom" if degrees else "taken from an earlier measurement of two seeds"
+    return f"Detectable differences in bits per byte (seeds of each): {effects}; noise {pooled:.5f}, {origin}."
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
 
@@ -321,15 +359,22 @@ def main(words: list[str]) -> int:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--trace", type=int, default=1500, help="characters shown of the log of a run that failed")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--charts", type=Path, help="draw the rows of --out into this folder, and run nothing")
     parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(words)
     if asked.task:
         return child(asked.task)
-    if not asked.table:
+    if not asked.table and not asked.charts:
         if asked.data is None:
             parser.error("--data DIR is needed")
         campaign(asked)
-    print(table(read_rows(asked.out)))
+    rows = read_rows(asked.out)
+    print(f"{table(rows)}\n\n{detectable(rows)}")
+    if asked.charts:
+        from nanochat_charts import draw
+
+        for path in draw(rows, asked.charts):
+            print(path)
     return 0
 
 

@@ -205,7 +205,8 @@ def raise_trouble(text: str) -> None:
 def main(given: list[str] | None = None) -> int:
     """Prepare; 2 where the user can mend something."""
     options = arguments(given)
-    missing = [name for name in ("numpy", "pyarrow", "rustbpe", "tiktoken") if not _is_installed(name)]
+    learner = () if options.tokenizer else ("rustbpe",)
+    missing = [name for name in ("numpy", "pyarrow", "tiktoken", *learner) if not _is_installed(name)]
     if missing:
         print(f"Error: this needs {', '.join(missing)}: `pip install {' '.join(missing)}`.", file=sys.stderr)
         return 2

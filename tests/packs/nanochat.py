@@ -28,6 +28,7 @@ TINY = {
     "MICRO_ROWS": 4,
     "BITS": 10,
     "SMEAR_WIDTH": 8,
+    "GRAM_ROWS": 1024,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import importlib
@@ -244,6 +245,30 @@ def test_text_becomes_rows_and_what_is_done_is_kept(module: Any, tmp_path: Path)
     changed = [path.name for path, when in files.items() if path.stat().st_mtime_ns != when]
     assert changed == ["train_00001.npy"]
     assert json.loads((tmp_path / "out/tokens/meta.json").read_text())["conditions"]["seconds"] == 9.0
+
+
+def test_an_encoding_that_exists_needs_no_learner(tmp_path: Path) -> None:
+    """The program is run where rustbpe cannot be imported."""
+    kept = {
+        "pattern": ".",
+        "tokens": [base64.b64encode(bytes([n])).decode() for n in range(256)],
+        "special": list("wxyz"),
+    }
+    (tmp_path / "mine.json").write_text(json.dumps(kept))
+    code = (
+        "import sys, runpy, importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'rustbpe' else find(name, *rest); "
+        f"sys.argv[0] = {str(PACK / 'prepare.py')!r}; sys.path.insert(0, {str(PACK)!r}); "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-c", code, "--out", str(tmp_path / "out"), "--data", str(tmp_path / "empty")]
+    told = [
+        subprocess.run([*command, *more], capture_output=True, text=True, check=False).stderr
+        for more in ([], ["--tokenizer", str(tmp_path / "mine.json")])
+    ]
+    assert "rustbpe" in told[0]
+    assert "rustbpe" not in told[1]
 
 
 def test_a_folder_without_text_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import pickle
@@ -192,7 +193,8 @@ def test_the_rows_end_with_the_budget(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_is_changed_after_sealing_is_found(corpus: Any, tmp_path: Path) -> None:
     trained = Trained(corpus, takes_all, tmp_path / "state")
     said = trained.referee.train(trained.trainee, corpus, 3, 30.0)
-    trained.desk.state[-1] ^= 1
+    honest = trained.desk.piece
+    trained.desk.piece = lambda index: bytes(honest(index)[:-1]) + bytes([honest(index)[-1] ^ 1])
     with pytest.raises(trained.referee.Invalid, match="changed after it had been sealed"):
         trained.referee.fetch(trained.trainee, said, tmp_path / "state")
 
@@ -273,9 +275,27 @@ def test_the_state_comes_back_and_is_no_code() -> None:
         "whole": torch.arange(7),
         "yes": torch.tensor([True, False]),
     }
-    back = sealed.from_bytes(bytearray(sealed.to_bytes(state)))
+    made = sealed.Sealed(state, piece=24)
+    [*free] = sealed.rooms(3, on_gpu=False, piece=24)
+    pieces = [bytes(made.piece(index, free[0])) for index in range(-(-made.size // 24))]
+    assert [len(piece) for piece in pieces[:-1]] == [24] * (len(pieces) - 1)
+    assert made.hashes(free) == [hashlib.sha256(piece).hexdigest() for piece in pieces]
+    data = b"".join(pieces)
+    assert len(data) == made.size
+    back = sealed.from_bytes(bytearray(data))
     assert list(back) == list(state)
     assert all(torch.equal(back[name], state[name]) and back[name].dtype == state[name].dtype for name in state)
+
+
+def test_a_change_after_sealing_changes_what_was_promised() -> None:
+    sealed = load("harness.sealed")
+    state = {"a": torch.zeros(100), "b": torch.zeros(100)}
+    made, free = sealed.Sealed(state, piece=256), sealed.rooms(1, on_gpu=False, piece=256)
+    before = made.hashes(free)
+    state["b"][-1] = 1.0
+    after = made.hashes(free)
+    assert after[:-1] == before[:-1]
+    assert after[-1] != before[-1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ state counts from the moment at which the hashes of all its pieces have been tol
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import queue
@@ -14,12 +13,13 @@ import resource
 import sys
 import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 SOLUTION = Path(__file__).resolve().parent.parent
-PIECE = 32 << 20
+THREADS = 8
+"""That hash the state."""
 _PAUSE_S = 0.05
 """How long an answer may wait for something to happen."""
 
@@ -33,7 +33,7 @@ class Desk:
         self.changed = threading.Condition()
         self.phase = "warming"
         self.facts: dict[str, Any] = {}
-        self.state = bytearray()
+        self.piece: Callable[[int], memoryview] = lambda index: memoryview(b"")
         self.log = ""
 
     def set(self, phase: str, **facts: Any) -> None:
@@ -48,8 +48,7 @@ class Desk:
 
         kind, body = request[:1], request[1:]
         if kind == b"S":
-            at = int(body) * PIECE
-            return memoryview(self.state)[at : at + PIECE]
+            return self.piece(int(body))
         if kind == b"L":
             return self.log.encode()
         if kind == b"H":
@@ -85,7 +84,7 @@ def texts() -> list[Path]:
 def learn(desk: Desk, wanted: dict[str, Any]) -> None:
     """Run the solution's `train` and seal what it returns."""
     from harness import Run
-    from harness.sealed import to_bytes
+    from harness.sealed import Sealed, rooms
 
     run = Run(
         desk.pushed,
@@ -98,16 +97,15 @@ def learn(desk: Desk, wanted: dict[str, Any]) -> None:
     import train
 
     torch.manual_seed(wanted["seed"])
-    state = train.train(run)
-    desk.state = to_bytes(state)
-    places = range(0, len(desk.state), PIECE)
-    with memoryview(desk.state) as view, ThreadPoolExecutor(8) as pool:
-        hashes = list(pool.map(lambda at: hashlib.sha256(view[at : at + PIECE]).hexdigest(), places))
-    desk.log = run.points_text()
     on_gpu = run.device == "cuda"
+    free = rooms(THREADS if on_gpu else 2, on_gpu)
+    sealed = Sealed(train.train(run))
+    hashes = sealed.hashes(free)
+    desk.piece = lambda index: sealed.piece(index, free[0])
+    desk.log = run.points_text()
     desk.set(
         "sealed",
-        size=len(desk.state),
+        size=sealed.size,
         hashes=hashes,
         rows=run.rows_taken,
         peak_memory_gb=torch.cuda.max_memory_allocated() / 1e9 if on_gpu else peak_gb(),

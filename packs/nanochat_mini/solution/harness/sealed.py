@@ -5,10 +5,15 @@ Nothing in it can be code, unlike a pickle: reading makes tensors of plain numbe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from queue import SimpleQueue
 
 import torch
 from torch import Tensor
@@ -18,35 +23,72 @@ TYPES = {
     for name in ("float32", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "bool")
 }
 MOST_TENSORS, MOST_HEADER = 100_000, 16 << 20
+PIECE = 32 << 20
 
 
-def to_bytes(state: Mapping[str, Tensor]) -> bytearray:
-    """The state as bytes.
+class Sealed:
+    """A state as pieces of bytes, each made when it is asked for.
+
+    Nothing of the state's size is copied: what a large state costs on the clock is that its pieces are hashed, by
+    several threads at once. Whoever changes a tensor afterwards changes a piece that was promised.
+
+    Attributes:
+        size: of the state in bytes.
 
     Raises:
         ValueError: it is no flat dict of name -> tensor of one of TYPES.
     """
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError("train() must return a flat dict of name -> tensor")
-    names = {dtype: name for name, dtype in TYPES.items()}
-    entries, at = [], 0
-    for name, tensor in state.items():
-        if tensor.dtype not in names:
-            raise ValueError(f"{name} is of {tensor.dtype}; sealed tensors are of {', '.join(TYPES)}")
-        entries.append([str(name), names[tensor.dtype], list(tensor.shape)])
-        at += tensor.numel() * tensor.element_size()
-    header = json.dumps(entries).encode()
-    data = bytearray(8 + len(header) + at)
-    data[:8] = struct.pack("<Q", len(header))
-    data[8 : 8 + len(header)] = header
-    place = 8 + len(header)
-    for tensor in state.values():
-        size = tensor.numel() * tensor.element_size()
-        if size:
-            room = torch.frombuffer(data, dtype=torch.uint8, offset=place, count=size)
-            room.copy_(tensor.detach().contiguous().reshape(-1).view(torch.uint8))
-        place += size
-    return data
+
+    def __init__(self, state: Mapping[str, Tensor], piece: int = PIECE) -> None:
+        if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+            raise ValueError("train() must return a flat dict of name -> tensor")
+        names = {dtype: name for name, dtype in TYPES.items()}
+        entries = []
+        for name, tensor in state.items():
+            if tensor.dtype not in names:
+                raise ValueError(f"{name} is of {tensor.dtype}; sealed tensors are of {', '.join(TYPES)}")
+            entries.append([str(name), names[tensor.dtype], list(tensor.shape)])
+        header = json.dumps(entries).encode()
+        start = torch.frombuffer(bytearray(struct.pack("<Q", len(header)) + header), dtype=torch.uint8)
+        flat = [tensor.detach().contiguous().reshape(-1).view(torch.uint8) for tensor in state.values()]
+        self._parts = [start, *(part for part in flat if len(part))]
+        self._ends = list(accumulate(len(part) for part in self._parts))
+        self._piece = piece
+        self.size = self._ends[-1]
+
+    def piece(self, index: int, room: Tensor) -> memoryview:
+        """The bytes of a piece, written into `room`, uint8 [at least those of a piece] on the CPU."""
+        at = index * self._piece
+        end = min(at + self._piece, self.size)
+        place = at
+        number = bisect_right(self._ends, at)
+        while place < end:
+            part, first = self._parts[number], self._ends[number] - len(self._parts[number])
+            stop = min(end, self._ends[number])
+            room[place - at : stop - at].copy_(part[place - first : stop - first])
+            place, number = stop, number + 1
+        return memoryview(room.numpy())[: end - at]
+
+    def hashes(self, rooms: Sequence[Tensor]) -> list[str]:
+        """The SHA-256 of each piece, with a thread for each room."""
+        free: SimpleQueue[Tensor] = SimpleQueue()
+        for room in rooms:
+            free.put(room)
+
+        def digest(index: int) -> str:
+            room = free.get()
+            try:
+                return hashlib.sha256(self.piece(index, room)).hexdigest()
+            finally:
+                free.put(room)
+
+        with ThreadPoolExecutor(len(rooms)) as pool:
+            return list(pool.map(digest, range(math.ceil(self.size / self._piece))))
+
+
+def rooms(count: int, on_gpu: bool, piece: int = PIECE) -> list[Tensor]:
+    """Memory for pieces on their way, best made before the clock runs; where there is a GPU, one that it can write to."""
+    return [torch.zeros(piece, dtype=torch.uint8, pin_memory=on_gpu) for _ in range(count)]
 
 
 def from_bytes(data: bytearray) -> dict[str, Tensor]:

@@ -1,0 +1,227 @@
+"""Draws the rows of benchmarks/nanochat.py: loss against seconds, the best against run time, gains by variant."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aster.report.canvas import DOT, FAINT, GRID, INK, LINE, MISS, SOFT, STAR, new_figure, png, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, Any]
+COLOURS = (LINE, STAR, "#1a7f4b", "#7a4fa3", MISS, "#2aa3a3")
+ANNOUNCED = 5.68
+"""Per cent by which the announced system lay below the benchmark's mark: other hardware, data and budget."""
+MOST_CURVES = 6
+
+
+# --- names ---
+
+
+def parts(variant: str) -> list[str]:
+    """Return a variant's ideas and settings, in one order however it was written; none for the baseline."""
+    ideas, *settings = variant.split("@")
+    return [*sorted(idea for idea in ideas.split("+") if idea != "none"), *sorted(settings)]
+
+
+def shared(rows: Sequence[Row]) -> list[str]:
+    """Return the ideas that all variants but the baseline have, if they are three at least."""
+    made = [parts(row["variant"]) for row in rows if parts(row["variant"])]
+    common = [part for part in made[0] if all(part in other for other in made)] if made else []
+    return common if len(common) >= 3 else []
+
+
+def label(variant: str, common: Sequence[str]) -> str:
+    """Return a short name: A stands for the common ideas."""
+    own = parts(variant)
+    if not own:
+        return "baseline"
+    rest = [part for part in own if part not in common]
+    return ", ".join([*(["A"] if common else []), *rest])
+
+
+def step(before: str, after: str) -> str:
+    """Return what one variant has that another has not, and the other way round."""
+    old, new = parts(before), parts(after)
+    added, gone = [part for part in new if part not in old], [part for part in old if part not in new]
+    said = [f"+ {part}" for part in added] if len(added) <= 4 else [f"+ {len(added)} ideas"]
+    return "\n".join([*said, *(f"− {part}" for part in gone)])
+
+
+# --- figures ---
+
+
+def bare(axes: Axes) -> None:
+    """Take off what is not needed."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def records(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that were the best when they came."""
+    found: list[Row] = []
+    for row in rows:
+        if not found or row["bpb"] < found[-1]["bpb"]:
+            found.append(row)
+    return found
+
+
+def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
+    """Return running means, over fewer points at the ends."""
+    return [statistics.fmean(values[max(0, at - reach) : at + reach + 1]) for at in range(len(values))]
+
+
+def curves(rows: Sequence[Row]) -> Figure:
+    """Return the losses of the records against seconds since GO, as the candidates say them."""
+    common, figure = shared(rows), new_figure(7.2, 4.3)
+    axes = figure.add_axes((0.085, 0.12, 0.89, 0.735))
+    bare(axes)
+    chosen = records(rows)
+    chosen = [chosen[0], *chosen[1:][-(MOST_CURVES - 1) :]]
+    for row, colour in zip(chosen, (SOFT, *COLOURS), strict=False):
+        seconds, losses = zip(*row["curve"], strict=True)
+        name = f"{row['bpb']:.4f}  {label(row['variant'], common)}"
+        axes.plot(seconds, smooth(losses), color=colour, linewidth=1.3, label="\n".join(textwrap.wrap(name, 62)))
+    lows = [min(smooth([loss for _, loss in row["curve"]])) for row in chosen]
+    axes.set_ylim(min(lows) - 0.05, min(lows) + 2.2)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("training seconds (warm-up and compilation not counted)")
+    axes.set_ylabel("training loss, nats per token")
+    axes.legend(frameon=False, fontsize=7.5, loc="upper right", title="validation bits per byte", title_fontsize=7.5)
+    head(figure, "Loss against training time", [row for row in rows if row in chosen], common)
+    return figure
+
+
+def progress(rows: Sequence[Row]) -> Figure:
+    """Return the best bits per byte against the run time of all rows so far, each record with what it changed."""
+    figure = new_figure(7.2, 4.6)
+    axes = figure.add_axes((0.085, 0.13, 0.89, 0.76))
+    bare(axes)
+    ends, spent = [], 0.0
+    for row in rows:
+        spent += row["wall_seconds"] / 60
+        ends.append(spent)
+    best = records(rows)
+    at = {id(row): end for row, end in zip(rows, ends, strict=True)}
+    axes.plot(ends, [row["bpb"] for row in rows], "o", color=DOT, markersize=4, zorder=2)
+    axes.step([*(at[id(row)] for row in best), ends[-1]], [*(row["bpb"] for row in best), best[-1]["bpb"]], color=LINE,
+              where="post", linewidth=1.5, zorder=3)  # fmt: skip
+    axes.plot([at[id(row)] for row in best], [row["bpb"] for row in best], "o", color=LINE, markersize=5, zorder=4)
+    top = rows[0]["bpb"]
+    axes.axhline(top, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.annotate(f"baseline {top:.4f}", (ends[-1], top), (0, 4), textcoords="offset points", ha="right", color=MISS)
+    low, high = best[-1]["bpb"], top
+    axes.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
+    axes.set_xlim(0, ends[-1] * 1.04)
+    notes(axes, best, rows, at, high - low)
+    axes.set_xlabel("cumulative run time in minutes (warm-up, training and scoring)")
+    axes.set_ylabel("validation bits per byte")
+    head(figure, "Best bits per byte against run time", rows, [])
+    return figure
+
+
+def notes(axes: Axes, best: Sequence[Row], rows: Sequence[Row], at: Mapping[int, float], height: float) -> None:
+    """Write what each record changed above it, one above the other where they would meet, and above all dots."""
+    wide = 0.22 * axes.get_xlim()[1]
+    line, floor = 0.044 * height, -math.inf
+    for before, row in list(zip(best, best[1:], strict=False))[::-1]:
+        text = f"{row['bpb']:.4f}\n{step(before['variant'], row['variant'])}"
+        tall = line * (text.count("\n") + 1)
+        late = at[id(row)] > 0.85 * axes.get_xlim()[1]
+        left = at[id(row)] - (wide if late else 0.0)
+        under = [other["bpb"] for other in rows if left <= at[id(other)] <= left + wide]
+        place = max(row["bpb"] + 0.06 * height, floor, *(bpb + 0.025 * height for bpb in under))
+        floor = place + tall + 0.012 * height
+        axes.annotate(
+            text,
+            (at[id(row)], row["bpb"]),
+            (at[id(row)] * (1.0 if late else 1.015), place),
+            ha="right" if late else "left",
+            fontsize=7,
+            color=INK,
+            va="bottom",
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7},
+        )
+
+
+def bars(rows: Sequence[Row]) -> Figure:
+    """Return the gain of each variant over the baseline's mean in per cent, a dot for each seed."""
+    common = shared(rows)
+    base = statistics.fmean(row["bpb"] for row in rows if not parts(row["variant"]))
+    gains: dict[str, list[float]] = {}
+    for row in rows:
+        gains.setdefault(label(row["variant"], common), []).append(100 * (1 - row["bpb"] / base))
+    order = sorted(gains, key=lambda name: statistics.fmean(gains[name]))
+    figure = new_figure(7.2, 1.3 + 0.36 * len(order))
+    axes = figure.add_axes((0.37, 0.5 / figure.get_figheight(), 0.6, 1 - 1.12 / figure.get_figheight()))
+    bare(axes)
+    axes.grid(axis="y", visible=False)
+    for place, name in enumerate(order):
+        mean = statistics.fmean(gains[name])
+        axes.barh(place, mean, height=0.62, color=LINE if place == len(order) - 1 else "#9fc1da", zorder=2)
+        axes.plot(gains[name], [place] * len(gains[name]), "o", color=INK, markersize=3, zorder=4)
+        reach = interval(gains[name])
+        if reach:
+            axes.errorbar(mean, place, xerr=reach, color=INK, capsize=3, linewidth=1, zorder=3)
+        axes.annotate(f"{mean:.2f}%", (max(*gains[name], mean + reach, 0.0), place), (5, 0), va="center", fontsize=7.5,
+                      textcoords="offset points")  # fmt: skip
+    axes.axvline(ANNOUNCED, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate(f"announced elsewhere: {ANNOUNCED}%", (ANNOUNCED, 0), (-4, 0), va="center", ha="right", color=MISS,
+                  textcoords="offset points", fontsize=7.5)  # fmt: skip
+    axes.set_yticks(range(len(order)), ["\n".join(textwrap.wrap(name, 40, break_on_hyphens=False)) for name in order])
+    axes.tick_params(axis="y", labelsize=7, length=0, labelcolor=INK)
+    axes.set_xlim(0, max(8.0, *(max(each) for each in gains.values())) * 1.14)
+    axes.set_xlabel("bits per byte below the baseline, in per cent")
+    head(figure, "Gain by variant", rows, common)
+    return figure
+
+
+def interval(values: Sequence[float]) -> float:
+    """Return half the width of the 95% interval of the mean; 0 for one value."""
+    if len(values) < 2:
+        return 0.0
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def head(figure: Figure, title: str, rows: Sequence[Row], common: Sequence[str]) -> None:
+    """Write the title, and under it what the rows stand on."""
+    counts = sorted({sum(row["variant"] == other["variant"] for other in rows) for row in rows})
+    seeds = "one seed each" if counts == [1] else f"{counts[0]} to {counts[-1]} seeds each"
+    said = f"{rows[0].get('device', '')}, {rows[0]['seconds']:g} s, {seeds}."
+    said += f" A = {', '.join(common)}." if common else ""
+    tall = figure.get_figheight()
+    figure.text(0.012, 1 - 0.1 / tall, title, fontsize=11, weight="bold", color=INK, va="top")
+    wrapped = "\n".join(textwrap.wrap(said, 130, break_on_hyphens=False))
+    figure.text(0.012, 1 - 0.3 / tall, wrapped, fontsize=7, color=SOFT, va="top")
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write the three pictures into a folder, from the rows that have a score; return the files.
+
+    Raises:
+        ValueError: there is no row of the baseline, or rows are of several budgets.
+    """
+    scored = [row for row in rows if "bpb" in row]
+    if not any(not parts(row["variant"]) for row in scored):
+        raise ValueError("the rows hold no score of the baseline (variant none)")
+    if len({row["seconds"] for row in scored}) > 1:
+        raise ValueError("the rows are of several budgets, which do not compare: put them into files of their own")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, make in (("loss", curves), ("progress", progress), ("gains", bars)):
+        with style():
+            figure = make(scored)
+        path = folder / f"nanochat-{name}.png"
+        path.write_bytes(png(figure, dpi=125))
+        written.append(path)
+    return written

@@ -1,0 +1,95 @@
+"""The rows, tables and pictures of the NanoChat benchmark: what needs no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("benchmarks.nanochat", reason="the benchmarks are not in a source distribution")
+
+from benchmarks import nanochat, nanochat_charts
+
+RESULTS = Path(nanochat.ROOT) / "benchmarks" / "results"
+
+
+def row(variant: str, bpb: float, seed: int = 1, **more: Any) -> dict[str, Any]:
+    made = {"variant": variant, "seed": seed, "seconds": 60.0, "bpb": bpb, "wall_seconds": 90.0, "device": "GPU"}
+    return {**made, "tokens": 9e7, "tokens_per_second": 1.5e6, "curve": [[1.0, 5.0], [30.0, 4.0], [59.0, 3.0]], **more}
+
+
+def test_rows_are_strict_json(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    nanochat.append(out, {"variant": "none", "bpb": math.nan, "curve": [[0.1, math.nan], [1.0, 5.5]], "mfu": 0.4})
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    found = json.loads(out.read_text(), parse_constant=refuse)
+    assert found == {"variant": "none", "bpb": None, "curve": [[1.0, 5.5]], "mfu": 0.4}
+
+
+def test_the_curve_begins_with_the_first_finite_loss() -> None:
+    points = [{"seconds": 0.0, "rows": 9.0}, {"seconds": 0.1, "loss": math.nan}, {"seconds": 1.004, "loss": 5.0}]
+    assert nanochat.curve(points) == [[1.0, 5.0]]
+
+
+@pytest.mark.parametrize("name", ["nanochat.jsonl", "nanochat_12s.jsonl", "nanochat_kernels.jsonl"])
+def test_kept_rows_are_strict_json(name: str) -> None:
+    text = (RESULTS / name).read_text()
+    assert not {"NaN", "Infinity"} & set(text.replace(",", " ").replace("]", " ").split())
+    assert all(json.loads(line) for line in text.splitlines())
+
+
+def test_the_kept_table_is_that_of_the_rows() -> None:
+    said = (RESULTS / "nanochat.md").read_text()
+    rows = nanochat.read_rows(RESULTS / "nanochat.jsonl")
+    assert all(f"| {each['bpb']:.4f} |" in said for each in rows)
+    assert nanochat.detectable(rows) in said
+
+
+def test_what_is_detectable_comes_from_the_seeds() -> None:
+    one = nanochat.detectable([row("none", 1.2), row("smear", 1.1)])
+    assert "0.0034 (1)" in one
+    assert "earlier measurement" in one
+    several = nanochat.detectable([row("none", 1.20), row("none", 1.22, 2), row("smear", 1.10), row("smear", 1.12, 2)])
+    assert "noise 0.01414, from 2 degrees of freedom" in several
+    assert "0.0396 (2)" in several
+
+
+def test_names_are_short_and_do_not_depend_on_order() -> None:
+    rows = [row("none", 1.2), row("a+b+c+d@X=1", 1.1), row("c+b+a", 1.15)]
+    common = nanochat_charts.shared(rows)
+    assert common == ["a", "b", "c"]
+    assert [nanochat_charts.label(each["variant"], common) for each in rows] == ["baseline", "A, d, X=1", "A"]
+    assert nanochat_charts.step("a+b@X=1", "b+a+d") == "+ d\n− X=1"
+
+
+def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    rows = [
+        row("none", 1.2),
+        row("none", 1.21, 2),
+        row("smear", 1.1),
+        row("smear", 1.12, 2),
+        {"variant": "x", "error": "no"},
+    ]
+    written = nanochat_charts.draw(rows, tmp_path)
+    assert [path.name for path in written] == [f"nanochat-{name}.png" for name in ("loss", "progress", "gains")]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    scored = [each for each in rows if "bpb" in each]
+    [axes] = nanochat_charts.bars(scored).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["baseline", "smear"]
+    assert [len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
+    said = {text.get_text() for text in nanochat_charts.progress(scored).axes[0].texts}
+    assert "1.1000\n+ smear" in said
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="baseline"):
+        nanochat_charts.draw([row("smear", 1.1)], tmp_path)
+    with pytest.raises(ValueError, match="several budgets"):
+        nanochat_charts.draw([row("none", 1.1), row("none", 1.1, seconds=12.0)], tmp_path)
