@@ -20,6 +20,7 @@ from aster.domain import events as ev
 from aster.domain.ids import search_seed, tree_id
 from aster.domain.records import Failed, Measured, Objective, Result
 from aster.domain.research import Draft, Handoff, ModelChoice, Note, Tokens
+from aster.evidence.findings import noise
 from aster.execution.protocol import Job
 from aster.llm.protocol import Prompt, Reply, Returned, Said
 from aster.planning.bandit import BanditPlanner
@@ -166,15 +167,37 @@ def test_a_version_and_its_parent_are_measured_again_on_further_search_seeds(tmp
     comes_out_again(lab)
 
 
-def test_an_exact_score_is_not_measured_again_and_costs_nothing(tmp_path: Path) -> None:
+def test_an_exact_score_of_a_run_without_a_seed_is_not_measured_again_and_costs_nothing(tmp_path: Path) -> None:
     answering = scripted(says(EDIT, run_experiment()), says(("measure_again", {"version": "mine"})))
-    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True))
+    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True), paired=False)
     board = lab.run()
     [text] = told(answering, "measure_again")
     assert "exact: the same version scores the same every time" in text
     assert not any(state.record.purpose == "repeat" for state in board.experiments.values())
     [state] = [each for each in board.research.assignments.values() if each.record.role == "subagent"]
     assert state.experiments == 1
+
+
+def test_another_seed_of_an_exact_problem_is_told_and_neither_ranks_nor_is_claimed(tmp_path: Path) -> None:
+    again = ("measure_again", {"version": "mine"})
+    answering = scripted(says(EDIT, run_experiment()), says(again), says(again))
+    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True))
+    board = lab.run()
+    name, texts = tree_id(BEST), told(answering, "measure_again")
+    runs = [board.experiments[each].record for each in board.experiments_of[name]]
+    assert [run.purpose for run in runs[:3]] == ["search", "repeat", "repeat"]
+    assert len({run.seed for run in runs[:3]}) == 3
+    assert "It ran on another search seed, and ranks nobody" in texts[1]
+    values = [board.experiments[run.id].metrics["loss"] for run in runs[:3]]  # type: ignore[index]
+    assert f"This version ran 3 times: mean {sum(values) / 3:.10g}, sd " in texts[1]
+    assert f", best {min(values):.10g}." in texts[1]
+    assert "Experiments left: 5." in texts[1]
+    assert board.score(name).mean == values[0]  # type: ignore[union-attr]
+    assert board.baseline_score is not None
+    assert noise(board) == 0.0
+    [claim] = [each for each in board.claims.values() if each.record.candidate == name]
+    assert claim.record.seeds == (runs[0].seed,)
+    comes_out_again(lab)
 
 
 def test_what_repeats_waver_by_counts_as_noise_from_then_on(tmp_path: Path) -> None:
