@@ -29,8 +29,8 @@ LUCK = " It is a real difference of these two results; whether the change or the
 """What is said of the difference of two exact scores on one seed, where a run takes one."""
 
 ANOTHER = (
-    "It ran on another search seed, and ranks nobody: a version ranks, and is claimed, by what it wrote on the seed "
-    "that all share. All its runs together tell how much is luck."
+    "It ran on another search seed, and ranks nobody: a version ranks, and is claimed, by what it wrote on the "
+    "seeds that all share. All its runs together tell how much is luck."
 )
 
 MOST_CHECKS = 24
