@@ -9,7 +9,8 @@ from tests.boards import BASELINE, Book, setup
 from aster.agents import tellings as tell
 from aster.agents.briefing import CampaignBriefing
 from aster.agents.critique import Group, critic_brief
-from aster.domain.records import Objective, Reference, Setup
+from aster.domain import events as ev
+from aster.domain.records import Decided, Objective, Reference, Setup
 from aster.domain.research import Draft, Plan, Role
 
 ROLES: tuple[Role, ...] = ("planner", "worker", "critic", "subagent")
@@ -110,6 +111,18 @@ def test_a_gain_within_the_resolution_is_told_as_a_tie() -> None:
     assert tell.gains_text(of.board, close, "c-9", 5e-4).startswith(
         "a tie (difference 0.0005, resolution 0.001) with its parent c-9, "
     )
+    assert "best gain on a parent a tie (difference 8.9e-16, resolution 0.001), " in tell.direction_lines(of.board)[0]
+
+
+def test_what_ties_with_the_champion_is_not_the_best_so_far() -> None:
+    of = started(Reference("Somebody", 1.5, "a paper", same=True))
+    line = of.line("search")
+    champion = of.tried(line, "anneal", 0.5)
+    claim = of.claim(champion, seeds=(1,))
+    of.say(ev.ClaimDecided(Decided(claim, "confirmed", 1, 0.5, 0.5, 0.5)))
+    of.tried(line, "another way", 0.5 + 1e-9)
+    assert of.board.champion == champion
+    assert f"- The best so far is 1.5 ({champion}); " in tell.standing_lines(of.board)[-1]
 
 
 def test_a_planner_that_is_asked_again_is_told_what_it_saw_before() -> None:

@@ -91,7 +91,8 @@ def test_how_a_broken_version_wavers_says_nothing_of_others() -> None:
 def test_exact_metrics_have_none_and_say_so_plainly() -> None:
     book = opened(exact=True)
     assert noise_seen(book.board) is None
-    assert against_noise(book.board, 1.0, 1) == "helps"
+    assert against_noise(book.board, 1.0, 1) == "better; one run"
+    assert against_noise(opened(exact=True, paired=False).board, -1.0, 1) == "worse"
 
 
 def test_numbers_that_repeats_told_are_backed() -> None:

@@ -144,14 +144,12 @@ def standing_lines(board: Board) -> list[str]:
 def _against_references(board: Board) -> list[str]:
     """Return where the best score stands to the references that were had under the same conditions, in one line."""
     references = [each for each in board.setup.references if each.same][:MOST_REFERENCES]
-    best = next(iter(board.ranking), None)
+    best = board.best_unconfirmed() or board.standing  # what ties with the champion is not better
     score = board.score(best) if best is not None else None
     if not references or best is None or score is None:
         return []
     proven = "" if board.setup.objective.exact or best == board.champion else ", which is not confirmed"
-    rows = [
-        f"{in_line(of.name, 80)} stands at {shown(of.value)}: {_reached(board, score.mean, of)}" for of in references
-    ]
+    rows = [f"{in_line(of.name, 80)} stands at {of.value:.12g}: {_reached(board, score.mean, of)}" for of in references]
     return [f"- The best so far is {shown(score.mean)} ({best}){proven}; of the references {'; '.join(rows)}"]
 
 
@@ -232,7 +230,7 @@ def _direction(board: Board, name: str) -> str:
     state, line = board.directions[name], board.research.lines[name]
     paths = f" [{', '.join(line.record.paths[:6])}]" if line.record.paths else ""
     gains = [gain for gain, _ in state.yields[-50:] if gain is not None]
-    best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+    best = f", best gain on a parent {_or_tie(board, max(gains))}" if gains else ""
     work = f"{state.experiments} experiments, {state.dry} findings since the last success{best}, ${line.usd:.2f}"
     now = _busy(line) if state.retired is None else f"retired: {in_line(state.retired)}"
     head = f"- {name} on {in_line(line.record.surface, 80)}{paths}: {in_line(line.record.rationale, 240)}"
@@ -243,6 +241,10 @@ def _direction(board: Board, name: str) -> str:
         if line.handoff.retire and state.retired is None:
             parts.append(f"  worker would retire it: {in_line(line.handoff.retire)}")
     return "\n".join(parts)
+
+
+def _or_tie(board: Board, gain: float) -> str:
+    return tie(board.setup.objective, gain) or f"{gain:+.3g}"
 
 
 def _busy(line: Line) -> str:
@@ -256,7 +258,7 @@ def machine_lines(board: Board) -> list[str]:
     for surface, states in sorted(board.directions_on.items()):
         runs = sum(state.experiments for state in states)
         gains = [gain for gain, _ in states[-1].yields[-50:] if gain is not None]
-        best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+        best = f", best gain on a parent {_or_tie(board, max(gains))}" if gains else ""
         retired = "" if states[-1].retired is None else ", retired"
         lines.append(f"- {in_line(surface, 80)}: {runs} experiments{best}{retired}")
     return lines

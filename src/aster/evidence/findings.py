@@ -46,9 +46,10 @@ def tie(objective: Objective, gain: float) -> str | None:
 def against_noise(board: Board, gain: float, seeds: int) -> str:
     """Return in words what a gain over so many shared seeds is beside the noise, and no more than so many runs tell."""
     objective, known, least = board.setup.objective, noise_seen(board), least_told(board, seeds)
-    if objective.exact:
-        return "helps" if gain > least else "hurts" if gain < -least else "no gain seen"
     runs = "one run" if seeds == 1 else f"mean of {seeds} seeds"
+    if objective.exact:
+        on = f"; {runs}" if board.setup.paired else ""  # where a run takes a seed, the seed may have made it
+        return f"better{on}" if gain > least else f"worse{on}" if gain < -least else "no gain seen"
     if known is None:
         way = "better" if gain > least else "worse" if gain < -least else "a tie"
         return f"{way}, but nothing is known of the noise; {runs}"
