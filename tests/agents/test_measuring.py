@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from tests.agents.labs import Lab
+from tests.boards import BASELINE, Book, setup
 
+from aster.agents.measuring import LUCK, tell
 from aster.agents.subagent import Subagent
 from aster.domain import events as ev
 from aster.domain.ids import tree_id
@@ -41,3 +45,40 @@ def test_another_change_of_the_same_lines_is_not_nearly_the_same() -> None:
     desk = with_twin(lab, "GAIN = 1\nimport other  # and much else\n" + LINES.replace("STEP", "HOP"))
     asyncio.run(Subagent(lab.problem, checks=True)(desk))
     assert "Experiments left: 2." in desk.told()[1]
+
+
+# --- in words ------------------------------------------------------------------------------------------------
+
+
+def told_of(value: float, **more: Any) -> tuple[str, str]:
+    """Return what is told of a version that scored this, where the baseline has 1."""
+    book = Book(setup(**more))
+    book.baseline(1.0)
+    book.direction("x")
+    name = book.run(book.candidate("c-1", "d-0"), value)
+    outcome = book.board.experiments[name].outcome
+    assert outcome is not None
+    found = tell(book.board, name, outcome, "c-1", BASELINE)
+    return found.summary, found.text
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_difference_within_the_resolution_is_a_tie(exact: bool) -> None:
+    summary, text = told_of(1 - 2**-52, exact=exact, resolution=1e-9)
+    assert "a tie (difference 2.2e-16, resolution 1e-09)" in summary
+    assert "The parent c-baseline has 1: a tie (difference 2.2e-16, resolution 1e-09)." in text
+    assert "a loss" not in text + summary
+
+
+def test_an_exact_gain_on_one_seed_may_be_the_seeds() -> None:
+    summary, text = told_of(1.5, exact=True, resolution=1e-9)
+    assert f"a gain of 0.5 against it.{LUCK}" in text
+    assert "tell nothing" not in text
+    assert summary == "score 1.5, a gain of 0.5 against its parent"
+
+
+def test_an_exact_gain_where_no_seed_is_taken_is_the_changes() -> None:
+    _, text = told_of(0.5, exact=True, paired=False)
+    assert "a loss of 0.5 against it.\n" in text
+    assert LUCK not in text
+    assert "no difference against it.\n" in told_of(1.0, exact=True)[1]

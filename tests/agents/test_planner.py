@@ -48,6 +48,8 @@ def test_a_plan_becomes_a_record() -> None:
         "combine": [{"first": first, "second": second, "why": "They are independent."}],
         "note": " Wait for the walk. ",
     }
+    last, _ = run(of, scripted(says(("submit_plan", {"done": " All is known. "}))))
+    assert last == Plan(done="All is known.")
     found, _ = run(of, scripted(says(("submit_plan", plan)), verdicts("")))
     assert found.open[0].surface == "moves"
     assert found.open[0].paths == ("solution/search.py",)
@@ -69,6 +71,7 @@ def test_a_plan_becomes_a_record() -> None:
         ({"combine": [{"first": "c-000000000001", "second": BASELINE, "why": ""}]}, "neither of them the baseline"),
         ({"open": [{**DIRECTION, "hypotheses": [{**HYPOTHESIS, "parent": "c-9"}]}]}, 'no candidate "c-9"'),
         ({"open": [DIRECTION, DIRECTION]}, 'surface "the walk" is opened twice'),
+        ({"open": [DIRECTION], "done": "all is known"}, "`done` says that nothing is worth trying, and yet something"),
         ({"open": [{**DIRECTION, "rationale": "short"}]}, "open.0.rationale"),
         ({"fund": [{"direction": "d-0", "weight": "much"}]}, "fund.0.weight"),
         ('{"open": [', "not valid JSON"),

@@ -4,13 +4,14 @@ import asyncio
 
 import msgspec
 import pytest
-from tests.agents.labs import Lab
+from tests.agents.labs import FILES, TOML, Lab
 
 from aster.agents.grounds import Grounds, opening, starting
 from aster.agents.protocol import Spent
-from aster.agents.subagent import _Held
+from aster.agents.subagent import Subagent, _Held
 from aster.domain.research import Allowance, Note
 from aster.llm.protocol import Said
+from aster.problems.problem import problem_from_files
 from aster.testing.desks import Answer, says, scripted
 
 EDIT = ("edit_file", {"path": "solution/main.py", "find": "GAIN = 1", "replace": "GAIN = 3"})
@@ -264,3 +265,21 @@ def test_it_reads_any_candidate_that_its_brief_names_and_no_other() -> None:
     assert "it names: c-named." in told
     assert "OTHER = 8" not in told
     assert "SECRET" not in told
+
+
+@pytest.mark.parametrize(
+    ("exact", "seed", "offered"),
+    [
+        (False, True, "measure_again"),
+        (False, False, "measure_again"),
+        (True, True, "another_seed"),
+        (True, False, None),
+    ],
+)
+def test_a_version_can_be_run_once_more_where_that_tells_anything(exact: bool, seed: bool, offered: str | None) -> None:
+    toml = TOML + ("exact = true\n" if exact else "")
+    toml = toml.replace('solution/main.py"]', 'solution/main.py", "{seed}"]') if seed else toml
+    lab = Lab(scripted(says(EDIT, RUN), says(FINISH)))
+    asyncio.run(Subagent(problem_from_files({**FILES, "problem.toml": toml.encode()}, "toy"), checks=True)(lab.desk))
+    names = {tool.name for tool in lab.desk.calls[0].prompt.tools}
+    assert names & {"measure_again", "another_seed"} == ({offered} if offered else set())

@@ -73,3 +73,14 @@ def test_intermediate_values_survive_the_packing() -> None:
     assert outcome.progress == ((1, 2.5), (3, 2.0))
     assert outcome.result == EARLY
     assert outcome.hardware == CPU
+
+
+def test_where_the_metric_is_exact_another_seed_that_is_infeasible_says_nothing_of_what_ranks() -> None:
+    for exact in (True, False):
+        book = Book(setup(exact=exact, constraints=(Constraint("memory", max=80.0),)))
+        book.baseline(1.0, memory=10.0)
+        book.direction("s")
+        book.run(book.candidate("a", "d-0"), 9.0, memory=1.0)
+        book.end(book.plan("a", 1, "repeat"), 9.0, memory=99.0)
+        book.decide()
+        assert ("a" in book.board.ranking) is exact

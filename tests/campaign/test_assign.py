@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
+from tests.agents.books import AgentsBook
+from tests.boards import BASELINE, setup
 
 from aster.agents.protocol import Desk
 from aster.agents.record import read_records
 from aster.agents.replay import rerun
 from aster.agents.subagent import Subagent
 from aster.board import Board
-from aster.campaign.assign import OVER
+from aster.campaign.assign import OVER, done
 from aster.campaign.decide import Minds
 from aster.campaign.replay import replay
 from aster.domain import events as ev
 from aster.domain.ids import search_seed, tree_id
 from aster.domain.records import Failed, Measured, Objective, Result
-from aster.domain.research import Draft, Handoff, ModelChoice, Note, Tokens
+from aster.domain.research import Draft, Handoff, ModelChoice, Note, Plan, Tokens
+from aster.evidence.findings import noise
 from aster.execution.protocol import Job
 from aster.llm.protocol import Prompt, Reply, Returned, Said
 from aster.planning.bandit import BanditPlanner
@@ -166,15 +169,37 @@ def test_a_version_and_its_parent_are_measured_again_on_further_search_seeds(tmp
     comes_out_again(lab)
 
 
-def test_an_exact_score_is_not_measured_again_and_costs_nothing(tmp_path: Path) -> None:
+def test_an_exact_score_of_a_run_without_a_seed_is_not_measured_again_and_costs_nothing(tmp_path: Path) -> None:
     answering = scripted(says(EDIT, run_experiment()), says(("measure_again", {"version": "mine"})))
-    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True))
+    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True), paired=False)
     board = lab.run()
     [text] = told(answering, "measure_again")
-    assert "exact: the same version scores the same every time" in text
+    assert "exact and its runs take no seed: the same version scores the same every time" in text
     assert not any(state.record.purpose == "repeat" for state in board.experiments.values())
     [state] = [each for each in board.research.assignments.values() if each.record.role == "subagent"]
     assert state.experiments == 1
+
+
+def test_another_seed_of_an_exact_problem_is_told_and_neither_ranks_nor_is_claimed(tmp_path: Path) -> None:
+    again = ("measure_again", {"version": "mine"})
+    answering = scripted(says(EDIT, run_experiment()), says(again), says(again))
+    lab = lab_of(tmp_path, answering, objective=Objective("loss", "minimize", exact=True))
+    board = lab.run()
+    name, texts = tree_id(BEST), told(answering, "measure_again")
+    runs = [board.experiments[each].record for each in board.experiments_of[name]]
+    assert [run.purpose for run in runs[:3]] == ["search", "repeat", "repeat"]
+    assert len({run.seed for run in runs[:3]}) == 3
+    assert "It ran on another search seed, and ranks nobody" in texts[1]
+    values = [board.experiments[run.id].metrics["loss"] for run in runs[:3]]  # type: ignore[index]
+    assert f"This version ran 3 times: mean {sum(values) / 3:.10g}, sd " in texts[1]
+    assert f", best {min(values):.10g}." in texts[1]
+    assert "Experiments left: 5." in texts[1]
+    assert board.score(name).mean == values[0]  # type: ignore[union-attr]
+    assert board.baseline_score is not None
+    assert noise(board) == 0.0
+    [claim] = [each for each in board.claims.values() if each.record.candidate == name]
+    assert claim.record.seeds == (runs[0].seed,)
+    comes_out_again(lab)
 
 
 def test_what_repeats_waver_by_counts_as_noise_from_then_on(tmp_path: Path) -> None:
@@ -262,6 +287,49 @@ def test_the_end_says_who_had_nothing_more(tmp_path: Path) -> None:
     assert board.ended.startswith(
         "agents: the planner and its workers have proposed nothing more; search could have made"
     )
+
+
+def planning(*plans: Plan) -> Any:
+    """A planner that opens a direction, then hands back these plans, and the last of them from then on."""
+    opens = plan_of("x")
+
+    async def plan(desk: Desk) -> Plan:
+        given = len(desk.look().research.plans)
+        return plans[min(given, len(plans)) - 1] if given else await opens(desk)
+
+    return plan
+
+
+def test_a_planner_that_sees_nothing_more_is_not_asked_again_and_the_end_says_why(tmp_path: Path) -> None:
+    planner = planning(Plan(done="All roads are\n closed."))
+    lab = Lab(tmp_path, with_models(40), Answering(always("")), planner=planner, worker=nothing_more,
+              subagent=raising("a"))  # fmt: skip
+    board = lab.run()
+    assert board.ended == "agents: the planner sees nothing more to try: All roads are closed."
+    assert board.champion is not None, "what was found is claimed first"
+    assert len(board.research.plans) == 2
+    assert len(lab.run().research.plans) == 2, "whoever resumes it without a word to the planner is told the same"
+    minds = Minds(BanditPlanner({}), Several([]), SOLUTION, briefing=lab.briefing)
+    assert replay(lab.store.read(), lambda _: minds).divergence is None
+
+
+def test_what_is_news_to_a_planner_that_saw_nothing_more() -> None:
+    of = AgentsBook(setup(mode="arrival", resolution=0.1))
+    of.baseline(1.0)
+    of.back(of.assign("planner", best=BASELINE), Plan(done="All is known."))
+    assert done(of.board) == "All is known."
+    line = of.line("x")
+    of.tried(line, "a tie", 0.05)
+    assert done(of.board) == "All is known."
+    of.say(ev.SteeringGiven("r-1", "Look at the walk."))
+    of.decide()
+    assert done(of.board) is None
+    of.back(of.assign("planner", best=BASELINE), Plan(done="Still."))
+    assert done(of.board) == "Still."
+    best = of.tried(line, "a new best", 0.5)
+    assert done(of.board) is None
+    of.back(of.assign("planner", best=best), Plan(note="Wait."))
+    assert done(of.board) is None
 
 
 # --- a baseline that breaks ----------------------------------------------------------------------------------

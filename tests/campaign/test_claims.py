@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from typing import cast
+
+from tests.boards import CPU, Book
+from tests.boards import setup as by_hand
 
 from aster.board import Board
 from aster.campaign.budget import search_left
-from aster.campaign.claims import CHEAP, next_claim
+from aster.campaign.claims import CHEAP, artifact_of, next_claim
 from aster.campaign.decide import Minds
-from aster.domain.records import Candidate, Experiment, Measured, Result
+from aster.domain import events as ev
+from aster.domain.records import Cancelled, Candidate, Experiment, Measured, Outcome, Purpose, Result, Usage
 from aster.testing.simulation import simulate
 
 from .simulated import bowl, flat, minds, setup, values
@@ -89,3 +94,19 @@ def test_what_search_has_left_is_what_is_not_held_back() -> None:
     assert search_left(run.board) == 60 - run.board.spend.experiments - 20
     timed = simulate(setup(None, wall_s=100.0, mode="arrival"), minds(), bowl(0.1), stop_after=9)
     assert 0 < search_left(timed.board) < 300
+
+
+def test_what_another_seed_wrote_is_never_what_a_claim_scores() -> None:
+    book = Book(by_hand(exact=True))
+    book.baseline(1.0)
+    book.direction("x")
+    book.candidate("a", "d-0")
+    for number, purpose in ((0, "search"), (1, "repeat"), (2, "search")):
+        planned = book.plan("a", number, cast(Purpose, purpose))
+        result: Result = Cancelled("the machine was lost") if number == 0 else Measured({"score": 2.0})
+        wrote = {"out.json": "blob"} if number else {}
+        attempt = book.start(planned)
+        book.say(ev.OutcomeRecorded(Outcome(attempt, planned, result, CPU, Usage(), 0.0, 1.0, artifacts=wrote)))
+    kept = artifact_of(book.board, "a")
+    assert kept is not None
+    assert kept.purpose == "search"

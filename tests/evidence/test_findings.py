@@ -73,7 +73,9 @@ def test_a_gain_within_the_resolution_is_none() -> None:
         finding = found(opened(setup(resolution=0.5, exact=True)), "a", value)
         assert finding is not None
         assert finding.success is success
-        assert finding.text.endswith("helps" if success else "no gain seen")
+        assert finding.text.endswith(
+            "better; one run" if success else "score 1 -> 1.5: a tie (difference 0.5, resolution 0.5)"
+        )
 
 
 def test_a_gain_is_over_the_parent_not_the_baseline() -> None:

@@ -91,7 +91,8 @@ def test_how_a_broken_version_wavers_says_nothing_of_others() -> None:
 def test_exact_metrics_have_none_and_say_so_plainly() -> None:
     book = opened(exact=True)
     assert noise_seen(book.board) is None
-    assert against_noise(book.board, 1.0, 1) == "helps"
+    assert against_noise(book.board, 1.0, 1) == "better; one run"
+    assert against_noise(opened(exact=True, paired=False).board, -1.0, 1) == "worse"
 
 
 def test_numbers_that_repeats_told_are_backed() -> None:
@@ -100,3 +101,13 @@ def test_numbers_that_repeats_told_are_backed() -> None:
     of = list(book.board.experiments_of["a"])
     assert unbacked(book.board, "Mean 2.3, sd 0.424; it gains 1.2 on average, standard error 0.2.", of) == ()
     assert unbacked(book.board, "It gains 1.37 on average.", of) == ("1.37",)
+
+
+def test_other_seeds_of_an_exact_problem_are_told_with_the_best() -> None:
+    book = opened(exact=True)
+    again(book, "a", 1, 2.6)
+    level, parent, difference = repeated(book.board, "a", BASELINE)
+    assert level == "This version ran 2 times: mean 2.3, sd 0.424, best 2.6."
+    assert parent.endswith("best 1.2.")
+    assert difference.startswith("On the 2 seeds that both ran on it gains +1.2 on average")
+    assert repeated(opened(exact=True, paired=False).board, "a", BASELINE) == []

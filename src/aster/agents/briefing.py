@@ -134,20 +134,23 @@ class CampaignBriefing:
         about = (
             problem.spec.problem.title,
             _untitled(problem.statement_text, problem.spec.problem.title)[:STATEMENT_CHARS],
-            tell.objective_text(setup.objective),
+            tell.objective_text(setup),
             _conditions(problem),
         )
         files = outline(problem.editable_files, OUTLINE_TOKENS)
         match role:
             case "planner":
                 references = "\n".join(tell.reference_lines(setup)) or "None."
-                return PlannerPrompt(*about, files, _surfaces(problem), references, _ideas(self._ideas))
+                ideas, claims = _ideas(self._ideas), tell.claim_rule(setup)
+                return PlannerPrompt(*about, files, _surfaces(problem), references, ideas, claims)
             case "worker":
                 return WorkerPrompt(*about, files, MOST_DRAFTS)
             case "critic":
                 return CriticPrompt(*about)
             case "subagent":
-                return OneShotPrompt(*about) if setup.one_shot else SubagentPrompt(*about, files)
+                if setup.one_shot:
+                    return OneShotPrompt(*about)
+                return SubagentPrompt(*about, files, tell.reading_rule(setup))
 
 
 def _untitled(statement: str, title: str) -> str:

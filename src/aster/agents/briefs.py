@@ -43,7 +43,7 @@ def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[s
     return written(
         [
             Section("What the person who runs the campaign asks for", tell.steering_lines(board), 2500),
-            Section("Where the campaign stands", tell.standing_lines(board), 600, "Nothing was measured yet."),
+            Section("Where the campaign stands", tell.standing_lines(board), 750, "Nothing was measured yet."),
             Section("Claims", tell.claim_lines(board), 900, "None was tested yet."),
             Section("Directions of agents", tell.direction_lines(board), 3000, "None is open. Open some."),
             Section("What machines try beside you: library ideas, tuning", tell.machine_lines(board), 600),
@@ -72,8 +72,12 @@ def _refused(board: Board) -> list[str]:
 
 
 def _last_note(board: Board) -> list[str]:
-    note = board.research.plans[-1][1].note if board.research.plans else ""
-    return [in_line(note, 1000)] if note else []
+    if not board.research.plans:
+        return []
+    plan = board.research.plans[-1][1]
+    news = "since then another is the best, or you are asked for more"
+    done = f"You saw nothing more to try: {in_line(plan.done, 600)}; {news}."
+    return [*([done] if plan.done else []), *([in_line(plan.note, 1000)] if plan.note else [])]
 
 
 def worker_brief(board: Board, assignment: Assignment) -> str:
@@ -94,7 +98,7 @@ def worker_brief(board: Board, assignment: Assignment) -> str:
         [
             Section("Your direction", _direction_lines(board, direction), 1200),
             Section("What the person who runs the campaign asks for", tell.steering_lines(board, 4), 1000),
-            Section("Where the campaign stands", tell.standing_lines(board), 600),
+            Section("Where the campaign stands", tell.standing_lines(board), 750),
             Section("Parents to start from, drawn from the archive", _parents(board, assignment), 600),
             Section("What was tried on your surface", here, 1600, "Nothing yet."),
             Section("What subagents noted", tell.memory_lines(board, known.latest(surface, "note", 10), 1200), 2400),
@@ -157,7 +161,7 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
             Section("Your direction", _direction_lines(board, hypothesis.direction), 800),
             Section("Where you start from", _start(board, assignment), 400),
             Section("What is to be combined", combination_lines(board, assignment, files_of), 3400),
-            Section("Where the campaign stands", tell.standing_lines(board), 500),
+            Section("Where the campaign stands", tell.standing_lines(board), 650),
             Section("What is known nearby", tell.memory_lines(board, near, 300), 1000),
             Section("Dead ends here", tell.memory_lines(board, dead, 300), 500),
             Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 450),
@@ -175,7 +179,11 @@ def _task(board: Board, assignment: Assignment) -> list[str]:
         lines.append(quoted(hypothesis.advice, "Advice of the critic that let it through; weigh it", MOST_ADVICE))
     if hypothesis.predicts is not None:
         lines.append(f"It predicts a gain of {hypothesis.predicts:g}.")
-    lines.append(f"A gain below {tell.least_gain(board):.3g} cannot be told from none by one measurement.")
+    least = tell.least_gain(board)
+    if not board.setup.objective.exact:
+        lines.append(f"A gain below {least:.3g} cannot be told from none by one measurement.")
+    elif least > 0:
+        lines.append(f"A difference of at most {least:.3g} is a tie.")
     return lines
 
 

@@ -56,7 +56,7 @@ def critic_brief(board: Board, groups: Sequence[Group], root: str, files_of: Fil
     share = min(LIKE_EACH, LIKE_TOKENS // max(1, len(drafts)))
     codes = _codes(board, groups)
     sections = [
-        Section("Where the campaign stands", tell.standing_lines(board), 600),
+        Section("Where the campaign stands", tell.standing_lines(board), 750),
         Section("Under way and waiting, in all directions", list(_under_way(board)), 1500),
     ]
     number = 0
@@ -155,7 +155,8 @@ def _parts(paths: Sequence[str], root: str, files: Mapping[str, bytes]) -> Itera
 
 def _own(board: Board, draft: Draft) -> list[str]:
     predicts = "" if draft.predicts is None else f"; predicts a gain of {draft.predicts:g}"
-    start = draft.parent or f"whatever is best by then, now {_start(board, draft)}"
+    line = tell.candidate_line(board, _start(board, draft))
+    start = line if draft.parent else f"whatever is best by then, now {line}"
     return [
         quoted(f"{draft.change}\n\n{draft.text}", "as its author wrote it", 3000),
         f"- starts from: {start}{predicts}",

@@ -19,11 +19,19 @@ from aster.domain.ids import tree_id
 from aster.domain.records import Cancelled, Candidate, Measured, Outcome
 from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
-from aster.evidence.findings import against_noise, least_told, trouble
+from aster.evidence.findings import against_noise, least_told, tie, trouble
 from aster.evidence.repeats import TOLD, repeated
 
 LOG_FINE, LOG_TROUBLE, LOG_MOST = 1_500, 4_000, 16_000
 """Characters of the log that are shown of a measured experiment, of one that went wrong, and to whoever asks."""
+
+LUCK = " It is a real difference of these two results; whether the change or the seed made it, one run cannot tell."
+"""What is said of the difference of two exact scores on one seed, where a run takes one."""
+
+ANOTHER = (
+    "It ran on another search seed, and ranks nobody: a version ranks, and is claimed, by what it wrote on the "
+    "seeds that all share. All its runs together tell how much is luck."
+)
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
@@ -278,6 +286,8 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
     again = repeated(board, candidate, parent)
     if again and _is_again(board, experiment):
         compared, word = "It was measured again; all its runs together tell more than each.", "measured again"
+        if board.setup.objective.exact:
+            compared, word = ANOTHER, "on another seed"
     else:
         compared, word = _compared(board, candidate, parent, value)
     others = ", ".join(f"{name} {number:.7g}" for name, number in metrics.items() if name != objective.metric)
@@ -318,14 +328,15 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
     if score is None:
         return f"The parent {parent} has no score to compare it with.", "not compared"
     gain, seeds = board.gain(candidate, parent) or (objective.gain(value, score.mean), 1)
-    least = least_told(board, seeds)
+    head, told = f"The parent {parent} has {score.mean:.10g}:", tie(objective, gain)
+    if told is not None:
+        return f"{head} {told}.", f"{told} with its parent"
     if objective.exact:
-        word = "a gain" if gain > least else "a loss" if gain < -least else "a tie"
-    else:
-        word = against_noise(board, gain, seeds)
+        doubt = LUCK if board.setup.paired and gain and seeds == 1 else ""
+        return f"{head} {_signed(gain)} against it.{doubt}", f"{_signed(gain)} against its parent"
+    least, word = least_told(board, seeds), against_noise(board, gain, seeds)
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
-    sentence = f"The parent {parent} has {score.mean:.10g}: {_signed(gain)} against it, {word}.{bound}"
-    return sentence, f"{_signed(gain)} against its parent, {word}"
+    return f"{head} {_signed(gain)} against it, {word}.{bound}", f"{_signed(gain)} against its parent, {word}"
 
 
 def _signed(gain: float) -> str:

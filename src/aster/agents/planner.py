@@ -96,6 +96,13 @@ class PlanArguments(BaseModel):
     merge: list[Merger] = Field(default=[], max_length=20)
     combine: list[Pair] = Field(default=[], max_length=8, description="changes that gained apart and may add up")
     note: str = Field(default="", max_length=2000, description="what you conclude, and what you wait for")
+    done: str = Field(
+        default="",
+        max_length=400,
+        description="why nothing more is worth trying, where you see nothing; empty otherwise. You are asked again "
+        "only if another candidate becomes the best, or the person who runs the campaign speaks; the campaign ends "
+        "once what is under way has ended. Directions that you leave open go on: retire those that should not",
+    )
 
     def plan(self) -> Plan:
         """Return it as a record."""
@@ -106,6 +113,7 @@ class PlanArguments(BaseModel):
             merge=tuple((each.ends, each.into) for each in self.merge),
             combine=tuple(Combination(each.first, each.second, each.why) for each in self.combine),
             note=self.note.strip(),
+            done=self.done.strip(),
         )
 
 
@@ -201,6 +209,10 @@ def troubles_of(board: Board, plan: Plan) -> list[str]:
     named += [each for each in plan.retire if each not in board.research.lines]  # closed meanwhile is what is asked for
     found = [_no_direction(board, name) for name in named if not _is_open(board, name)]
     found += [f"{ends} cannot take over its own hypotheses" for ends, into in plan.merge if ends == into]
+    if plan.done and (plan.open or plan.combine):
+        found.append(
+            "`done` says that nothing is worth trying, and yet something is opened or combined; do one of them"
+        )
     for pair in plan.combine:
         found += _pair(board, pair)
     for opened in plan.open:

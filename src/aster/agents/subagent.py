@@ -28,6 +28,20 @@ SHOWN_AT_FIRST = 16_000
 
 MOST_NOTES = 12
 
+Again = Literal["measure_again", "another_seed"]
+"""How a version is run once more: where the metric is noisy; and where it is exact, but what it scores takes a seed."""
+
+_TOLD = (
+    "Tells the number of runs, their mean and spread, and the difference on the seeds that both ran on. Uses up one of "
+    "your experiments."
+)
+AGAIN: dict[Again, str] = {
+    "measure_again": f"Measure your version, or its parent, once more, on a further seed. {_TOLD}",
+    "another_seed": "Run your version, or its parent, on another search seed: it may write something that scores "
+    f"better or worse, and ranks nobody. {_TOLD}",
+}
+"""What agents are told of each."""
+
 
 class Experimenting(BaseModel):
     change: str = Field(
@@ -88,13 +102,16 @@ class Subagent:
 
     def __init__(self, problem: Problem, *, checks: bool) -> None:
         self._grounds, self._checks = Grounds(problem), checks
+        self._again: Again | None = "measure_again"
+        if problem.objective.exact:
+            self._again = "another_seed" if problem.spec.takes_seed else None
 
     async def __call__(self, desk: Desk) -> Note:
         """Work until there is a finding; see `AgentRunner`."""
         start = await starting(desk, self._grounds.baseline)
         work = self._grounds.workspace(desk, start)
         laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
-        bench = _Session(desk, work, laboratory, start, strict=self._grounds.strict)
+        bench = _Session(desk, work, laboratory, start, self._again, strict=self._grounds.strict)
         allowance = desk.assignment.allowance
         try:
             done = await converse(
@@ -116,8 +133,11 @@ class Subagent:
 class _Session:
     """What a subagent does beside working on files: check, experiment, note, finish."""
 
-    def __init__(self, desk: Desk, work: Workspace, laboratory: Laboratory, start: Start, *, strict: bool) -> None:
+    def __init__(
+        self, desk: Desk, work: Workspace, laboratory: Laboratory, start: Start, again: Again | None, *, strict: bool
+    ) -> None:
         self._desk, self._work, self._lab, self._start, self._strict = desk, work, laboratory, start, strict
+        self._repeating = again
         self._notes: list[str] = []
         self._asked_back: set[str] = set()
         self._held = _Held((), (), ())
@@ -136,14 +156,7 @@ class _Session:
                 Experimenting,
                 self._experiment,
             ),
-            Tool(
-                "measure_again",
-                "Where the metric is noisy: measure your version, or its parent, once more, on a further seed. Tells "
-                "the number of runs, their mean and spread, and the difference on the seeds that both ran on. Uses up "
-                "one of your experiments.",
-                Repeating,
-                self._again,
-            ),
+            *([Tool(self._repeating, AGAIN[self._repeating], Repeating, self._again)] if self._repeating else []),
             Tool("read_log", "Read more of the log of one of your experiments.", Looking, self._read_log),
             Tool("note", "Keep a short remark; it is handed over with your finding.", Noting, self._note),
         ]

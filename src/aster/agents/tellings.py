@@ -12,18 +12,30 @@ from aster.agents.memory import Memory, Put
 from aster.agents.quoting import in_line
 from aster.board import Board
 from aster.board.research import Line
-from aster.domain.records import Objective, Setup
-from aster.evidence.findings import least_told, noise_seen
+from aster.domain.records import Reference, Setup
+from aster.evidence.findings import least_told, noise_seen, tie
+
+MOST_REFERENCES = 6
+"""Published marks that the best score is held against."""
 
 
-def objective_text(objective: Objective) -> str:
+def objective_text(setup: Setup) -> str:
     """Return what is optimised, and which differences count, as far as it is known before anything has run."""
+    objective = setup.objective
     better = "Higher is better" if objective.goal == "maximize" else "Lower is better"
     lines = [f"The metric is `{objective.metric}`. {better}. A gain is written as a positive number, whichever way."]
     if objective.resolution:
         lines.append(f"Scores that differ by {objective.resolution:g} or less are ties.")
     if objective.exact:
-        lines.append("It is exact: the same output always scores the same.")
+        lines.append(
+            "It is exact: the same output always scores the same, so what a run wrote is what counts, and the score of "
+            "one run is a result."
+        )
+        if setup.paired:
+            lines.append(
+                "A run takes a seed, though, and another seed may write something better or worse: how reliable a "
+                "version is over seeds is another question, which no claim tests."
+            )
     else:
         lines.append(
             "It is noisy: a gain within the noise, which your brief tells, is no gain, and one run that is beyond it is"
@@ -32,6 +44,41 @@ def objective_text(objective: Objective) -> str:
     if objective.self_reported:
         lines.append("It is read from what the solution's own code prints; printing a number is not reaching it.")
     return " ".join(lines)
+
+
+def claim_rule(setup: Setup) -> str:
+    """Return what a claim is, and what is none."""
+    if not setup.objective.exact:
+        return (
+            "A *claim* is a gain that was tested on fresh seeds. Only a confirmed claim is a result. A gain that was "
+            "seen once, inside the noise, is nothing yet."
+        )
+    seeds = ""
+    if setup.paired:
+        seeds = (
+            " No claim tests whether other seeds do as well; that a version gained on one seed may be its change or "
+            "its seed."
+        )
+    return (
+        "A *claim* is a gain of which both results were scored again. The metric is exact, so a result that scored "
+        f"once stays what it is; differences up to the resolution are ties.{seeds}"
+    )
+
+
+def reading_rule(setup: Setup) -> str:
+    """Return how a subagent is to read what its experiments came to."""
+    if not setup.objective.exact:
+        return (
+            "Read the result against the noise. A difference inside the noise is no gain, whatever its sign. One run "
+            "proves nothing: where a noisy gain matters, `measure_again` your version and its parent side by side."
+        )
+    text = "Scores are exact: a difference beyond the resolution is a real difference of these two results."
+    if setup.paired:
+        text += (
+            " Whether the change or the seed made it, one run cannot tell: where that matters, run your version and "
+            "its parent with `another_seed`, side by side."
+        )
+    return text
 
 
 def least_gain(board: Board) -> float:
@@ -50,7 +97,7 @@ def gain_text(gain: float | None) -> str:
 
 
 def candidate_line(board: Board, candidate: str) -> str:
-    """Return a candidate with its label, score and gain on the baseline."""
+    """Return a candidate with its label, score, gain on the baseline, and how long its run took."""
     record, score = board.candidates[candidate], board.score(candidate)
     label = "the unchanged solution" if candidate == board.baseline else in_line(record.label or "unnamed", 120)
     if record.diagnosis:
@@ -60,11 +107,21 @@ def candidate_line(board: Board, candidate: str) -> str:
     gain = board.gain(candidate, board.baseline or "")
     beyond = f", gain on the baseline {gain[0]:+.3g}" if gain is not None and candidate != board.baseline else ""
     seeds = f" (mean of {score.n} seeds)" if score.n > 1 else ""
-    return f"{candidate}: {label}, {board.setup.objective.metric} {shown(score.mean)}{seeds}{beyond}"
+    scored = f"{board.setup.objective.metric} {shown(score.mean)}{seeds}{beyond}"
+    return f"{candidate}: {label}, {scored}{_took(board, candidate)}"
+
+
+def _took(board: Board, candidate: str) -> str:
+    """Return how long the first run of a candidate that was measured took; "" for none."""
+    for name in board.experiments_of.get(candidate, ()):
+        state = board.experiments[name]
+        if state.record.purpose in ("baseline", "search") and state.metrics is not None and state.outcome is not None:
+            return f", took {state.outcome.usage.wall_s:.1f} s"
+    return ""
 
 
 def standing_lines(board: Board) -> list[str]:
-    """Return where the campaign stands: baseline, noise, champion, best unconfirmed."""
+    """Return where the campaign stands: baseline, noise, champion, best unconfirmed; the best beside references."""
     if board.baseline is None:
         return []
     lines = [f"- Baseline {candidate_line(board, board.baseline)}"]
@@ -81,7 +138,28 @@ def standing_lines(board: Board) -> list[str]:
     best = board.best_unconfirmed()
     if best is not None:
         lines.append(f"- Best, not confirmed {candidate_line(board, best)}")
-    return lines
+    return [*lines, *_against_references(board)]
+
+
+def _against_references(board: Board) -> list[str]:
+    """Return where the best score stands to the references that were had under the same conditions, in one line."""
+    references = [each for each in board.setup.references if each.same][:MOST_REFERENCES]
+    best = board.best_unconfirmed() or board.standing  # what ties with the champion is not better
+    score = board.score(best) if best is not None else None
+    if not references or best is None or score is None:
+        return []
+    proven = "" if board.setup.objective.exact or best == board.champion else ", which is not confirmed"
+    rows = [f"{in_line(of.name, 80)} stands at {of.value:.12g}: {_reached(board, score.mean, of)}" for of in references]
+    return [f"- The best so far is {shown(score.mean)} ({best}){proven}; of the references {'; '.join(rows)}"]
+
+
+def _reached(board: Board, value: float, of: Reference) -> str:
+    """Return where a score stands to a reference, judged no finer than it was published."""
+    objective = board.setup.objective
+    gain = objective.gain(value, of.value)
+    if gain < -objective.resolution:
+        return f"short by {-gain:.3g}"
+    return f"reached, {gain:.3g} beyond it" if gain > max(of.unit, objective.resolution) else "reached"
 
 
 def claim_lines(board: Board, most: int = 12) -> list[str]:
@@ -120,11 +198,12 @@ def gains_text(board: Board, candidate: str, parent: str | None, gain: float | N
     """Return a candidate's gain on its parent and on the baseline, which alone compares with others'; "" for none."""
     if gain is None or parent is None:
         return ""
+    told = tie(board.setup.objective, gain)
     if parent == board.baseline:
-        return f"{gain:+.3g} on the baseline"
+        return f"{told} with the baseline" if told else f"{gain:+.3g} on the baseline"
     total = board.gain(candidate, board.baseline or "")
     beyond = f", {total[0]:+.3g} on the baseline" if total is not None else ""
-    return f"{gain:+.3g} on its parent {parent}{beyond}"
+    return f"{f'{told} with' if told else f'{gain:+.3g} on'} its parent {parent}{beyond}"
 
 
 def put_text(board: Board, put: Put) -> str:
@@ -151,7 +230,7 @@ def _direction(board: Board, name: str) -> str:
     state, line = board.directions[name], board.research.lines[name]
     paths = f" [{', '.join(line.record.paths[:6])}]" if line.record.paths else ""
     gains = [gain for gain, _ in state.yields[-50:] if gain is not None]
-    best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+    best = f", best gain on a parent {_or_tie(board, max(gains))}" if gains else ""
     work = f"{state.experiments} experiments, {state.dry} findings since the last success{best}, ${line.usd:.2f}"
     now = _busy(line) if state.retired is None else f"retired: {in_line(state.retired)}"
     head = f"- {name} on {in_line(line.record.surface, 80)}{paths}: {in_line(line.record.rationale, 240)}"
@@ -162,6 +241,10 @@ def _direction(board: Board, name: str) -> str:
         if line.handoff.retire and state.retired is None:
             parts.append(f"  worker would retire it: {in_line(line.handoff.retire)}")
     return "\n".join(parts)
+
+
+def _or_tie(board: Board, gain: float) -> str:
+    return tie(board.setup.objective, gain) or f"{gain:+.3g}"
 
 
 def _busy(line: Line) -> str:
@@ -175,7 +258,7 @@ def machine_lines(board: Board) -> list[str]:
     for surface, states in sorted(board.directions_on.items()):
         runs = sum(state.experiments for state in states)
         gains = [gain for gain, _ in states[-1].yields[-50:] if gain is not None]
-        best = f", best gain on a parent {max(gains):+.3g}" if gains else ""
+        best = f", best gain on a parent {_or_tie(board, max(gains))}" if gains else ""
         retired = "" if states[-1].retired is None else ", retired"
         lines.append(f"- {in_line(surface, 80)}: {runs} experiments{best}{retired}")
     return lines

@@ -96,8 +96,8 @@ class Scores:
         It takes its candidate out of the ranking for good in a race for seeds; else if it is infeasible, unless others
         are held against the candidate (`held`).
         """
-        if record.purpose == "diagnosis":
-            return
+        if record.purpose == "diagnosis" or (record.purpose == "repeat" and self._setup.objective.exact):
+            return  # where the metric is exact, a result on another seed says nothing of the one that ranks
         if self._setup.racing and record.purpose == "search":
             out = status != "cancelled"
         else:

@@ -9,6 +9,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from aster.agents.protocol import Briefing
+from aster.agents.quoting import flat
 from aster.board import Board, Line
 from aster.campaign.budget import may_search, search_room
 from aster.campaign.handing import best, take_results
@@ -102,8 +103,8 @@ def _refusal(board: Board, ask: Ask) -> str | None:
         return f"there is no candidate {ask.parent}"
     if ask.quick and not board.setup.checks:
         return "the problem has no quick stages to check with"
-    if ask.again and board.setup.objective.exact:
-        return "this problem's metric is exact: the same version scores the same every time, so nothing would be learnt"
+    if ask.again and board.setup.objective.exact and not board.setup.paired:
+        return "this problem's metric is exact and its runs take no seed: the same version scores the same every time"
     if ask.again and not board.experiments_of.get(ask.candidate):
         return f"{ask.candidate} was not measured yet, so it cannot be measured again"
     if not ask.quick and state.experiments >= state.record.allowance.experiments:
@@ -276,9 +277,24 @@ def _planner_due(board: Board) -> bool:
         return True
     if not research.plans:
         return research.barren < FAILURES
+    if done(board) is not None:
+        return False
     if research.barren >= BARREN:
         return len(research.notes) >= research.planned_at + NOTES_A_PLAN
     return len(research.notes) >= research.planned_at + NOTES_A_PLAN or not _at_work(board)
+
+
+def done(board: Board) -> str | None:
+    """Return why the planner sees nothing more to try, or None where it does, or where there is news since it was asked
+    last: another candidate is the best, or the person who runs the campaign said something."""
+    research = board.research
+    if not research.plans or research.heard > research.steered:
+        return None
+    assignment, plan = research.plans[-1]
+    told, now = research.assignments[assignment].record.best, best(board)
+    gained = board.gain(now, told) if told is not None else None
+    news = told != now and (gained is None or gained[0] > board.setup.objective.resolution)
+    return plan.done if plan.done and not news else None
 
 
 def _at_work(board: Board) -> bool:
@@ -314,6 +330,7 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         parent=_start(board, hypothesis) if hypothesis is not None else None,
         other=hypothesis.other if hypothesis is not None else None,
         search_left=search_room(board),
+        best=best(board) if role == "planner" else None,
     )
     brief = briefing.brief(board, assignment)
     for text in (instructions, brief):
@@ -355,6 +372,9 @@ def nothing_more(board: Board) -> str:
     """Return why a campaign ends whose budget has room for search: who has nothing left to try."""
     if not board.setup.models:
         return EXHAUSTED
+    said = done(board)
+    if said is not None:
+        return f"agents: the planner sees nothing more to try: {flat(said, 300)}"
     room = search_room(board)
     left = "" if room is None else f"; search could have made about {room} more experiments"
     return f"agents: the planner and its workers have proposed nothing more{left}"

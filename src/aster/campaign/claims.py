@@ -160,6 +160,10 @@ def artifact_of(board: Board, candidate: str) -> Experiment | None:
     """Return the measured experiment whose kept outputs a claim on an exact metric scores again, or None."""
     for name in board.experiments_of.get(candidate, ()):
         state = board.experiments[name]
-        if state.record.purpose != "confirm" and state.metrics is not None and state.outcome is not None:
+        if (
+            state.record.purpose not in ("confirm", "repeat")
+            and state.metrics is not None
+            and state.outcome is not None
+        ):
             return state.record if state.outcome.artifacts else None
     return None

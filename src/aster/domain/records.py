@@ -7,6 +7,7 @@ to the problem folder and use "/". A `blob` field holds the content address of b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -98,6 +99,12 @@ class Reference(Struct, frozen=True):
     source: str
     same: bool = False
     conditions: str = ""
+
+    @property
+    def unit(self) -> float:
+        """One unit of the last digit that the value was published with: 2.635 may be anything up to 2.636."""
+        exponent = Decimal(repr(self.value)).as_tuple().exponent
+        return 10.0**exponent if isinstance(exponent, int) else 0.0
 
 
 class Setup(Struct, frozen=True):

@@ -95,6 +95,7 @@ class Assignment(Struct, frozen=True):
         parent: the candidate that a subagent starts from; `other`: one whose change it is to bring in too.
         search_left: about how many experiments the campaign had left for search, beyond what others had asked for;
             None: no limit says, or it was not noted.
+        best: the best candidate when a planner was asked; None for others, or if it was not noted.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Assignment(Struct, frozen=True):
     parent: str | None = None
     other: str | None = None
     search_left: int | None = None
+    best: str | None = None
 
 
 class Draft(Struct, frozen=True):
@@ -187,6 +189,7 @@ class Plan(Struct, frozen=True, tag=True):
         fund: how much a direction is to get relative to 1, for those that are to get more or less.
         retire: direction -> why. `merge`: (direction that ends, direction that takes over its hypotheses).
         vetoed: first hypotheses of `open` that were turned down, and are not among them any more.
+        done: why nothing more is worth trying, so that the planner need not be asked again; "" where something is.
     """
 
     open: tuple[DirectionDraft, ...] = ()
@@ -196,6 +199,7 @@ class Plan(Struct, frozen=True, tag=True):
     combine: tuple[Combination, ...] = ()
     note: str = ""
     vetoed: tuple[Veto, ...] = ()
+    done: str = ""
 
 
 class Handoff(Struct, frozen=True, tag=True):

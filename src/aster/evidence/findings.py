@@ -36,12 +36,20 @@ def least_told(board: Board, seeds: int) -> float:
     return max(board.setup.objective.resolution, (known[0] if known else 0.0) * math.sqrt(2.0 / seeds))
 
 
+def tie(objective: Objective, gain: float) -> str | None:
+    """Return in words that a difference is a tie by the metric's resolution, or None: it is larger, or 0."""
+    if not 0 < abs(gain) <= objective.resolution:
+        return None
+    return f"a tie (difference {abs(gain):.2g}, resolution {objective.resolution:g})"
+
+
 def against_noise(board: Board, gain: float, seeds: int) -> str:
     """Return in words what a gain over so many shared seeds is beside the noise, and no more than so many runs tell."""
     objective, known, least = board.setup.objective, noise_seen(board), least_told(board, seeds)
-    if objective.exact:
-        return "helps" if gain > least else "hurts" if gain < -least else "no gain seen"
     runs = "one run" if seeds == 1 else f"mean of {seeds} seeds"
+    if objective.exact:
+        on = f"; {runs}" if board.setup.paired else ""  # where a run takes a seed, the seed may have made it
+        return f"better{on}" if gain > least else f"worse{on}" if gain < -least else "no gain seen"
     if known is None:
         way = "better" if gain > least else "worse" if gain < -least else "a tie"
         return f"{way}, but nothing is known of the noise; {runs}"
@@ -74,8 +82,9 @@ def finding_of(board: Board, state: ExperimentState) -> Finding | None:
         return None
     objective = board.setup.objective
     gain, seeds = found
-    moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)} ({_signed(gain, objective)})"
-    text = f"{hypothesis.change}: {moved}: {against_noise(board, gain, seeds)}"
+    moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)}"
+    told = tie(objective, gain) or f"({_signed(gain, objective)}): {against_noise(board, gain, seeds)}"
+    text = f"{hypothesis.change}: {moved}{':' if told.startswith('a tie') else ''} {told}"
     return Finding(hypothesis.id, record.id, text, success=gain > least_told(board, seeds), gain=gain)
 
 

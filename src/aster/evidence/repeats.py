@@ -25,13 +25,16 @@ def runs_of(board: Board, candidate: str) -> list[tuple[int, float]]:
 
 
 def repeated(board: Board, candidate: str, parent: str) -> list[str]:
-    """Return what a version and its parent come to over all their runs, a sentence each; none if both ran once."""
+    """Return what a version and its parent come to over all their runs, a sentence each; none if both ran once, or
+    the metric is exact and no seed could make another result."""
+    if board.setup.objective.exact and not board.setup.paired:
+        return []
     mine, its = runs_of(board, candidate), runs_of(board, parent)
-    if board.setup.objective.exact or candidate == parent:
-        return [_level("This version", mine)] if len(mine) > 1 and not board.setup.objective.exact else []
+    if candidate == parent:
+        return [_level(board, "This version", mine)] if len(mine) > 1 else []
     if not mine or max(len(mine), len(its)) < 2:
         return []
-    told = [_level("This version", mine), *([_level("Its parent", its)] if its else [])]
+    told = [_level(board, "This version", mine), *([_level(board, "Its parent", its)] if its else [])]
     if len(mine) > 1 and its:
         told.append(_difference(board, dict(mine), dict(its)))
     return told
@@ -51,11 +54,12 @@ def told_of(board: Board, candidate: str, parents: Sequence[str]) -> tuple[list[
     return [fmean(values)], others
 
 
-def _level(who: str, runs: list[tuple[int, float]]) -> str:
-    values = [value for _, value in runs]
+def _level(board: Board, who: str, runs: list[tuple[int, float]]) -> str:
+    objective, values = board.setup.objective, [value for _, value in runs]
     if len(values) == 1:
         return f"{who} ran once: {values[0]:.10g}."
-    return f"{who} ran {len(values)} times: mean {fmean(values):.10g}, sd {stdev(values):.3g}."
+    best = f", best {(max if objective.goal == 'maximize' else min)(values):.10g}" if objective.exact else ""
+    return f"{who} ran {len(values)} times: mean {fmean(values):.10g}, sd {stdev(values):.3g}{best}."
 
 
 def _difference(board: Board, mine: dict[int, float], its: dict[int, float]) -> str:

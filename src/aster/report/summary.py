@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -220,9 +219,7 @@ def standing(objective: Objective, champion: Standout | None, reference: Referen
         if end is None:
             return "not compared"
         safe = end
-    exponent = Decimal(repr(reference.value)).as_tuple().exponent
-    unit = 10.0**exponent if isinstance(exponent, int) else 0.0
-    if objective.gain(safe, reference.value) > max(unit, objective.resolution):
+    if objective.gain(safe, reference.value) > max(reference.unit, objective.resolution):
         return "beaten"
     return "reached" if objective.gain(champion.level.mean, reference.value) >= -objective.resolution else "not reached"
 

@@ -34,12 +34,13 @@ class ProblemPrompt(Struct, frozen=True):
 
 class PlannerPrompt(ProblemPrompt, frozen=True):
     """planner.md. `files`: the editable files with their definitions. `surfaces`: which surfaces there are, or how to
-    name one. `references`: published marks. `ideas`: the idea library, an idea a line."""
+    name one. `references`: published marks. `ideas`: the idea library, an idea a line. `claims`: what a claim is."""
 
     files: str
     surfaces: str
     references: str
     ideas: str
+    claims: str
 
 
 class WorkerPrompt(ProblemPrompt, frozen=True):
@@ -54,9 +55,10 @@ class CriticPrompt(ProblemPrompt, frozen=True):
 
 
 class SubagentPrompt(ProblemPrompt, frozen=True):
-    """subagent.md. `files`: the editable files with their definitions."""
+    """subagent.md. `files`: the editable files with their definitions. `reading`: how to read results."""
 
     files: str
+    reading: str
 
 
 class OneShotPrompt(ProblemPrompt, frozen=True):
