@@ -181,7 +181,7 @@ def use(torch: Any, run: Any, rate: float) -> dict[str, Any]:
 
 def score(torch: Any, train: Any, state: dict[str, Any], corpus: Any, rows: int, device: str) -> dict[str, Any]:
     """Return the bits per byte of a sealed state over the first `rows` rows of validation."""
-    from referee.bpb import Sums, nll_of
+    from referee.bpb import Sums, nll_of  # type: ignore[import-not-found]
 
     began = time.perf_counter()
     logits = train.load(state, device)
@@ -371,7 +371,7 @@ def main(words: list[str]) -> int:
     rows = read_rows(asked.out)
     print(f"{table(rows)}\n\n{detectable(rows)}")
     if asked.charts:
-        from nanochat_charts import draw
+        from nanochat_charts import draw  # type: ignore[import-not-found]
 
         for path in draw(rows, asked.charts):
             print(path)

@@ -6,6 +6,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ def notes(axes: Axes, best: Sequence[Row], rows: Sequence[Row], at: Mapping[int,
     """Write what each record changed above it, one above the other where they would meet, and above all dots."""
     wide = 0.22 * axes.get_xlim()[1]
     line, floor = 0.044 * height, -math.inf
-    for before, row in list(zip(best, best[1:], strict=False))[::-1]:
+    for before, row in list(pairwise(best))[::-1]:
         text = f"{row['bpb']:.4f}\n{step(before['variant'], row['variant'])}"
         tall = line * (text.count("\n") + 1)
         late = at[id(row)] > 0.85 * axes.get_xlim()[1]

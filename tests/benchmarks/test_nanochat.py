@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("benchmarks.nanochat", reason="the benchmarks are not in a source distribution")
@@ -83,7 +84,7 @@ def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
     scored = [each for each in rows if "bpb" in each]
     [axes] = nanochat_charts.bars(scored).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["baseline", "smear"]
-    assert [len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
+    assert [np.size(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
     said = {text.get_text() for text in nanochat_charts.progress(scored).axes[0].texts}
     assert "1.1000\n+ smear" in said
 
