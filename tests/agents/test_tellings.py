@@ -119,7 +119,7 @@ def test_what_ties_with_the_champion_is_not_the_best_so_far() -> None:
     line = of.line("search")
     champion = of.tried(line, "anneal", 0.5)
     claim = of.claim(champion, seeds=(1,))
-    of.say(ev.ClaimDecided(Decided(claim, "confirmed", 1, 0.5, 0.5, 0.5)))
+    of.say(ev.ClaimDecided(Decided(claim, "confirmed", 0.5, 0.5, 0.5, 1)))
     of.tried(line, "another way", 0.5 + 1e-9)
     assert of.board.champion == champion
     assert f"- The best so far is 1.5 ({champion}); " in tell.standing_lines(of.board)[-1]
