@@ -142,6 +142,7 @@ def test_its_report_can_still_be_written(campaign: Campaign, said: Said) -> None
 
 def test_what_is_best_known_was_reached_and_no_more(packing: Campaign) -> None:
     board = packing.board
+    assert board.champion is not None
     score = board.score(board.champion)
     assert score is not None
     assert f"{score.mean:.9f}" == "2.635983085"

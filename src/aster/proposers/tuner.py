@@ -104,7 +104,7 @@ class Tuner:
         return self._known
 
     def propose(self, board: Board, surface: str, rng: random.Random) -> Proposed:
-        """Return an untried setting of the constants on a surface; on COMBINATION, of two of a family's best together."""
+        """Return an untried setting of a surface's constants; on COMBINATION, of two of a family's best together."""
         for name in _roots(board, rng):
             root = self._root(board, name)
             found = self._combined(board, name, root) if surface == COMBINATION else None
