@@ -142,7 +142,8 @@ def test_its_report_can_still_be_written(campaign: Campaign, said: Said) -> None
 
 def test_what_is_best_known_was_reached_and_no_more(packing: Campaign) -> None:
     board = packing.board
-    score = board.score(board.champion or "")
+    assert board.champion is not None
+    score = board.score(board.champion)
     assert score is not None
     assert f"{score.mean:.9f}" == "2.635983085"
     assert [state.decided.verdict for state in board.claims.values() if state.decided] == ["confirmed"] * 2
