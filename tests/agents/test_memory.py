@@ -44,6 +44,10 @@ def test_unbacked_numbers_stay_out_and_dead_ends_are_told_apart() -> None:
     stuck = "The walk is stuck early after 1841 [from the log] steps of 5. Concerns: Only one seed."
     assert known.latest("search", "note", 9)[0].text == stuck
     assert not known.latest("search", "note", 9)[0].measured
+    guess = "It may gain perhaps 0.5; 0.5 was the cost."
+    of.note(search, "It took 1841 steps, 0.42 each.", concerns=guess, logged=("1841", "0.42"), estimates=("0.5",))
+    told = "It took 1841 steps, 0.42 each [numbers from the log]. Concerns: It may gain perhaps 0.5 [estimate]; 0.5 was"
+    assert memories_of(of.board).latest("search", "note", 9)[0].text == f"{told} the cost."
 
 
 def test_it_grows_by_what_is_new_and_is_the_same_as_one_made_at_once() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from tests.agents.books import FILES, AgentsBook, problem
@@ -11,6 +12,8 @@ from tests.boards import BASELINE
 from aster.agents.critic import BOUNDARY, MOST_TURNS
 from aster.agents.protocol import Unanswered
 from aster.agents.worker import LEFT_OUT, backed_only, run_worker
+from aster.domain import events as ev
+from aster.domain.records import Candidate
 from aster.domain.research import Draft, Handoff, Veto
 from aster.llm.protocol import Said
 from aster.testing.desks import FakeDesk, by_agent, says
@@ -34,14 +37,14 @@ def submit(*hypotheses: object, **more: str) -> Said:
 
 
 def run(
-    of: AgentsBook, direction: str, worker: Sequence[Said], critic: Sequence[Said] = ()
+    of: AgentsBook, direction: str, worker: Sequence[Said], critic: Sequence[Said] = (), **more: Any
 ) -> tuple[Handoff, FakeDesk]:
     given = of.assign("worker", direction)
     turns = {each: list(replies) for each, replies in ((given.id, worker), (f"{given.id}.critic", critic))}
     answer = by_agent(turns)
     files = dict.fromkeys(of.board.candidates, FILES)
     instructions = f"Be a worker.{BOUNDARY}Be a critic."
-    desk = FakeDesk(given, answer, instructions=instructions, board=of.board, files=files)
+    desk = FakeDesk(given, answer, instructions=instructions, board=of.board, files=files, **more)
     return asyncio.run(run_worker(desk, problem())), desk
 
 
@@ -139,14 +142,35 @@ def test_numbers_that_no_experiment_gave_go_back_once_and_are_then_left_out() ->
     assert found.learnt == true
     false = "Restarting gains 0.25. Annealing gains 0.75! It is slower."
     found, desk = run(of, walk, [submit(learnt=false), submit(learnt=false)])
-    assert "gave these numbers: 0.75." in desk.told()[1]
+    assert "nothing that you were shown: 0.75. Say" in desk.told()[1]
     assert found.learnt == f"Restarting gains 0.25. It is slower. {LEFT_OUT}"
+
+
+def test_what_a_worker_was_shown_and_what_logs_of_its_direction_show_may_be_said() -> None:
+    of, walk = started()
+    of.tried(walk, "restart often", 0.25)
+    of.say(ev.CandidateAdded(Candidate("c-timed", "tree", (BASELINE,), "agents", None, label="t", diagnosis=True)))
+    timed = of.run("c-timed", 0.5)
+    of.note(walk, "Most of it goes into the walk.", evidence=(timed,))
+    said = "The walk takes 0.4187 of 1841 ms. The champion has 2.133714, then 2.265557, so 0.1318 more. None has 0.77."
+    look = says(("read_file", {"path": "solution/search.py"}))
+    brief = "- Champion c-9, score 2.133714\n- c-8, score 2.265557: it took 1841 [from the log] ms"
+    more = {"concerns": "Perhaps 0.35 is left; 0.45 was."}
+    answers = [look, submit(learnt=said, **more), submit(learnt=said, **more)]
+    found, desk = run(of, walk, answers, brief=brief, logs={f"{timed}.1": "walk: 0.4187"})
+    assert "nothing that you were shown: 0.77, 0.45. Say" in desk.told()[2]
+    told = "The walk takes 0.4187 of 1841 ms [numbers from the log]."
+    assert found.learnt == f"{told} The champion has 2.133714, then 2.265557, so 0.1318 more. {LEFT_OUT}"
+    assert found.concerns == f"Perhaps 0.35 [estimate] is left; {LEFT_OUT}"
+    alone, _ = run(of, walk, [submit(concerns="Perhaps 0.35 is left.")])
+    assert alone.concerns == "Perhaps 0.35 [estimate] is left."
 
 
 def test_a_text_keeps_its_sentences_where_all_is_backed() -> None:
     assert backed_only("One is 1.5. Two is 2.5.\nSo be it", ()) == "One is 1.5. Two is 2.5. So be it"
     assert backed_only("One is 1.5. Two is 2.5.\nSo be it", ("1.5", "2.5")) == f"So be it {LEFT_OUT}"
     assert backed_only("It is 9.9", ("9.9",)) == LEFT_OUT
+    assert backed_only("It is 19.9. It is 9.95.", ("9.9",)) == "It is 19.9. It is 9.95."
 
 
 def test_it_is_the_same_again_when_it_is_run_again_on_a_board_that_has_gone_on() -> None:

@@ -6,7 +6,7 @@ from tests.boards import BASELINE, Book, setup
 from aster.domain import events as ev
 from aster.domain.ids import search_seed
 from aster.domain.records import Experiment, Purpose
-from aster.evidence.backing import unbacked
+from aster.evidence.backing import weighed
 from aster.evidence.findings import against_noise, noise, noise_seen
 from aster.evidence.repeats import repeated, runs_of
 
@@ -99,8 +99,8 @@ def test_numbers_that_repeats_told_are_backed() -> None:
     book = opened()
     again(book, "a", 1, 2.6)
     of = list(book.board.experiments_of["a"])
-    assert unbacked(book.board, "Mean 2.3, sd 0.424; it gains 1.2 on average, standard error 0.2.", of) == ()
-    assert unbacked(book.board, "It gains 1.37 on average.", of) == ("1.37",)
+    assert weighed(book.board, "Mean 2.3, sd 0.424; it gains 1.2 on average, standard error 0.2.", of).unbacked == ()
+    assert weighed(book.board, "It gains 1.37 on average.", of).unbacked == ("1.37",)
 
 
 def test_other_seeds_of_an_exact_problem_are_told_with_the_best() -> None:

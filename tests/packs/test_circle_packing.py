@@ -429,7 +429,15 @@ def test_the_check_tells_a_broken_solution(path: str, text: str | None, code: in
     shutil.copytree(PACK / "solution", tmp_path / "solution")
     if text is not None:
         (tmp_path / "solution" / path).write_text(text)
+    command = [word.replace("{seed}", "7") for word in stage["command"][1:]]
     done = subprocess.run(
-        [sys.executable, *stage["command"][1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (code, ""), done.stderr  # it says nothing that could pass for a score
+
+
+def test_the_check_has_the_seed_of_the_run() -> None:
+    problem = tomllib.loads((PACK / "problem.toml").read_text())
+    check, run = (" ".join(each["command"]) for each in problem["stage"][:2])
+    assert "solve.solve({seed})" in check
+    assert run.endswith("--seed {seed}")

@@ -100,6 +100,7 @@ async def converse(
     most_turns: int,
     max_output: int,
     first_turn: int = 1,
+    seen: Callable[[str, str], None] | None = None,
 ) -> A:
     """Let a model work with tools until it calls `submit`, and return that call's arguments.
 
@@ -108,12 +109,13 @@ async def converse(
         most_turns: model calls, at most; near the end the model is told to submit.
         max_output: tokens of one answer.
         first_turn: the number of its first turn, where an agent has several conversations one beside the other.
+        seen: takes a tool's name and each answer of it that is no error, also where an agent is run again.
 
     Raises:
         OutOfTurns: nothing was submitted in so many turns. Spent: the desk says so.
         Unanswered: the model goes on answering without calling a tool, or the provider fails.
     """
-    talk = _Talk(desk, agent, tools, submit)
+    talk = _Talk(desk, agent, tools, submit, seen)
     chain = Chain(instructions, (*(spec_of(each) for each in tools), spec_of(submit)))
     chain.add(Told(brief))
     room = _Room(most_turns, desk.assignment.allowance.tokens, max_output)
@@ -178,8 +180,15 @@ def _length(said: Said) -> int:
 class _Talk(Generic[A]):
     """Carries out the tool calls of a conversation."""
 
-    def __init__(self, desk: Desk, agent: str, tools: Sequence[Tool[Any]], submit: Submit[A]) -> None:
-        self._desk, self._agent, self._submit = desk, agent, submit
+    def __init__(
+        self,
+        desk: Desk,
+        agent: str,
+        tools: Sequence[Tool[Any]],
+        submit: Submit[A],
+        seen: Callable[[str, str], None] | None,
+    ) -> None:
+        self._desk, self._agent, self._submit, self._seen = desk, agent, submit, seen
         self._tools = {tool.name: tool for tool in tools}
 
     async def carry_out(self, said: Said, turn: int) -> tuple[A | None, list[Returned]]:
@@ -193,6 +202,8 @@ class _Talk(Generic[A]):
                 if call.name == self._submit.name:
                     return await self._accept(call, place), []
                 text = await self._use(call, place)
+                if self._seen is not None and not text.startswith("Error: "):
+                    self._seen(call.name, text)
             except Misuse as misuse:
                 text = f"Error: {misuse}"
             whole = text.encode("utf-8", "replace").decode()  # half a character cannot be stored

@@ -22,8 +22,9 @@ from aster.domain.trees import pack_tree
 from aster.evidence.findings import against_noise, least_told, tie, trouble
 from aster.evidence.repeats import TOLD, repeated
 
-LOG_FINE, LOG_TROUBLE, LOG_MOST = 1_500, 4_000, 16_000
-"""Characters of the log that are shown of a measured experiment, of one that went wrong, and to whoever asks."""
+LOG_FINE, LOG_WHOLE, LOG_MOST = 1_500, 4_000, 16_000
+"""Characters of the log that are shown of a measured experiment if it is longer than what is shown whole, and of one
+that went wrong; and to whoever asks."""
 
 LUCK = " It is a real difference of these two results; whether the change or the seed made it, one run cannot tell."
 """What is said of the difference of two exact scores on one seed, where a run takes one."""
@@ -76,6 +77,7 @@ class Laboratory:
 
     Attributes:
         ran: the experiments that have run, oldest first.
+        told, printed: what was said of outcomes; and what candidates printed, as far as it was shown or can be.
     """
 
     def __init__(self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool) -> None:
@@ -85,6 +87,8 @@ class Laboratory:
         self._warned: set[str] = set()
         self._outcomes: dict[str, Outcome] = {}
         self.ran: list[Ran] = []
+        self.told: list[str] = []
+        self.printed: list[str] = []
 
     @property
     def left(self) -> int:
@@ -199,6 +203,7 @@ class Laboratory:
             text = f"The check passed in {outcome.usage.wall_s:.1f} s. It gives no score."
         else:
             text = f"The check did not pass: {in_line(trouble_of(outcome, None), 600)}"
+        self._keep(outcome, text)
         self._check_texts[candidate] = text + self._log(outcome)
         return self._check_texts[candidate]
 
@@ -245,12 +250,20 @@ class Laboratory:
             return f"{told.summary}\n{told.text}\n{_left(self.left, self._desk.search_left())}"
 
         summary, _, text = (await self._desk.step(place.agent, place.turn, place.call, make)).partition("\n")
+        self._keep(outcome, text)
         return Report(summary, text)
 
+    def _keep(self, outcome: Outcome, text: str) -> None:
+        """Keep what was told of an outcome: its numbers may be said. The reason of a failure is a candidate's words."""
+        (self.told if isinstance(outcome.result, Measured) else self.printed).append(text)
+        self.printed.append(self._desk.log_of(outcome)[-LOG_MOST:])
+
     def _log(self, outcome: Outcome, most: int | None = None) -> str:
-        most = most or (LOG_FINE if isinstance(outcome.result, Measured) else LOG_TROUBLE)
-        log = self._desk.log_of(outcome)
-        return "\n" + quoted(log.rstrip(), "The end of its log", most, from_end=True) if log.strip() else ""
+        log = self._desk.log_of(outcome).rstrip()
+        measured = isinstance(outcome.result, Measured)
+        most = most or (LOG_FINE if measured and len(log) > LOG_WHOLE else LOG_WHOLE)
+        label = "Its log" if len(plain(log)) <= most else "The end of its log"
+        return "\n" + quoted(log, label, most, from_end=True) if log.strip() else ""
 
 
 def _left(own: int, campaign: int | None) -> str:

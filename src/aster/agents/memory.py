@@ -7,7 +7,6 @@ out. The memory of a board is a cache: it can be thrown away, and grows with the
 from __future__ import annotations
 
 import math
-import re
 from bisect import insort
 from collections import deque
 from typing import Literal
@@ -19,12 +18,9 @@ from aster.agents.texts import Texts
 from aster.board import Board
 from aster.domain.records import Finding
 from aster.domain.research import Note
-from aster.evidence.backing import FROM_LOG
+from aster.evidence.said import marked
 
 Kind = Literal["gain", "no gain", "note", "dead end"]
-
-UNBACKED = "[unbacked]"
-"""What a brief has in the place of a number that nothing backs."""
 
 MOST_KEPT = 64
 """Memories of a kind on a surface that can be had without a search: the best-scored gains, the latest others."""
@@ -176,11 +172,9 @@ def _of_note(board: Board, assignment: str, note: Note) -> Memory:
     direction = board.directions.get(record.direction or "")
     surface = direction.record.surface if direction is not None else ""
     kind: Kind = "dead end" if note.dead_end else "note"
-    text = f"{note.text} Concerns: {note.concerns}" if note.concerns else note.text
-    for number in sorted(note.unbacked, key=len, reverse=True):  # what nothing backs is not passed on
-        text = re.sub(_standing(number), UNBACKED, text)
-    for number in note.logged:
-        text = re.sub(_standing(number), number + FROM_LOG, text)
+    text = marked(note.text, note.unbacked, note.logged)
+    if note.concerns:
+        text += f" Concerns: {marked(note.concerns, note.unbacked, note.logged, note.estimates)}"
     return Memory(assignment, kind, surface, text, None, note.evidence, measured=False)
 
 
@@ -192,11 +186,6 @@ def best_gains(board: Board, surface: str | None, most: int) -> list[Memory]:
         return -found[0] if found is not None else math.inf
 
     return sorted(memories_of(board).gains(surface, MOST_KEPT), key=worse)[:most]
-
-
-def _standing(number: str) -> str:
-    """Return a pattern for a number where it stands by itself."""
-    return rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)"
 
 
 _of: WeakKeyDictionary[Board, Memories] = WeakKeyDictionary()

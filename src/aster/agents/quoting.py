@@ -7,6 +7,7 @@ import re
 MOST_CHARS = 6_000
 """How much is quoted unless told otherwise: about 2,000 tokens."""
 
+_LINES = re.compile(r"^ *\d+[\t ]|:\d+: |^@@.*@@|\blines? \d+ to \d+ of \d+|, \d+ lines in all", re.MULTILINE)
 _RUNS = re.compile(r"`{3,}")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _HIDDEN = re.compile(
@@ -35,6 +36,11 @@ def bounded(text: str, most: int, from_end: bool = False) -> str:
     head = 0 if from_end else most // 2
     tail = most - head
     return f"{text[:head]}\n... {len(text) - most} characters left out ...\n{text[len(text) - tail :]}".lstrip("\n")
+
+
+def unnumbered(text: str) -> str:
+    """Return a tool's answer without the numbers of its lines, which are nothing that anybody measured or wrote."""
+    return _LINES.sub("", text)
 
 
 def plain(text: str) -> str:

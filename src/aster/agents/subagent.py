@@ -12,12 +12,12 @@ from aster.agents.converse import Misuse, OutOfTurns, Place, Submit, Tool, conve
 from aster.agents.grounds import Grounds, Start, opening, starting
 from aster.agents.measuring import LOG_MOST, Laboratory
 from aster.agents.protocol import Desk
-from aster.agents.quoting import bounded
+from aster.agents.quoting import bounded, unnumbered
 from aster.agents.tools import Nothing, file_tools
 from aster.agents.workspace import Workspace
 from aster.board import Board
 from aster.domain.research import Note
-from aster.evidence.backing import in_logs, unbacked
+from aster.evidence.backing import Sources, weighed
 from aster.problems.problem import Problem
 
 MAX_OUTPUT = 16_384
@@ -27,6 +27,14 @@ SHOWN_AT_FIRST = 16_000
 """Characters of files that the first message holds in full."""
 
 MOST_NOTES = 12
+
+SHOWING = ("read_file", "search_files", "edit_file", "show_diff", "show_change")
+"""Tools that show code."""
+
+CONCERNS = (
+    "what is doubtful, and what the next one should try; a guess at a number is said to be one directly before it "
+    "(perhaps, about, expected)"
+)
 
 Again = Literal["measure_again", "another_seed"]
 """How a version is run once more: where the metric is noisy; and where it is exact, but what it scores takes a seed."""
@@ -75,21 +83,18 @@ class Finishing(BaseModel):
     )
     dead_end: bool = Field(default=False, description="this does not work and should not be tried again as it was")
     evidence: list[str] = Field(default=[], max_length=32, description="ids of the experiments that it rests on")
-    concerns: str = Field(default="", max_length=2000, description="what is doubtful, and what the next one should try")
+    concerns: str = Field(default="", max_length=2000, description=CONCERNS)
 
 
 class _Held(msgspec.Struct, array_like=True, frozen=True):
     """What a finding was held against. `strange`: evidence that does not exist. `wrong`: numbers of the finding that
-    nothing gave; `unbacked`, `logged`: those of the finding and its notes that nothing gave, or a log alone."""
+    nothing gave; `unbacked`, `logged`, `estimates`: those of the finding, its notes and its concerns, as in `Note`."""
 
     strange: tuple[str, ...]
     wrong: tuple[str, ...]
     unbacked: tuple[str, ...]
     logged: tuple[str, ...] = ()
-
-
-def _without(numbers: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(each for each in numbers if each not in others)
+    estimates: tuple[str, ...] = ()
 
 
 class Subagent:
@@ -124,6 +129,7 @@ class Subagent:
                 Submit("finish", "End your work and hand over what was learnt.", Finishing, bench.check_finding),
                 most_turns=max(1, allowance.requests * 5 // 6),  # the rest is for calls that have to be made again
                 max_output=MAX_OUTPUT,
+                seen=bench.see,
             )
         except OutOfTurns:
             return bench.note_without_finding()
@@ -141,12 +147,16 @@ class _Session:
         self._notes: list[str] = []
         self._asked_back: set[str] = set()
         self._held = _Held((), (), ())
+        self._seen: list[str] = []
 
     def tools(self) -> list[Tool[Any]]:
         """Return the tools."""
         return [
             Tool(
-                "check", "Check the syntax and run the problem's cheap stages, where it has some.", Nothing, self._check
+                "check",
+                "Check the syntax and run the problem's cheap stages, where it has some, with a run's seed.",
+                Nothing,
+                self._check,
             ),
             Tool(
                 "run_experiment",
@@ -181,12 +191,13 @@ class _Session:
         async def make() -> str:
             board = self._desk.look()
             strange = tuple(each for each in evidence if each not in own and each not in board.experiments)
-            told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text)
-            given = (*told, self._work.diff(), *self._code())
-            wrong = unbacked(board, args.finding, evidence, given)
-            missing = unbacked(board, self._whole(args), evidence, given)
-            logged = in_logs(tuple(dict.fromkeys((*wrong, *missing))), self._logs(board, evidence))
-            held = _Held(strange, _without(wrong, logged), _without(missing, logged), logged)
+            told = (self._desk.instructions, self._desk.brief, self._start.change, self._start.text, *self._lab.told)
+            code = (self._work.diff(), *self._code(), *self._seen)
+            seen = Sources(told, code, [*self._lab.printed, *self._logs(board, evidence)])
+            whole = weighed(board, self._whole(args), evidence, seen, args.concerns)
+            late = weighed(board, args.finding, evidence, seen, args.concerns).unbacked
+            wrong = tuple(each for each in late if each in whole.unbacked)
+            held = _Held(strange, wrong, whole.unbacked, whole.logged, whole.estimates)
             return msgspec.json.encode(held).decode()
 
         recorded = await self._desk.step(place.agent, place.turn, place.call, make)
@@ -197,15 +208,21 @@ class _Session:
         if held.wrong:  # what stands in earlier notes cannot be mended any more
             self._ask_back(
                 "numbers",
-                f"No experiment in evidence gave these numbers, and none of their logs shows them: "
+                f"No experiment in evidence gave these numbers, nothing that you were shown has them, no log either: "
                 f"{', '.join(held.wrong)}. Correct them, leave them out, or name the experiments that gave them. What "
                 "stays unbacked is marked, and others read [unbacked] in its place.",
             )
 
     def note(self, done: Finishing) -> Note:
         """Return what is handed back."""
-        held, whole = self._held, self._whole(done)
-        return Note(whole, self._evidence(done), done.dead_end, held.unbacked, done.concerns, held.logged)
+        held, whole, evidence = self._held, self._whole(done), self._evidence(done)
+        numbers = {"unbacked": held.unbacked, "logged": held.logged, "estimates": held.estimates}
+        return Note(whole, evidence, done.dead_end, concerns=done.concerns, **numbers)
+
+    def see(self, tool: str, answer: str) -> None:
+        """Keep what a tool showed of files: their constants may be said. What experiments come to is kept apart."""
+        if tool in SHOWING:
+            self._seen.append(unnumbered(answer))
 
     def note_without_finding(self) -> Note:
         """Return what is handed back where the model never finished: what was measured."""

@@ -268,8 +268,10 @@ def spend_lines(board: Board) -> list[str]:
     """Return what was spent of each ceiling."""
     limits, bill = board.setup.limits, board.research.bill
     lines = [f"- {board.spend.experiments}{_of(limits.experiments)} experiments, {len(board.running)} running"]
-    lines.append(f"- models: ${bill.usd + bill.reserved_usd:.2f}{_of(limits.usd, '$')}")
-    lines.append(f"- tokens: {bill.tokens + bill.reserved_tokens:,}{_of(limits.tokens)}")
+    usd = f", ${bill.reserved_usd:.2f} more reserved for calls under way" if bill.reserved_usd else ""
+    lines.append(f"- models: ${bill.usd:.2f}{_of(limits.usd, '$')} spent{usd}")
+    tokens = f", {bill.reserved_tokens:,} more reserved for calls under way" if bill.reserved_tokens else ""
+    lines.append(f"- tokens: {bill.tokens:,}{_of(limits.tokens)} spent{tokens}")
     at_work = len(board.research.live)
     lines.append(f"- side by side: {board.setup.slots} experiments; {board.setup.agents} agents, {at_work} at work")
     if limits.wall_s is not None:

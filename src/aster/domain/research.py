@@ -226,7 +226,8 @@ class Note(Struct, frozen=True, tag=True):
         unbacked: numbers in the text that no experiment in evidence, nor what they were compared with, gave: they are
             marked, and kept out of briefs.
         concerns: what the next one should look at.
-        logged: numbers in the text that only the log of an experiment in evidence shows: others are told so.
+        logged: numbers in the text or the concerns that only a log shows: others are told so.
+        estimates: numbers in the concerns that are said to be guesses: others are told so.
     """
 
     text: str
@@ -235,6 +236,7 @@ class Note(Struct, frozen=True, tag=True):
     unbacked: tuple[str, ...] = ()
     concerns: str = ""
     logged: tuple[str, ...] = ()
+    estimates: tuple[str, ...] = ()
 
 
 Result = Plan | Handoff | Note
