@@ -33,6 +33,7 @@ BACKED = [
     "Nothing is said in numbers here.",
     "STEPS from 150 to 400, 120 kicks, 4 of 13, 40 iterations, by 12 kicks, with seeds 17 and 180",
     "2.5 is 1.25 times as much, a factor of 1.25.",
+    "It does 50 x HOPS steps, 3 x 40 of them late.",
 ]
 UNBACKED = [
     ("The score is 2.7.", ("2.7",)),

@@ -30,7 +30,7 @@ COUNTS = 999
 
 _NUMBER = re.compile(
     r"(?<![\w.#/-])(?P<sign>[+\-−±]?)(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+)"
-    r"(?P<power>[eE][+\-−]?\d+)?(?P<unit>\s?%|\s?[x×](?!\w)|\s?percent\b)?(?![\w]*::)(?!\w)"
+    r"(?P<power>[eE][+\-−]?\d+)?(?P<unit>\s?%|\s?[x×](?!\w|\s+(?:[A-Z_]{2}|\d))|\s?percent\b)?(?![\w]*::)(?!\w)"
 )
 _MEASURED = re.compile(
     r"(?:\b(?:by|gain(?:s|ed)?|scored?s?|reach(?:es|ed)?|improv\w+|loss|lost)|[=~≈→>+])\s*$", re.IGNORECASE
