@@ -92,7 +92,7 @@ def rooms(count: int, on_gpu: bool, piece: int = PIECE) -> list[Tensor]:
 
 
 def from_bytes(data: bytearray) -> dict[str, Tensor]:
-    """The state again; its tensors share memory with `data`.
+    """The state again, in memory of its own.
 
     Raises:
         ValueError: these bytes are no sealed state.
