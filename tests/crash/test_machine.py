@@ -20,7 +20,7 @@ from aster.domain.events import Entry
 from aster.ledger.protocol import LedgerDamaged
 from aster.ledger.sqlite import SqliteStore
 
-pytestmark = pytest.mark.xdist_group("harm")  # what forks without end beside it leaves its user no process to start
+pytestmark = pytest.mark.alone  # what forks without end beside it leaves its user no process to start
 
 EXPERIMENTS = 16
 
