@@ -20,11 +20,13 @@ from aster.domain.events import Entry
 from aster.ledger.protocol import LedgerDamaged
 from aster.ledger.sqlite import SqliteStore
 
-pytestmark = pytest.mark.alone  # what forks without end beside it leaves its user no process to start
+pytestmark = pytest.mark.xdist_group("machine")  # the campaign to compare with is run once, not once a worker
 
 EXPERIMENTS = 16
 
 LIMITED = """
+import sys
+sys.dont_write_bytecode = True  # a compiled module that is cut short would stay
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({}, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 """
