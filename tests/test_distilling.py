@@ -12,12 +12,13 @@ from aster.app import problem_of
 from aster.campaign.budget import Budget
 from aster.distilling import Distilled, Page, distill, write_pages
 from aster.domain.records import Change, Knob
+from aster.domain.research import Effect
 from aster.errors import UserError
 from aster.handle import Campaign
 from aster.problems.problem import load_problem
 from aster.proposers.compose import Composed, compose
 from aster.proposers.ideas import load_ideas
-from aster.proposers.library import Effect, IdeaLibrary
+from aster.proposers.library import IdeaLibrary
 from aster.report.trees import read_tree
 
 pytestmark = pytest.mark.xdist_group("distilling")  # its campaigns are run once, not once a worker

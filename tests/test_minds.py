@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from aster.domain.records import Candidate
+from aster.domain.research import Effect
 from aster.domain.trees import pack_tree
 from aster.errors import ProblemError, UserError
 from aster.minds import Trees, choose_researcher, make_briefing, make_minds, tuned_surfaces
 from aster.problems.problem import Problem, load_problem
 from aster.proposers.ideas import load_ideas
-from aster.proposers.library import Effect, Idea, IdeaLibrary
+from aster.proposers.library import Idea, IdeaLibrary
 from aster.proposers.surfaces import NEW_CODE
 
 from .agents import books

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from aster.app import problem_of
 from aster.board import Board
 from aster.domain.records import COMBINATION, Candidate, Change, Claim, Finding, Knob
+from aster.domain.research import Effect
 from aster.errors import ProblemError, StoreError, UserError
 from aster.handle import Campaign
 from aster.ledger.protocol import Store
@@ -21,7 +22,6 @@ from aster.problems.problem import IDEAS, Problem
 from aster.proposers.compose import Conflict, compose
 from aster.proposers.ideas import load_ideas
 from aster.proposers.knobs import KnobError, read_knob, same_value
-from aster.proposers.library import Effect
 from aster.report.patch import make_patch
 from aster.report.trees import read_tree
 from aster.report.wording import clean

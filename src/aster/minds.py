@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from msgspec.structs import asdict
-
 from aster.agents.protocol import Briefing
 from aster.campaign.claims import Believes, no_model
 from aster.campaign.decide import Minds
@@ -107,11 +105,10 @@ def make_minds(problem: Problem, researcher: str, get_blob: GetBlob) -> Minds:
 
 def make_briefing(problem: Problem, library: IdeaLibrary, get_blob: GetBlob) -> Briefing:
     """Return what agents of a campaign are told."""
-    from aster.agents.briefing import CampaignBriefing, IdeaEffect, IdeaLine  # late: most campaigns have no agents
+    from aster.agents.briefing import CampaignBriefing, IdeaLine  # late: most campaigns have no agents
 
     def line(idea: Idea) -> IdeaLine:
-        measured = IdeaEffect(**asdict(idea.effect)) if idea.effect is not None else None
-        return IdeaLine(idea.name, idea.surface, idea.title, idea.predicts, idea.requires, measured)
+        return IdeaLine(idea.name, idea.surface, idea.title, idea.predicts, idea.requires, idea.effect)
 
     ideas = [line(idea) for idea in library.values()]
     return CampaignBriefing(problem, lambda candidate: unpack_tree(candidate.tree, get_blob), ideas)

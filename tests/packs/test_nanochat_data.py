@@ -34,7 +34,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     yield load
-    for name in [name for name in sys.modules if name.split(".")[0] in ("preparing", "referee")]:
+    for name in [name for name in list(sys.modules) if name.split(".")[0] in ("preparing", "referee")]:
         del sys.modules[name]
 
 

@@ -33,7 +33,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for folder in (MINI / "solution", PACK / "referee"):
         monkeypatch.syspath_prepend(str(folder))
     yield
-    for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+    for name in [name for name in list(sys.modules) if name.split(".")[0] in OURS]:
         del sys.modules[name]
 
 

@@ -25,28 +25,11 @@ from aster.agents.surfaces import paths_of, why_not
 from aster.agents.worker import MOST_DRAFTS
 from aster.board import Board
 from aster.domain.records import Candidate, Setup
-from aster.domain.research import Assignment, DirectionDraft, Role
+from aster.domain.research import Assignment, DirectionDraft, Effect, Role
 from aster.problems.problem import Problem
 
 OUTLINE_TOKENS = 4_000
 STATEMENT_CHARS = 30_000
-
-
-class IdeaEffect(Struct, frozen=True):
-    """What an earlier campaign measured of an idea.
-
-    Attributes:
-        gain, low, high: in the metric's units, and the interval; all the same where the metric is exact.
-        level: confidence of the interval, 0 to 1. `pairs`: of measurements.
-    """
-
-    gain: float
-    low: float
-    high: float
-    level: float
-    pairs: int
-    hardware: str = ""
-    campaign: str = ""
 
 
 class IdeaLine(Struct, frozen=True):
@@ -62,7 +45,7 @@ class IdeaLine(Struct, frozen=True):
     title: str
     predicts: float | None = None
     requires: tuple[str, ...] = ()
-    effect: IdeaEffect | None = None
+    effect: Effect | None = None
 
 
 class CampaignBriefing:
@@ -203,7 +186,7 @@ def _measured(ideas: Sequence[IdeaLine]) -> list[str]:
     return [_effect(idea, effect) for idea, effect in sorted(known, key=lambda row: (-row[1].low, row[0].name))]
 
 
-def _effect(idea: IdeaLine, of: IdeaEffect) -> str:
+def _effect(idea: IdeaLine, of: Effect) -> str:
     interval = f"[{of.low:+.3g}, {of.high:+.3g}] at {of.level:.1%}, {of.pairs} pairs"
     sure = "exact" if of.low == of.high else interval
     on = f"on top of {', '.join(idea.requires)}" if idea.requires else "on the unchanged solution"

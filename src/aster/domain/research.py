@@ -335,3 +335,23 @@ class Settled(Struct, frozen=True):
     error: str = ""
     seconds: float = 0.0
     opened: bool = False
+
+
+class Effect(Struct, frozen=True):
+    """What an idea was measured to gain on what it builds on, in the objective's units; positive is better.
+
+    Attributes:
+        low, high: the interval of the gain; both equal it where the metric is exact.
+        level: confidence of the interval, 0 to 1; 1 where the metric is exact.
+        pairs: of measurements, the idea's and what it was compared with.
+        hardware: the kinds that it was measured on.
+        campaign: which one measured it.
+    """
+
+    gain: float
+    low: float
+    high: float
+    level: float
+    pairs: int
+    hardware: str = ""
+    campaign: str = ""

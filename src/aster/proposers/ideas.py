@@ -24,12 +24,13 @@ from pydantic import AfterValidator, Field, FiniteFloat
 
 from aster.domain.merging import split_lines
 from aster.domain.records import COMBINATION, Knob
+from aster.domain.research import Effect
 from aster.problems.tables import ListToTuple, Table, read_table, read_tables, show, whole
 from aster.problems.troubles import Trouble, nearest, raise_troubles
 from aster.proposers.compose import Conflict, baseline, merge
 from aster.proposers.diffs import DiffError, FileDiff, parse_diff
 from aster.proposers.knobs import KnobError, is_knob, parse_python, read_knob, same_value
-from aster.proposers.library import Effect, Idea, IdeaLibrary, KnobSpec
+from aster.proposers.library import Idea, IdeaLibrary, KnobSpec
 
 __all__ = ["Idea", "IdeaLibrary", "KnobSpec", "load_ideas"]
 

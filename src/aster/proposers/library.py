@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from aster.domain.records import Knob
+from aster.domain.research import Effect
 
 
 class KnobSpec(Struct, frozen=True):
@@ -32,26 +33,6 @@ class KnobSpec(Struct, frozen=True):
     def qualified(self) -> str:
         """The constant's name inside its file."""
         return self.name.partition("::")[2]
-
-
-class Effect(Struct, frozen=True):
-    """What an idea was measured to gain on what it builds on, in the objective's units; positive is better.
-
-    Attributes:
-        low, high: the interval of the gain; both equal it where the metric is exact.
-        level: confidence of the interval, 0 to 1; 1 where the metric is exact.
-        pairs: of measurements, the idea's and what it was compared with.
-        hardware: the kinds that it was measured on.
-        campaign: which one measured it.
-    """
-
-    gain: float
-    low: float
-    high: float
-    level: float
-    pairs: int
-    hardware: str = ""
-    campaign: str = ""
 
 
 class Idea(Struct, frozen=True):
