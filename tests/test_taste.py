@@ -252,3 +252,9 @@ def test_the_search_for_private_names_finds_them() -> None:
     assert registry.search(b"https://files.python" + b"hosted.org/packages")
     for text in (b"attempt/work/solution", b"{folder}/wo" + b"rk", b"the /rooted tree", b"~/home/ann/x"):
         assert not machine.search(text), text
+
+
+def test_tests_of_one_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    if not getattr(request.config.option, "loadgroup", False):  # set in a worker by --dist loadgroup
+        pytest.skip("tests are not sent out in groups")
+    assert request.node.nodeid.endswith("@taste")
