@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gym.aggregate import average, weights
+from gym import drawing
+from gym.aggregate import average, average_error, weights
 from gym.metrics import MEASURES, measures
 from gym.packed import LABELS, Labelled, read_labels
 from gym.scores import sum_mutants
+from gym.shown import Shown, read_shown
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -113,8 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     confirms = there[-1] != options.labels[0]
     report(drawn(labelled, values, options.seed) if confirms else searched(labelled, values))
-    if options.pictures and not confirms:
-        draw(options.pictures, labelled, values)
+    if options.pictures and not confirms and (shown := read_shown(there[-1])) is not None:
+        draw(options.pictures, labelled, values, tables, shown)
     return 0
 
 
@@ -124,24 +126,27 @@ def report(score: dict[str, Any]) -> None:
         channel.write(json.dumps(score, allow_nan=False))
 
 
-def draw(folder: Path, labelled: list[Labelled], values: Array) -> None:
-    """`assays.svg`: the Spearman correlation of each assay, sorted, coloured by function type."""
-    order = np.argsort(values[:, MEASURES.index("Spearman")])
-    rows = [(labelled[at].assay.name, float(values[at, MEASURES.index("Spearman")])) for at in order]
-    font = 'font-family="Helvetica, Arial, sans-serif" font-size="9" fill="#1f2933"'
-    height = 14 * len(rows) + 20
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 520 {height}" width="520" height="{height}" role="img" '
-        'aria-label="Spearman correlation of each assay of the search set">'
-    ]
-    for index, (name, value) in enumerate(reversed(rows)):
-        y, width = 10 + 14 * index, 220.0 * abs(value)
-        x = 240.0 if value >= 0 else 240.0 - width
-        parts.append(f'<text x="232" y="{y + 9}" {font} text-anchor="end">{name}</text>')
-        parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="11" fill="#1f4e8c"/>')
-        parts.append(f'<text x="{246 + max(0.0, 220.0 * value):.1f}" y="{y + 9}" {font}>{value:.3f}</text>')
+def draw(folder: Path, labelled: list[Labelled], values: Array, tables: list[Array], shown: Shown) -> None:
+    """The pictures of the report; all are of the search set."""
+    about, names = [each.assay for each in labelled], [each.assay.name for each in labelled]
+    after = values[:, MEASURES.index("Spearman")]
+    before, label = shown.values[:, shown.first], f"{shown.names[shown.first][0]}, log p"
+    beside = np.concatenate([shown.values, after[:, None]], axis=1)
+    rows = zip(average(about, beside).tolist(), average_error(about, beside, 500).tolist(), strict=True)
+    labels = [*(f"{model} {scoring}" for model, scoring in shown.names), "this candidate"]
+    bars = [drawing.Bar(name, *row, name == labels[-1]) for name, row in zip(labels, rows, strict=True)]
+    table = tables[shown.protein]
+    pictures = {
+        "assays": drawing.assays(names, before, after, label),
+        "averages": drawing.averages(bars),
+        "scatter": drawing.scatter(names, before, after, label),
+        "variants": drawing.heat_map(table, shown.wild, shown.title),
+    }
+    if (found := drawing.find_flip(shown.logp, table, shown.wild)) is not None:
+        pictures["flip"] = drawing.flip(found, shown.logp, shown.wild, shown.title)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "assays.svg").write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+    for name, picture in pictures.items():
+        (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,21 @@ def test_pictures_of_the_champion_are_images_and_never_markup() -> None:
     assert "<circle" not in html
 
 
+def test_the_baseline_is_shown_beside_what_came_of_it() -> None:
+    story = Story(exact_setup())
+    where = story.direction("layout", "try")
+    before, after = b"<svg>before</svg>", b"<svg>after</svg>"
+    story.run(story.baseline, 1.0, pictures={"a.svg": story.put(before)})
+    html, tags = read(story)
+    assert "What the baseline looks like" in tags.words()
+    assert base64.b64encode(before).decode() in html
+    new = story.candidate({"solution/solve.py": b"x"}, "x", story.baseline, where, label="x")
+    story.learn(story.run(new, 2.0, pictures={"a.svg": story.put(after)}), 1.0, "better")
+    html, tags = read(story)
+    assert "What the best, unconfirmed candidate looks like" in tags.words()
+    assert html.index(base64.b64encode(after).decode()) < html.index(base64.b64encode(before).decode())
+
+
 def test_every_sandbox_of_the_campaign_is_told() -> None:
     story = packing_story(4, 2)
     for term, sandbox in enumerate(("plain", "bubblewrap", "plain"), 2):

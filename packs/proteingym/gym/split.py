@@ -16,6 +16,7 @@ from gym.errors import GymError
 from gym.families import families, is_hidden
 from gym.mutants import encode
 from gym.packed import Entry, Labelled, write_inputs, write_labels
+from gym.shown import make, write_shown
 from gym.structure import no_structure, read_structure
 
 Array = NDArray[np.float64]
@@ -97,3 +98,5 @@ def _write(
         labelled.append(Labelled(assay, family[key], place[key], gym.measured(assay)))
     write_inputs(out / "inputs", entries)
     write_labels(out / "labels", labelled, [len(each.wild) for each in entries])
+    if out.name == "search":  # pictures are of nothing else
+        write_shown(out / "labels", make(labelled, entries))

@@ -7,13 +7,14 @@ All text is escaped by the template engine; pictures are images, never markup, s
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from aster.domain.records import Knob
 from aster.report.canvas import svg
 from aster.report.claims_figure import claims
-from aster.report.page import MOST_FINDINGS, Page
+from aster.report.page import MOST_FINDINGS, Page, Picture
 from aster.report.summary import FindingRow
 from aster.report.wording import amount, clean, count, dollars, duration, number, percent, signed
 
@@ -47,7 +48,8 @@ def render(page: Page, figure: bytes) -> str:
             places=summary.places,
             figure=data_uri("image/svg+xml", figure),
             intervals=data_uri("image/svg+xml", svg(intervals)) if intervals else None,
-            pictures=[(picture.name, data_uri(picture.mime, picture.data)) for picture in page.pictures],
+            pictures=_images(page.pictures),
+            before=_images(page.before),
             findings=(_shown(successes), _shown(dead_ends)),
             most=MOST_FINDINGS,
         )
@@ -57,6 +59,11 @@ def render(page: Page, figure: bytes) -> str:
 def data_uri(mime: str, data: bytes) -> str:
     """Return the bytes as a data address, for an image."""
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def _images(pictures: Iterable[Picture]) -> list[tuple[str, str]]:
+    """Return each picture's name and its data address."""
+    return [(picture.name, data_uri(picture.mime, picture.data)) for picture in pictures]
 
 
 def _shown(findings: list[FindingRow]) -> tuple[list[FindingRow], int]:

@@ -17,7 +17,7 @@ from aster.report.claims import TraceRow, status_of, trace
 from aster.report.headline import Headline, headline
 from aster.report.patch import make_patch
 from aster.report.progress import Record, change_of, progress_view, reason_of
-from aster.report.summary import Standout, Summary, summarize
+from aster.report.summary import Standout, Summary, shown_experiment, summarize
 from aster.report.trees import Blobs, candidate_files
 from aster.report.wording import clean, clean_block, clean_line
 
@@ -100,7 +100,7 @@ class Page(Struct, frozen=True):
     """The whole document, typed. `hidden_*` count what the bounds left out.
 
     `records` are all of them, numbered from 1 as in the progress figure. `names` and `changes` say, for the candidates
-    of claims, what to call them and what made them.
+    of claims, what to call them and what made them. `pictures` are of the solution, `before` of the baseline.
     """
 
     summary: Summary
@@ -109,6 +109,7 @@ class Page(Struct, frozen=True):
     setup: Setup
     records: tuple[Record, ...]
     pictures: tuple[Picture, ...]
+    before: tuple[Picture, ...]
     traces: dict[str, list[TraceRow]]
     names: dict[str, str]
     changes: dict[str, str]
@@ -139,7 +140,8 @@ def gather(board: Board, blobs: Blobs) -> Page:
         headline=headline(summary),
         setup=board.setup,
         records=progress_view(board).records,
-        pictures=tuple(_pictures(board, blobs, solution)),
+        pictures=tuple(_pictures(board, blobs, solution.standout.experiment if solution else None)),
+        before=tuple(_pictures(board, blobs, shown_experiment(board, board.baseline) if board.baseline else None)),
         traces=traces,
         names={key: title_of(board, key) for key in _claimed(summary)},
         changes=claim_changes(board, summary),
@@ -187,9 +189,8 @@ def solution_of(board: Board, blobs: Blobs, summary: Summary | None = None) -> S
     return Solution(shown, summary.champion is not None, files, patch, artifacts)
 
 
-def _pictures(board: Board, blobs: Blobs, solution: Solution | None) -> Iterator[Picture]:
-    shown = solution.standout.experiment if solution else None
-    outcome = board.experiments[shown].outcome if shown else None
+def _pictures(board: Board, blobs: Blobs, experiment: str | None) -> Iterator[Picture]:
+    outcome = board.experiments[experiment].outcome if experiment else None
     if outcome is None:
         return
     known = [name for name in sorted(outcome.pictures) if PurePosixPath(name).suffix.lower() in MIMES]

@@ -245,8 +245,13 @@ def _unconfirmed(board: Board) -> Standout | None:
 
 def _standout(board: Board, candidate: str, known: Level, low: float | None, high: float | None) -> Standout:
     record = board.candidates[candidate]
-    shown = next(iter(_with_artifacts(board, candidate)), None)
+    shown = shown_experiment(board, candidate)
     return Standout(candidate, change_of(board, candidate), record.label, known, low, high, shown)
+
+
+def shown_experiment(board: Board, candidate: str) -> str | None:
+    """Return the experiment whose pictures and artifacts show a candidate, None if it has none that was measured."""
+    return next(iter(_with_artifacts(board, candidate)), None)
 
 
 def _with_artifacts(board: Board, candidate: str) -> Iterator[str]:
