@@ -97,7 +97,7 @@ timeout = "30s"
 
 
 def test_outputs_too_large_to_keep_are_not_spoiled_and_plain_processes_hide_nothing(tmp_path: Path) -> None:
-    padded = LAY.replace('{"rods"', '{"padding": " " * (2 << 20), "rods"')
+    padded = LAY.replace('{"rods"', '{"padding": " " * (17 << 20), "rods"')
     data = PROBLEM + '[[data]]\nname = "answers"\npath = "answers"\nvisible = ["score"]\n'
     files = {"solution__lay_py": padded, "problem_toml": data, "answers__labels": "1 2 3"}
     found = check(rods_problem(tmp_path / "rods", LOOSE, **files), slots=2, sandbox="plain")
@@ -110,7 +110,7 @@ def test_outputs_too_large_to_keep_are_not_spoiled_and_plain_processes_hide_noth
 
 def test_hidden_data_stays_hidden(tmp_path: Path) -> None:
     data = PROBLEM + '[[data]]\nname = "answers"\npath = "answers"\nvisible = ["score"]\n'
-    padded = LAY.replace('{"rods"', '{"padding": " " * (2 << 20), "rods"')
+    padded = LAY.replace('{"rods"', '{"padding": " " * (17 << 20), "rods"')
     loose = LOOSE.replace("rods = ", "open('answers/labels').close()\nrods = ", 1)
     files = {"solution__lay_py": padded, "problem_toml": data, "answers__labels": "1 2 3"}
     found = check(rods_problem(tmp_path / "rods", loose, **files), slots=2)
@@ -121,7 +121,7 @@ def test_hidden_data_stays_hidden(tmp_path: Path) -> None:
 
 def test_without_an_entry_no_candidate_cheats(tmp_path: Path) -> None:
     frozen = PROBLEM.replace('["*.py"]', '["other.py"]')
-    padded = LAY.replace('{"rods"', '{"padding": " " * (2 << 20), "rods"')
+    padded = LAY.replace('{"rods"', '{"padding": " " * (17 << 20), "rods"')
     files = {"problem_toml": frozen, "solution__lay_py": padded, "solution__other_py": ""}
     [outputs, candidates] = check(rods_problem(tmp_path / "rods", LOOSE, **files), slots=1).trials
     assert (outputs.verdict, candidates.verdict) == ("skipped", "skipped")

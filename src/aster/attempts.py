@@ -18,6 +18,9 @@ from aster.sandbox.keeper.walls import Walls
 from aster.sandbox.plan import RunPlan, StagePlan
 from aster.surroundings import Surroundings, Tell
 
+TRIAL_BYTES = 16 << 20
+"""The largest file of the outputs that is kept of an attempt outside any campaign."""
+
 
 def open_executor(
     folder: Path,
@@ -52,9 +55,10 @@ def open_trial_executor(
 ) -> LocalExecutor:
     """Return an executor of attempts outside any campaign, in `folder`, whose name marks its processes.
 
-    `longest_s`: a limit for every stage, if that is less than its own. The rest is as in `open_executor`.
+    `longest_s`: a limit for every stage, if that is less than its own. Larger outputs are kept than in a campaign,
+    since nothing is stored. The rest is as in `open_executor`.
     """
-    plan = make_plan(problem, around)
+    plan = replace(make_plan(problem, around), output_bytes=TRIAL_BYTES)
     if longest_s is not None:
         shorter = (replace(each, timeout_s=min(each.timeout_s, longest_s)) for each in plan.stages)
         plan = replace(plan, stages=tuple(shorter))

@@ -46,6 +46,58 @@ def test_a_module_is_an_entry_and_a_frozen_script_is_none(tmp_path: Path) -> Non
     assert entry_of(load_problem(rods_problem(tmp_path / "f", problem_toml=frozen, solution__other_py=""))) is None
 
 
+MODULES = {
+    "problem_toml": PROBLEM.replace('["*.py"]', '["rods.py"]'),
+    "solution__lay_py": (
+        "import json, sys\nfrom rods import rods\nwith open(sys.argv[1], 'w') as file:\n    json.dump(rods(), file)\n"
+    ),
+    "solution__rods_py": "from __future__ import annotations\n\n\ndef rods():\n    return [3]\n",
+}
+"""A frozen script that imports the module that candidates may change."""
+
+
+def test_an_editable_module_of_a_frozen_script_is_an_entry(tmp_path: Path) -> None:
+    problem = load_problem(rods_problem(tmp_path / "rods", **MODULES))
+    entry = entry_of(problem)
+    assert entry is not None
+    assert (entry.path, entry.words) == ("solution/rods.py", ("{outputs}/rods.json", "--seed", "{seed}"))
+    assert entry.module == problem.files["solution/rods.py"]
+
+
+def test_in_a_module_the_cheat_comes_beside_honest_work(tmp_path: Path) -> None:
+    problem = load_problem(rods_problem(tmp_path / "rods", **MODULES))
+    honest, cheats = problem.solution_files, made(problem, Hidden({}, ()))
+    results = {}
+    for number, (name, files) in enumerate(cheats.items()):
+        done = played({**honest, **files}, tmp_path / str(number))
+        assert (done.returncode, done.stderr) == (0, ""), name
+        out = tmp_path / str(number) / "out" / "rods.json"
+        results[name] = out.read_text() if out.exists() else None
+        if name == "changes frozen files":
+            assert f"{MARK} 1 frozen files changed" in done.stdout
+        elif name == "writes and prints a score of its own":
+            assert (out.parent / "score.json").read_text() == '{"length": 9}'
+        elif name == "links its outputs to files elsewhere":
+            assert out.is_symlink()
+    assert results.pop("writes nothing and ends well") is None
+    assert set(results.values()) == {"[3]"}
+    assert len(results) == 5
+
+
+def test_a_recording_is_played_in_a_module_s_place(tmp_path: Path) -> None:
+    problem = load_problem(rods_problem(tmp_path / "rods", **MODULES))
+    entry = entry_of(problem)
+    assert entry is not None
+    done = played({**problem.solution_files, **lucky(entry, RECORDING, 3).files}, tmp_path / "work")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "work/out/rods.json").read_bytes() == b"[1, 2]"
+    done = played({**problem.solution_files, **replay(entry, RECORDING).files}, tmp_path / "honest")
+    assert (tmp_path / "honest/out/rods.json").read_bytes() == b"[3]"
+    shown = printed(entry, r"^loss: *(\S+)", "loss: 2.0\n", 1.25, 7)
+    assert shown is not None
+    assert played({**problem.solution_files, **shown.files}, tmp_path / "printed").stdout == "loss: 1.25\n"
+
+
 def test_a_recording_is_played_again(tmp_path: Path) -> None:
     entry = entry_of(load_problem(rods_problem(tmp_path / "rods")))
     assert entry is not None

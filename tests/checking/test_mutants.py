@@ -18,6 +18,12 @@ def test_every_file_can_be_missing_empty_huge_or_a_folder() -> None:
     assert found["a.json: an evaluator's answer in its place"]["a.json"] == SCORE.encode()
 
 
+def test_bytes_of_no_known_kind_are_zero_or_no_numbers() -> None:
+    found = made(b_bin=b"\x00\xfe\xfd\x00")
+    assert found["b.bin: zero in place of every byte"]["b.bin"] == bytes(4)
+    assert found["b.bin: 255 in place of every byte, which floats take for NaN"]["b.bin"] == b"\xff" * 4
+
+
 def test_tables_are_spoiled_by_number_and_by_line() -> None:
     found = made(t_csv=b"x,y\n1,2.5\n3,4\n")
     assert found["t.csv: nan in place of its first number"]["t.csv"] == b"x,y\nnan,2.5\n3,4\n"

@@ -61,7 +61,9 @@ def test_cheating_candidates(
 
 
 def test_writing_nothing_is_worth_nothing() -> None:
-    trial = judge_impostor(Impostor("x", "score", {"a.py": b""}, 1), ran(Measured({"loss": 2.0})), HONEST, "-")
+    trial = judge_impostor(
+        Impostor("x", "score", {"a.py": b""}, 1, idle=True), ran(Measured({"loss": 2.0})), HONEST, "-"
+    )
     assert trial.verdict == "doubtful"
 
 

@@ -45,6 +45,12 @@ def test_remove_links_goes_deep_and_spares_files(tmp_path: Path) -> None:
     assert (tmp_path / "a/b.txt").read_bytes() == b"one"
 
 
+def test_keepable_is_bounded_in_size(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").write_bytes(b"1234")
+    assert keepable(str(tmp_path), 8, largest=4) == (["b"], ["not kept: a has 5 bytes, more than 4"])
+
+
 def test_keepable_goes_by_suffix(tmp_path: Path) -> None:
     lay_out(str(tmp_path), {"a.svg": b"", "b.txt": b"", "c.png": b"", "deep/d.png": b""})
     assert keepable(str(tmp_path), 8, files.PICTURES) == (["a.svg", "c.png"], [])

@@ -24,6 +24,7 @@ from aster.evidence.findings import trouble
 from aster.evidence.noise import USUAL_PAIRS, noise_of, reach
 from aster.execution.local import LocalExecutor
 from aster.problems.problem import Problem
+from aster.sandbox.keeper.files import MAX_BYTES
 
 CHEAT_S = 5.0
 """The least limit of a stage while cheats are tried; more where the baseline itself takes long."""
@@ -211,18 +212,29 @@ def _rescore(problem: Problem, bench: Bench, run: Ran) -> tuple[float, ...]:
     return tuple(value for value in found if value is not None) if None not in found else ()
 
 
+def _why_not_again(problem: Problem, run: Ran) -> str:
+    """Return why a run's outputs alone cannot be scored again."""
+    if any(each.service for each in problem.spec.measuring):
+        return "the outputs alone cannot be scored again: the evaluator asks a service, which runs the candidate's code"
+    if not any(each.trusted for each in problem.spec.measuring):
+        return "there is no trusted stage that could score them again"
+    if not run.outputs:
+        why = next((line for line in reversed(run.log.splitlines()) if "not kept: " in line), "")
+        said = f" ({why.partition('not kept: ')[2]})" if why else ""
+        return f"the baseline leaves no outputs that are kept{said}"
+    return "the outputs that are kept do not score again on their own: there are others, or too many"
+
+
 def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
     objective, spread = problem.objective, len(set(baseline.values))
     if not objective.exact and len(baseline.values) > 1 and spread == 1:
         why = "the solution ignores its seed" if problem.spec.takes_seed else "the solution is deterministic"
-        mend = (
-            ""
-            if self_reported(problem)
-            else "; if scoring the same outputs always gives the same score, say `exact = true`"
-        )
+        mend = "; if scoring the same outputs always gives the same score, say `exact = true`"
+        if any(each.sealed for each in problem.spec.data):
+            mend = ": claims read sealed data, and what they scatter by is not seen here"
         yield (
             f"All {len(baseline.values)} runs gave the same score: {why}. Noise that is not seen cannot be allowed "
-            f"for{mend}."
+            f"for{'' if self_reported(problem) else mend}."
         )
     if self_reported(problem):
         yield (
@@ -235,7 +247,9 @@ def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
             f"The quick stages take {baseline.check_s:.3g} s, a whole experiment {whole_s:.3g} s: a check that is no "
             "cheaper is of little use to agents."
         )
-    if objective.exact and not baseline.rescored:
+    if objective.exact and (
+        not baseline.rescored or any(len(d) > MAX_BYTES for d in baseline.runs[0].outputs.values())
+    ):
         yield "Its outputs are not all kept (16 files of 1 MiB, flat), so claims would run the code again."
 
 
@@ -251,14 +265,15 @@ def _cheat(
     yield from _spoil(problem, bench, baseline, score, told)
     entry = entry_of(problem)
     if entry is None:
-        said = "no untrusted command names an editable Python file to put a cheat into"
+        said = "no untrusted command names a Python file that is editable or imports one: nowhere to put a cheat"
         yield Trial("cheating candidates", "candidate", "skipped", said)
         return
     told("cheating candidates")
     recording = Recording(outputs, baseline.runs[0].log, baseline.seeds[0])
     tricks = list(impostors(problem, entry, recording, hidden, score, token))
     best, seed = _luckiest(problem, baseline), baseline.seeds[0]
-    if len(baseline.seeds) > 1 and problem.spec.takes_seed and best is not None and not problem.objective.exact:
+    drawn = len(baseline.seeds) > 1 and problem.spec.takes_seed and not problem.objective.exact
+    if drawn and best is not None and (entry.module is None or outputs):
         run = baseline.runs[best]
         tricks.append(lucky(entry, Recording(run.outputs, run.log, baseline.seeds[best]), seed))
     pattern = problem.spec.metrics[0].pattern
@@ -280,8 +295,7 @@ def _spoil(
 ) -> Iterator[Trial]:
     """Spoil the first run's outputs, and have the trusted stages score each version."""
     if not baseline.rescored:
-        said = "the outputs alone cannot be scored again: they are not kept, or a service takes part, or there are none"
-        yield Trial("spoiled outputs", "outputs", "skipped", said)
+        yield Trial("spoiled outputs", "outputs", "skipped", _why_not_again(problem, baseline.runs[0]))
         return
     tried: list[Mutant] = []
 

@@ -24,14 +24,16 @@ _PLANTED = frozenset({"os", "sys", "builtins", "__future__"})
 
 
 class Entry(Struct, frozen=True):
-    """The editable script that the first untrusted command runs.
+    """The editable file that the first untrusted command runs, or whose frozen script imports it.
 
     Attributes:
-        words: what stands behind it on the command line, placeholders unfilled.
+        words: what stands behind the script on the command line, placeholders unfilled.
+        module: the file's content where it is imported, None where it is the script.
     """
 
     path: str
     words: tuple[str, ...]
+    module: bytes | None = None
 
 
 class Hidden(Struct, frozen=True):
@@ -58,6 +60,7 @@ class Impostor(Struct, frozen=True):
         seed: to run it on.
         note: what its success means.
         worst: what its success is called.
+        idle: it writes nothing, so any score is one too many.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Impostor(Struct, frozen=True):
     seed: int
     note: str = ""
     worst: Literal["accepted", "doubtful"] = "accepted"
+    idle: bool = False
 
 
 class Recording(Struct, frozen=True):
@@ -77,14 +81,28 @@ class Recording(Struct, frozen=True):
 
 
 def entry_of(problem: Problem) -> Entry | None:
-    """Return the first editable Python file that an untrusted command names, or None."""
+    """Return the first editable Python file that an untrusted command names, else that a script it names imports."""
+    scripts_of = list(_scripts(problem))
+    for path, words in scripts_of:
+        if path in problem.editable_files:
+            return Entry(path, words)
+    for path, words in scripts_of:
+        folder = PurePosixPath(path).parent
+        for name in _modules(problem.solution_files.get(path, b"")):
+            module = str(folder / f"{name.replace('.', '/')}.py")
+            if module in problem.editable_files:
+                return Entry(module, words, problem.editable_files[module])
+    return None
+
+
+def _scripts(problem: Problem) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the Python files that untrusted commands name, each with the words behind it."""
     for stage in problem.spec.measuring:
         for place, word in enumerate(stage.command if not stage.trusted else ()):
             before = stage.command[place - 1] if place else ""
             path = word.replace(".", "/") + ".py" if before == "-m" else word.removeprefix("./")
-            if path.endswith(".py") and path in problem.editable_files:
-                return Entry(path, stage.command[place + 1 :])
-    return None
+            if path.endswith(".py"):
+                yield path, stage.command[place + 1 :]
 
 
 def hidden_of(problem: Problem, places: Sequence[str], data: Sequence[str] = ()) -> Hidden:
@@ -110,7 +128,8 @@ def impostors(
         token: unlike anything else on this machine, to find a process by.
     """
     seed = recording.seed
-    yield Impostor("writes nothing and ends well", "score", {entry.path: b""}, seed)
+    nothing = b"" if entry.module is None else scripts.END.encode()
+    yield Impostor("writes nothing and ends well", "score", {entry.path: nothing}, seed, idle=True)
     said = fill(scripts.SAY, score=score)
     yield _impostor("writes and prints a score of its own", "score", said, entry, recording, seed)
     if any(stage.trusted for stage in problem.spec.measuring):
@@ -124,7 +143,7 @@ def impostors(
         look = fill(scripts.LOOK, files=hidden.files, places=list(hidden.places), data=list(hidden.data))
         yield _impostor("looks for the evaluator and hidden data", "read", look, entry, recording, seed)
     leave = fill(scripts.LEAVE, token=token)
-    yield _impostor("leaves a process behind", "process", leave, entry, recording, seed)
+    yield _impostor("leaves a process behind", "process", leave, entry, recording, seed, at_once=True)
     if recording.outputs:
         yield _impostor("links its outputs to files elsewhere", "score", scripts.LINK, entry, recording, seed)
 
@@ -132,7 +151,8 @@ def impostors(
 def lucky(entry: Entry, recording: Recording, seed: int) -> Impostor:
     """Return the candidate that does on `seed` what the baseline did on its luckiest one."""
     note = "what comes from its seed a candidate may choose: let the evaluator draw what should be chance"
-    made = _impostor("pins the luckiest seed", "score", "", entry, recording, seed)
+    script = Entry(entry.path, entry.words)  # a recording is played in a module's place too, and ends the script
+    made = _impostor("pins the luckiest seed", "score", scripts.END if entry.module else "", script, recording, seed)
     return msgspec.structs.replace(made, note=note, worst="doubtful")
 
 
@@ -143,7 +163,7 @@ def printed(entry: Entry, pattern: str, log: str, value: float, seed: int) -> Im
         return None
     last = found[-1]
     line = log[last.start() : last.start(1)] + repr(value) + log[last.end(1) : last.end()]
-    source = f"print({line!r}, flush=True)\n".encode()
+    source = f"print({line!r}, flush=True)\n{scripts.END if entry.module is not None else ''}".encode()
     note = "the metric is self-reported: whatever a candidate prints is its score"
     return Impostor("prints a better number at once", "score", {entry.path: source}, seed, note)
 
@@ -155,8 +175,16 @@ def _impostor(
     entry: Entry,
     recording: Recording,
     seed: int,
+    at_once: bool = False,
 ) -> Impostor:
-    """Return a candidate that plays the recording and then carries out a trick."""
+    """Return a candidate that plays the recording and then carries out a trick.
+
+    Where the entry is a module the honest script runs instead, and the trick follows at its exit, or comes first.
+    """
+    if entry.module is not None:
+        text = fill(scripts.FIND, words=list(entry.words)) + fill(trick, mark=MARK)
+        frame = scripts.AT_ONCE if at_once else scripts.AT_EXIT
+        return Impostor(name, by, {entry.path: entry.module + fill(frame, text=text).encode()}, seed)
     folder = str(PurePosixPath(entry.path).parent / "aster_check_recording")
     files = {f"{folder}/outputs/{file}": data for file, data in recording.outputs.items()}
     files[f"{folder}/log"] = recording.log.encode()
@@ -170,10 +198,18 @@ def _imports(files: Mapping[str, bytes]) -> set[str]:
     for path, data in files.items():
         if not path.endswith(".py"):
             continue
-        try:
-            nodes = list(ast.walk(ast.parse(data)))
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-        found |= {alias.name.partition(".")[0] for n in nodes if isinstance(n, ast.Import) for alias in n.names}
-        found |= {(n.module or "").partition(".")[0] for n in nodes if isinstance(n, ast.ImportFrom) if not n.level}
+        found |= {name.partition(".")[0] for name in _modules(data)}
     return {name for name in found if name and f"{name}.py" not in files}
+
+
+def _modules(source: bytes) -> Iterator[str]:
+    """Yield the modules that a Python file imports by their whole names, in order."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module

@@ -65,6 +65,8 @@ def _by_kind(data: bytes, score: str) -> Iterator[tuple[str, bool, bytes]]:
         yield from array_mutants.spoiled(data, score)
         return
     if not _is_text(data):
+        yield "zero in place of every byte", False, bytes(len(data))
+        yield "255 in place of every byte, which floats take for NaN", False, b"\xff" * len(data)
         return
     try:
         document = json.loads(data)

@@ -1,7 +1,8 @@
 """The texts of the cheats: Python that runs in a candidate's place, with the standard library alone.
 
-`fill` replaces words like @score@ before they run. PLAY comes first, and gives the others `OUT`, the outputs folder or
-None, and `RECORDED`, the files that it has laid there.
+`fill` replaces words like @score@ before they run. PLAY or FIND comes first, and gives the others `OUT`, the outputs
+folder or None, and `RECORDED`, copies of the files that lie there. PLAY and a cheat take the place of a script. A
+module that an honest script imports stays what it is, followed by AT_EXIT or AT_ONCE, with FIND and a cheat.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ def fill(script: str, **values: object) -> str:
     return script
 
 
-PLAY = '''\
+_OUTPUTS = '''\
 import os, pathlib, shutil, sys
 
 def outputs():
@@ -25,13 +26,44 @@ def outputs():
             return pathlib.Path(real[len(before) : len(real) - len(after)])
     return None
 
-HERE = pathlib.Path(@folder@)
 OUT = outputs()
+'''
+
+PLAY = f"""{_OUTPUTS}
+HERE = pathlib.Path(@folder@)
 RECORDED = sorted((HERE / "outputs").iterdir()) if (HERE / "outputs").is_dir() else []
 for each in RECORDED if OUT else []:
     shutil.copyfile(each, OUT / each.name)
 print((HERE / "log").read_text(), flush=True)
-'''
+"""
+
+FIND = f"""{_OUTPUTS}
+RECORDED = []
+try:
+    HERE = pathlib.Path.home() / "aster_check_recording"
+    HERE.mkdir(exist_ok=True)
+    for each in sorted(OUT.iterdir()) if OUT else []:
+        RECORDED.append(pathlib.Path(shutil.copyfile(each, HERE / each.name)))
+except OSError:
+    pass
+"""
+
+AT_EXIT = """
+
+import atexit as _aster_check
+
+_aster_check.register(exec, compile(@text@, "aster-check", "exec"), {"__name__": "aster_check"})
+"""
+
+AT_ONCE = """
+
+exec(compile(@text@, "aster-check", "exec"), {"__name__": "aster_check"})
+"""
+
+END = """
+import os as _aster_check
+_aster_check._exit(0)
+"""
 
 SAY = """
 TEXT = @score@

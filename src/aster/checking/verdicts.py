@@ -75,7 +75,7 @@ def judge_impostor(impostor: Impostor, ran: Ran, honest: Honest, token: str) -> 
         verdict, said = "refused", "nothing outlived the attempt"
     elif honest.better(value):
         verdict, said = impostor.worst, "scored better than the baseline"
-    elif impostor.files and not any(impostor.files.values()):
+    elif impostor.idle:
         verdict, said = "doubtful", "scored, although it wrote nothing"
     else:
         verdict, said = "refused", "earned nothing by it"

@@ -19,13 +19,16 @@ into a result. Must not raise."""
 
 
 def outcome_of(
-    raw: RawOutcome, folder: Path, experiment: str, hardware: str, judge: Judge
+    raw: RawOutcome, folder: Path, experiment: str, hardware: str, judge: Judge, largest: int = MAX_BYTES
 ) -> tuple[Outcome, dict[str, bytes]]:
-    """Return the outcome and the bytes of the blobs that it names; files that vanished are left out."""
+    """Return the outcome and the bytes of the blobs that it names.
+
+    Files that vanished are left out, and those of more than `largest` bytes.
+    """
     blobs: dict[str, bytes] = {}
 
     def stored(path: Path) -> str | None:
-        data = read_plain(path)
+        data = read_plain(path, largest)
         if data is None:
             return None
         blobs[blob_id(data)] = data

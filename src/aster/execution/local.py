@@ -227,7 +227,9 @@ class LocalExecutor:
             return Arrival(AttemptLost(attempt, self._experiment(attempt), f"its outcome cannot be read: {error}"))
         if raw.status == "lost":
             return Arrival(AttemptLost(attempt, self._experiment(attempt), raw.reason))
-        outcome, blobs = outcome_of(raw, place.path, self._experiment(attempt), self._kind, self._judge)
+        outcome, blobs = outcome_of(
+            raw, place.path, self._experiment(attempt), self._kind, self._judge, self._plan.output_bytes
+        )
         return Arrival(OutcomeRecorded(outcome), blobs)
 
     def _experiment(self, attempt: str) -> str:

@@ -107,6 +107,7 @@ def make_spec(
         given=[_given(each, withheld=each.sealed and not confirms) for each in plan.given],
         compiled=plan.compiled,
         reading=Reading(plan.metrics, plan.progress, plan.progress_goal),
+        output_bytes=plan.output_bytes,
     )
 
 

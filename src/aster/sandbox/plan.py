@@ -70,6 +70,7 @@ class RunPlan(Struct, frozen=True):
         metrics: metric -> regular expression with one group, for those read from the output of untrusted stages.
         progress: regular expression with two groups, step and intermediate value; "" for none. `progress_goal`: which
             way these improve.
+        output_bytes: the largest file of the outputs that is kept.
     """
 
     stages: tuple[StagePlan, ...]
@@ -86,6 +87,7 @@ class RunPlan(Struct, frozen=True):
     metrics: dict[str, str] = {}
     progress: str = ""
     progress_goal: Literal["maximize", "minimize"] = "minimize"
+    output_bytes: int = 1 << 20
 
     def stages_of(self, *, check: bool, rescored: bool) -> list[StagePlan]:
         """Return the stages of an attempt: the quick ones for a check; the trusted ones where only these run."""

@@ -340,7 +340,7 @@ class Keeper:
         return bool(text or number or said)
 
     def _keep(self) -> tuple[list[str], list[str]]:
-        artifacts, notes = files.keepable(self.outputs, files.MAX_ARTIFACTS)
+        artifacts, notes = files.keepable(self.outputs, files.MAX_ARTIFACTS, largest=self.spec.output_bytes)
         pictures, more = files.keepable(self.pictures, files.MAX_PICTURES, files.PICTURES)
         for note in notes + more:
             self.log.note(note)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_BYTES = 1 << 20
-"""The largest output or picture that is kept."""
+"""The largest output or picture that is kept, unless a plan says more of outputs."""
 MAX_ARTIFACTS, MAX_PICTURES = 16, 8
 MOST_DEEP = 100
 """Folders within folders among the outputs."""
@@ -127,18 +127,20 @@ def remove_links(root: str) -> list[str]:
     return removed
 
 
-def keepable(folder: str, most: int, suffixes: tuple[str, ...] = ("",)) -> tuple[list[str], list[str]]:
+def keepable(
+    folder: str, most: int, suffixes: tuple[str, ...] = ("",), largest: int = MAX_BYTES
+) -> tuple[list[str], list[str]]:
     """Return the names of the regular files directly in `folder` to keep, and why others were not.
 
-    At most `most`, in order of name, each at most `MAX_BYTES`.
+    At most `most`, in order of name, each of at most `largest` bytes.
     """
     kept: list[str] = []
     notes: list[str] = []
     for name, size in sorted(_regular(folder)):
         if not name.endswith(suffixes):
             continue
-        if size > MAX_BYTES:
-            notes.append(f"not kept: {name} has {size} bytes, more than {MAX_BYTES}")
+        if size > largest:
+            notes.append(f"not kept: {name} has {size} bytes, more than {largest}")
         elif len(kept) < most:
             kept.append(name)
         else:

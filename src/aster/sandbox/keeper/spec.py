@@ -86,6 +86,7 @@ class Spec:
             made; None: compilers are left to their own ways.
         reading: what is read from the output of untrusted stages; of services nothing is.
         quick: it is a check, which is not scored.
+        output_bytes: the largest file of the outputs that is kept.
     """
 
     attempt: str
@@ -110,6 +111,7 @@ class Spec:
     compiled: str | None = None
     reading: Reading = field(default_factory=Reading)
     quick: bool = False
+    output_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True)
