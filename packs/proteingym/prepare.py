@@ -20,7 +20,7 @@ CACHE = Path("~/.cache/aster/proteingym").expanduser()  # where problem.toml loo
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare; 1 with one paragraph on stderr if something is wrong."""
+    """Prepare; 2 with one paragraph on stderr if something is wrong."""
     options = _parser().parse_args(arguments)
     try:
         folder = options.data or _downloaded(options)
@@ -29,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         sets = split(gym, options.out, models, tell)
     except GymError as error:
         print(f"prepare: {error}", file=sys.stderr)
-        return 1
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"prepare: {error.filename or options.out} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
     for name, assays in sets.items():
         proteins = len({each.uniprot for each in assays})
         tell(f"{name}: {len(assays)} assays of {proteins} proteins, in {options.out / name}")

@@ -22,7 +22,7 @@ from gym.data import read_assay, read_names
 from gym.errors import GymError
 from gym.metrics import measures
 from gym.models import NAMES, Query, load
-from gym.mutants import ALPHABET, check_wild_types, encode, parse
+from gym.mutants import ALPHABET, check_once, check_wild_types, encode, parse, repeated
 from gym.scores import SCORINGS, sum_mutants
 from numpy.typing import NDArray
 
@@ -36,15 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     except GymError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"Error: {error.filename or 'The result'} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
     return 0
 
 
 def run(options: argparse.Namespace) -> None:
     """Read, score, write."""
     sequence = read_sequence(options.sequence)
-    names = read_names(options.assay) if options.assay else None
-    if names is not None:  # before the model runs, which may take long
-        check_wild_types(parse(names, options.assay.name), sequence, options.assay.name)
+    check_paths(options)  # before the model runs, which may take long
+    names = read_variants(options.assay, sequence) if options.assay else None
     query = Query(sequence, options.structure, options.msa, options.structure_tokens)
     began = time.perf_counter()
     logp = load(options.model, options.device, options.trust_remote_code).log_probabilities([query])[0]
@@ -73,11 +75,45 @@ def run(options: argparse.Namespace) -> None:
         heat_map(options.picture, table, sequence)
 
 
+def read_variants(path: Path, sequence: str) -> list[str]:
+    """The names of an assay's variants, all of it checked, the fitness too where there is a column of it."""
+    names = read_names(path)
+    if not names:
+        raise GymError(f"{path} holds no variants: give at least one, below the header.")
+    mutants = parse(names, path.name)
+    check_wild_types(mutants, sequence, path.name)
+    check_once(mutants, names, path.name)
+    if (twice := repeated(names)) is not None:
+        raise GymError(f"{path.name}: {names[twice[0]]} is both mutant {twice[0] + 1} and {twice[1] + 1}. Drop one.")
+    if (mutants.wild == mutants.mutated).any():
+        bad = int(mutants.row[mutants.wild == mutants.mutated][0])
+        raise GymError(f"{path.name}: mutant {bad + 1}, {names[bad]}, holds a change that changes nothing. Drop it.")
+    if _has_fitness(path):
+        read_assay(path, sequence)
+    return names
+
+
+def check_paths(options: argparse.Namespace) -> None:
+    """Raise GymError if a file could not be written."""
+    for path in (options.out, options.picture, options.write_probs):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise GymError(f"{path} cannot be written: it has to be a file in a folder that is there.")
+    if options.picture is not None and options.picture.suffix.lower() not in (".png", ".svg"):
+        raise GymError(f"--picture {options.picture} has to end in .png or .svg.")
+
+
+def _has_fitness(path: Path) -> bool:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return "DMS_score" in next(csv.reader(file), [])
+
+
 def _compare(path: Path, sequence: str, scores: Array) -> None:
-    with path.open(encoding="utf-8-sig") as file:
-        if "DMS_score" not in file.readline().strip().split(","):
-            return
+    if not _has_fitness(path):
+        return
     measured, there = read_assay(path, sequence), np.isfinite(scores)
+    if not there.any() or np.ptp(measured.fitness[there]) == 0:
+        print("No measures: they need variants of different DMS_score.")
+        return
     for name, value in measures(measured.fitness[there], measured.fit[there], scores[there]).items():
         print(f"{name}: {value:.3f}")
 
@@ -85,16 +121,23 @@ def _compare(path: Path, sequence: str, scores: Array) -> None:
 def read_sequence(given: str) -> str:
     """The capital letters themselves, or the one sequence of a FASTA file."""
     path = Path(given)
+    if not given:
+        raise GymError("The sequence is empty: give capital letters, or a FASTA file.")
     if not (given.isalpha() and given.isupper()):
         try:
             text = path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise GymError(f'"{given[:60]}" is no sequence, and no FASTA file that can be read: {error}.') from error
+            raise GymError(
+                f'"{given[:60]}" is no sequence of capital letters, and no FASTA file that can be read: {error}.'
+            ) from error
         if text.count(">") > 1:
             raise GymError(f"{given} holds {text.count('>')} sequences; give one.")
         given = "".join(line.strip() for line in text.splitlines() if not line.startswith(">"))
-    if not given.isalpha():
-        raise GymError("The sequence is empty, or holds something that is not a letter.")
+    if not given:
+        raise GymError(f"{path} holds no residues.")
+    if not (given.isascii() and given.isalpha()):
+        bad = next(at for at, letter in enumerate(given) if not (letter.isascii() and letter.isalpha()))
+        raise GymError(f'Residue {bad + 1} of the sequence is "{given[bad]}", which is no letter. Mend or drop it.')
     return given.upper()
 
 

@@ -331,6 +331,6 @@ def test_a_sequence_is_letters_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "p.fasta").write_text(">p\nMKV\nACD\n")
     assert read(str(tmp_path / "p.fasta")) == "MKVACD"
     (tmp_path / "two.fasta").write_text(">p\nMKV\n>q\nACD\n")
-    for given, message in ((str(tmp_path / "two.fasta"), "holds 2"), ("no/such.fasta", "no FASTA file"), ("", "read")):
+    for given, message in ((str(tmp_path / "two.fasta"), "holds 2"), ("no/such.fasta", "no FASTA file"), ("", "empty")):
         with pytest.raises(GymError, match=message):
             read(given)

@@ -91,7 +91,7 @@ def test_a_broken_assay_is_told(text: str, message: str, tmp_path: Path) -> None
 
 
 def test_a_folder_without_assays_is_told(tmp_path: Path) -> None:
-    with pytest.raises(GymError, match="cannot be read"):
+    with pytest.raises(GymError, match="has no reference_files"):
         data.Gym(tmp_path)
 
 

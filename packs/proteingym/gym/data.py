@@ -11,20 +11,25 @@ msa/<UniProt_ID>.a3m or .a2m              alignments
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from gym.errors import GymError
-from gym.mutants import ALPHABET, Mutants, check_wild_types, parse
+from gym.mutants import ALPHABET, Mutants, check_once, check_wild_types, parse
 
 Array = NDArray[np.float64]
 
 REFERENCE = Path("reference_files", "DMS_substitutions.csv")
 TABLE = Path("benchmarks", "DMS_substitutions_Spearman_DMS_level.csv")
+_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what np.load makes of such a file
+_LEAST = -700.0  # of a log-probability: scores of what a model thinks impossible stay finite
 _COLUMNS = ("DMS_id", "UniProt_ID", "target_seq", "coarse_selection_type", "taxon", "MSA_Neff_L_category")
 
 
@@ -57,6 +62,11 @@ class Gym:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if not (folder / REFERENCE).is_file():
+            raise GymError(
+                f"{folder} {'has no ' + str(REFERENCE) if folder.is_dir() else 'is no folder'}: give one of the layout "
+                "that gym/data.py describes, or run prepare.py without --data to download the official one."
+            )
         self.reference = {each.name: each for each in _reference(folder / REFERENCE)}
         there = {path.stem for name in ("assays", "assays_multi") for path in (folder / name).glob("*.csv")}
         self.assays = [each for name, each in sorted(self.reference.items()) if name in there]
@@ -105,8 +115,11 @@ def read_assay(path: Path, sequence: str, cutoff: float = float("nan")) -> Measu
     """Read one assay; fit is `DMS_score_bin` where there is one, else a fitness from the cut-off or the median on."""
     columns = read_columns(path, ("mutant", "DMS_score"))
     names = columns["mutant"]
+    if not names:
+        raise GymError(f"{path} holds no variants. Fill or remove it.")
     mutants = parse(names, path.name)
     check_wild_types(mutants, sequence, path.name)
+    check_once(mutants, names, path.name)
     fitness = _numbers(columns["DMS_score"], path, "DMS_score")
     if "DMS_score_bin" in columns:
         fit = _numbers(columns["DMS_score_bin"], path, "DMS_score_bin") > 0
@@ -128,28 +141,45 @@ def distributions(path: Path, array: str | None, sequence: str) -> Array:
     sequence or the residues at those. Rows are normalised in float64.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [name for name in file.files if file[name].ndim == 2]
+        with _opened(path) as file:
+            names = _tables(file)
             name = array or (names[0] if len(names) == 1 else "")
             if name not in names:
-                raise GymError(f"{path} holds the distributions {', '.join(names)}; say which, as in model/{names[0]}.")
+                held = f"the distributions {', '.join(names)}; say which of them" if names else "no array of two axes"
+                raise GymError(f"{path} holds {held}.")
             values = np.asarray(file[name], dtype=np.float64)
             order = str(file["aa"]) if "aa" in file.files else ALPHABET
-            places = np.asarray(file["pos0"]) if "pos0" in file.files else np.arange(len(values))
+            places = np.asarray(file["pos0"] if "pos0" in file.files else np.arange(len(sequence)))
             said = str(file["seq"]) if "seq" in file.files else sequence
-    except (OSError, ValueError, KeyError) as error:
+    except _BROKEN as error:
         raise GymError(f"{path} cannot be read as distributions: {error}. Make it again.") from error
-    there = "".join(sequence[at] for at in places if 0 <= at < len(sequence))
-    same = len(there) == len(places) and said in (sequence, there)
-    if not same or sorted(order) != sorted(ALPHABET) or values.shape != (len(places), 20):
+    _check(path, values, order)
+    there = "".join(sequence[at] for at in places.ravel().tolist() if type(at) is int and 0 <= at < len(sequence))
+    same = len(there) == len(set(places.ravel().tolist())) and said in (sequence, there)
+    if not same or places.shape != (len(values),):
         raise GymError(
-            f"{path} is of another sequence, or its columns are not the twenty residues: it cannot be used here."
+            f"{path} is of another sequence: it has {len(values)} positions, this one {len(sequence)} residues. "
+            "Positions that are not modelled are left out, and those that are listed as `pos0`, from 0."
         )
     full = np.full((len(sequence), 20), np.nan)
     values = values[:, [order.index(residue) for residue in ALPHABET]]
     top = values.max(axis=1, keepdims=True)
-    full[places] = values - top - np.log(np.exp(values - top).sum(axis=1, keepdims=True))
+    less = np.maximum(values - top, _LEAST)
+    full[places] = less - np.log(np.exp(less).sum(axis=1, keepdims=True))
     return full
+
+
+def _check(path: Path, values: Array, order: str) -> None:
+    """Raise GymError unless these are log-probabilities of the twenty residues."""
+    if sorted(order) != sorted(ALPHABET) or values.shape[1] != len(ALPHABET):
+        raise GymError(f"{path}: the columns are not the twenty residues: it has {values.shape[1]}, called {order}.")
+    known = values[~np.isnan(values).all(axis=1)]  # whole rows of NaN are positions that are not modelled
+    if not known.size or np.isnan(known).any() or (known == np.inf).any() or (known == -np.inf).all(axis=1).any():
+        raise GymError(
+            f"{path} holds values that are no log-probabilities (NaN or infinite). Leave such positions out."
+        )
+    if (known >= 0.0).all() and np.allclose(known.sum(axis=1), 1.0, atol=1e-3):
+        raise GymError(f"{path} holds probabilities: it has to hold their logarithms.")
 
 
 def read_table(path: Path) -> tuple[list[str], list[str], Array]:
@@ -169,7 +199,17 @@ def _reference(path: Path) -> Iterator[Assay]:
         *(columns[column] for column in _COLUMNS), cutoffs, strict=True
     ):
         msa_depth = depth[:1].upper() + depth[1:]
-        yield Assay(name, uniprot, function, taxon, msa_depth, sequence, float(cutoff) if cutoff else float("nan"))
+        where = f"{path}: {name}"
+        if not (sequence.isascii() and sequence.isalpha() and sequence.isupper()):
+            raise GymError(f"{where} has no target_seq of capital letters: mend or drop its row.")
+        yield Assay(name, uniprot, function, taxon, msa_depth, sequence, _cutoff(cutoff, where))
+
+
+def _cutoff(cell: str, where: str) -> float:
+    try:
+        return float(cell) if cell else float("nan")
+    except ValueError as error:
+        raise GymError(f"{where} has a DMS_binarization_cutoff that is no number ({error}).") from error
 
 
 def read_columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[str]]:
@@ -180,9 +220,14 @@ def read_columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GymError(f"{path} cannot be read: {error}.") from error
     header = rows[0] if rows else []
-    missing = [name for name in needed if name not in header]
+    if not any(header):
+        raise GymError(f"{path} is empty; it needs the columns {', '.join(needed)}.")
+    missing = [name for name in needed if header.count(name) != 1]
     if missing:
-        raise GymError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(needed)}.")
+        raise GymError(
+            f"{path} has no column {', '.join(missing)}, or two of that name; it needs {', '.join(needed)}, once "
+            f"each, with commas between, and has {', '.join(header)[:200]}."
+        )
     body = [row for row in rows[1:] if row]
     short = next((number for number, row in enumerate(body, 2) if len(row) != len(header)), None)
     if short is not None:
@@ -201,7 +246,22 @@ def _numbers(cells: list[str], path: Path, column: str) -> Array:
     return values
 
 
+def _opened(path: Path) -> NpzFile:
+    """Open an .npz; one of `_BROKEN` where it is none."""
+    file = np.load(path, allow_pickle=False)
+    if not isinstance(file, NpzFile):
+        raise ValueError("it is no .npz")
+    return file
+
+
+def _tables(file: NpzFile) -> list[str]:
+    return [name for name in file.files if file[name].ndim == 2]
+
+
 def _arrays(path: Path) -> list[str]:
-    with np.load(path, allow_pickle=False) as file:
-        names = [name for name in file.files if file[name].ndim == 2]
+    try:
+        with _opened(path) as file:
+            names = _tables(file)
+    except _BROKEN as error:
+        raise GymError(f"{path} cannot be read as distributions: {error}. Make it again, or remove it.") from error
     return [path.parent.name] if len(names) == 1 else [f"{path.parent.name}/{name}" for name in names]

@@ -73,9 +73,28 @@ def parse(names: Sequence[str], where: str = "the mutants") -> Mutants:
         bad = int(row[np.flatnonzero(~sound)[0]])
         raise GymError(
             f'{where}: mutant {bad + 1}, "{names[bad][:60]}", is not of the form A24C or A24C:D30E (the wild type\'s '
-            f"residue, its position from 1, the new residue; residues are {ALPHABET}). Mend or drop it."
+            f"residue, its position from 1, the new residue; residues are {ALPHABET}, in capitals). Mend or drop it."
         )
     return Mutants(row, position - 1, wild, mutated, len(names))
+
+
+def repeated(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first name that is there twice, from 0; None if there is none."""
+    seen: dict[str, int] = {}
+    for at, name in enumerate(names):
+        if seen.setdefault(name, at) != at:
+            return seen[name], at
+    return None
+
+
+def check_once(mutants: Mutants, names: Sequence[str], where: str = "the mutants") -> None:
+    """Raise GymError if a mutant changes a position twice."""
+    order = np.lexsort((mutants.position, mutants.row))
+    row, position = mutants.row[order], mutants.position[order]
+    again = np.flatnonzero((row[1:] == row[:-1]) & (position[1:] == position[:-1]))
+    if again.size:
+        bad = int(row[again[0]])
+        raise GymError(f"{where}: mutant {bad + 1}, {names[bad][:60]}, changes one position twice. Mend or drop it.")
 
 
 def check_wild_types(mutants: Mutants, sequence: str, where: str = "the mutants", first: int = 1) -> None:

@@ -14,7 +14,7 @@ from gym.aggregate import weights
 from gym.data import Assay, Gym
 from gym.errors import GymError
 from gym.families import families, is_hidden
-from gym.mutants import encode
+from gym.mutants import encode, repeated
 from gym.packed import Entry, Labelled, write_inputs, write_labels
 from gym.shown import make, write_shown
 from gym.structure import no_structure, read_structure
@@ -46,6 +46,8 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
     Raises:
         GymError: a file is broken, or one of the sets is empty.
     """
+    if unknown := sorted(set(models) - set(gym.models())):
+        raise GymError(f"{gym.folder} has no distributions of {', '.join(unknown)}; it has {', '.join(gym.models())}.")
     assays = usable(gym, models)
     proteins = sorted({(each.uniprot, each.sequence) for each in assays})
     tell(f"{len(assays)} of {len(gym.assays)} assays have {', '.join(models)}; aligning {len(proteins)} proteins")
@@ -58,11 +60,18 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
                 f"No protein family of {gym.folder} falls into the {name} set: the split needs more assays than the "
                 f"{len(assays)} with distributions here."
             )
-    for name in SETS:
-        shutil.rmtree(out / name, ignore_errors=True)
-        _write(gym, out / name, found[name], models, family)
-        worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
-        tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
+    draft = out / "unfinished"  # what was prepared before stays as it is until all of the new is there
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        for name in SETS:
+            _write(gym, draft / name, found[name], models, family, tell)
+            worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
+            tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
+        for name in SETS:
+            shutil.rmtree(out / name, ignore_errors=True)
+            (draft / name).rename(out / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return found
 
 
@@ -80,7 +89,12 @@ def effective(names: Sequence[str], shares: Array) -> float:
 
 
 def _write(
-    gym: Gym, out: Path, assays: Sequence[Assay], models: Sequence[str], family: dict[tuple[str, str], str]
+    gym: Gym,
+    out: Path,
+    assays: Sequence[Assay],
+    models: Sequence[str],
+    family: dict[tuple[str, str], str],
+    tell: Callable[[str], None],
 ) -> None:
     proteins = sorted(
         {(each.uniprot, each.sequence): each for each in assays}.items(),
@@ -95,7 +109,15 @@ def _write(
     labelled = []
     for assay in assays:
         key = (assay.uniprot, assay.sequence)
-        labelled.append(Labelled(assay, family[key], place[key], gym.measured(assay)))
+        measured = gym.measured(assay)
+        if np.ptp(measured.fitness) == 0:
+            raise GymError(
+                f"{gym.path(assay)} has nothing to rank: {len(measured.names)} variants, all of the same DMS_score. "
+                "Remove it."
+            )
+        if (twice := repeated(measured.names)) is not None:
+            tell(f"{gym.path(assay)} holds {measured.names[twice[0]]} more than once: each counts")
+        labelled.append(Labelled(assay, family[key], place[key], measured))
     write_inputs(out / "inputs", entries)
     write_labels(out / "labels", labelled, [len(each.wild) for each in entries])
     if out.name == "search":  # pictures are of nothing else

@@ -1,0 +1,193 @@
+"""Bad input to the programs of the ProteinGym pack: one paragraph, exit code 2, and nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.packs.gym import SMALL, module
+
+data, mutants = module("gym.data"), module("gym.mutants")
+GymError = module("gym.errors").GymError
+FLAT = np.log(np.full((4, 20), 0.05))
+ASSAY = "assays/IF1_ECOLI_Kelsic_2016.csv"
+
+
+def refused(program: str, capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What a program says of what it will not take."""
+    assert module(program).main([str(word) for word in words]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty; it needs the columns mutant"),
+        ("mutant\n", "holds no variants"),
+        ("variant\nM1A\n", "no column mutant"),
+        ("mutant,mutant\nM1A,K2A\n", "two of that name"),
+        ("mutant;DMS_score\nM1A;1\n", "with commas between, and has mutant;DMS_score"),
+        ("mutant\nG2K\n", "residue 2 is G, but the sequence has K there"),
+        ("mutant\nm1a\n", "in capitals"),
+        ("mutant\nM1B\n", "not of the form"),
+        ("mutant\nM1A\nV9A\n", "V9A (mutant 2) says that residue 9 is V, but the sequence ends at 4"),
+        ("mutant\nM1A\nM1A\n", "M1A is both mutant 1 and 2"),
+        ("mutant\nM1A:K2C:M1C\n", "changes one position twice"),
+        ("mutant\nM1M\n", "changes nothing"),
+        ("mutant,DMS_score\nM1A,nan\nK2A,1\n", "DMS_score of variant 1 is not finite"),
+        ("mutant,DMS_score\nM1A,\nK2A,1\n", "no number"),
+    ],
+)
+def test_an_assay_is_checked_before_the_model_runs(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    words = ("--model", "no-model", "--sequence", "MKVA", "--assay", tmp_path / "a.csv", "--out", tmp_path / "out.csv")
+    assert said in refused("score", capsys, *words)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_variant_is_scored_and_has_no_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("mutant,DMS_score\nM1A,1\n")
+    np.savez(tmp_path / "p.npz", logp=FLAT)
+    words = ["--model", tmp_path / "p.npz", "--sequence", "MKVA", "--assay", tmp_path / "a.csv"]
+    assert module("score").main([str(word) for word in [*words, "--out", tmp_path / "out.csv"]]) == 0
+    assert "No measures" in capsys.readouterr().out
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "said"),
+    [
+        ("--out", "missing/s.csv", "cannot be written"),
+        ("--write-probs", "missing/p.npz", "cannot be written"),
+        ("--picture", "missing/p.svg", "cannot be written"),
+        ("--picture", "heat.gif", "has to end in .png or .svg"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_model_runs(
+    option: str, path: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--model", "no-model", "--sequence", "MKVA", "--out", tmp_path / "o.csv", option, tmp_path / path)
+    assert said in refused("score", capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(">p\n", "holds no residues"), (">p\nMK*A\n", 'Residue 3 of the sequence is "*"')]
+)
+def test_a_sequence_without_letters_is_refused(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.fasta").write_text(text)
+    assert said in refused("score", capsys, "--model", "no-model", "--sequence", tmp_path / "p.fasta")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"logp": FLAT[:3]}, "has 3 positions, this one 4 residues"),
+        ({"logp": FLAT, "pos0": np.array([0, 1, 2, 2])}, "of another sequence"),
+        ({"logp": FLAT, "pos0": np.arange(4.0)}, "of another sequence"),
+        ({"logp": FLAT, "seq": np.array("MKVC")}, "of another sequence"),
+        ({"logp": FLAT[:, :19]}, "not the twenty residues"),
+        ({"logp": np.exp(FLAT)}, "holds probabilities"),
+        ({"logp": np.full((4, 20), np.nan)}, "no log-probabilities"),
+        ({"logp": np.zeros(3)}, "no array of two axes"),
+        ({"a": FLAT, "b": FLAT}, "the distributions a, b; say which"),
+        ({"logp": np.array([[None]])}, "cannot be read"),
+    ],
+)
+def test_distributions_that_are_none(arrays: dict[str, np.ndarray], said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(GymError, match=said):
+        data.distributions(tmp_path / "p.npz", None, "MKVA")
+
+
+def test_a_file_cut_short_is_no_distribution(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", logp=FLAT)
+    content = (tmp_path / "p.npz").read_bytes()
+    for size in (0, 10, 300, len(content) - 30):
+        (tmp_path / "p.npz").write_bytes(content[:size])
+        with pytest.raises(GymError, match="cannot be read"):
+            data.distributions(tmp_path / "p.npz", None, "MKVA")
+
+
+def test_what_a_model_leaves_out_or_thinks_impossible(tmp_path: Path) -> None:
+    some = FLAT.copy()
+    some[0], some[1, 3] = np.nan, -np.inf
+    np.savez(tmp_path / "p.npz", logp=some)
+    found = data.distributions(tmp_path / "p.npz", None, "MKVA")
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1:]).all()
+    assert found[1, 3] < -600
+
+
+def prepared(folder: Path, out: Path) -> tuple[str, ...]:
+    return ("--data", str(folder), "--out", str(out))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the small data, one family of it hidden."""
+    monkeypatch.setattr(module("gym.split"), "is_hidden", lambda family: family == "IF1_ECOLI")
+    shutil.copytree(SMALL, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((ASSAY, "mutant,DMS_score\n"), "holds no variants"),
+        ((ASSAY, "mutant,DMS_score\nM1A,1\n"), "has nothing to rank: 1 variants"),
+        ((ASSAY, "mutant,DMS_score\nW1A,1\n"), "residue 1 is W"),
+        (("probs/proteinsolver/IF1_ECOLI.npz", "PK"), "cannot be read as distributions"),
+        (("structures/IF1_ECOLI.pdb", ""), "its first chain is not the sequence"),
+    ],
+)
+def test_a_failure_leaves_what_was_prepared_before(
+    change: tuple[str, str], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert module("prepare").main(list(prepared(folder, out))) == 0
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*.npz"))}
+    capsys.readouterr()
+    (folder / change[0]).write_text(change[1])
+    assert said in refused("prepare", capsys, *prepared(folder, out))
+    assert {path: path.read_bytes() for path in sorted(out.rglob("*.npz"))} == before
+
+
+def test_folders_and_models_that_are_not_there(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert "is no folder" in refused("prepare", capsys, *prepared(tmp_path / "nowhere", out))
+    said = refused("prepare", capsys, *prepared(folder, out), "--models", "proteinsolver/seqcond,other")
+    assert "has no distributions of other; it has proteinsolver/allmask, proteinsolver/seqcond" in said
+    shutil.rmtree(folder / "assays")
+    assert "holds no assay" in refused("prepare", capsys, *prepared(folder, out))
+    shutil.rmtree(folder / "reference_files")
+    assert "has no reference_files" in refused("prepare", capsys, *prepared(folder, out))
+
+
+def test_a_variant_that_is_there_twice_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (folder / ASSAY).read_text().splitlines()
+    (folder / ASSAY).write_text("\n".join([*lines, lines[1]]) + "\n")
+    assert module("prepare").main(list(prepared(folder, tmp_path / "out"))) == 0
+    assert "more than once: each counts" in capsys.readouterr().out
+    assert mutants.repeated(["a", "b", "a"]) == (0, 2)
+    assert mutants.repeated(["a", "b"]) is None
+
+
+def test_a_row_without_a_sequence_is_named(folder: Path) -> None:
+    path = folder / "reference_files/DMS_substitutions.csv"
+    text = path.read_text()
+    sequence = next(each.sequence for each in data.Gym(folder).assays if each.uniprot == "IF1_ECOLI")
+    path.write_text(text.replace(sequence, ""))
+    with pytest.raises(GymError, match="IF1_ECOLI_Kelsic_2016 has no target_seq"):
+        data.Gym(folder)
