@@ -59,7 +59,7 @@ def line_of(board: Board) -> str:
     if score is not None:
         known = board.score(best) if best else None
         size = known.mean if known is not None else score.mean
-        places = places_for(size, None if setup.objective.exact else score.sd)
+        places = places_for(size, None if setup.objective.exact else score.sd, setup.objective.resolution)
         parts.append(f"{clean(setup.objective.shown, 40)}: baseline {number(score.mean, places)}")
         if known is not None:
             parts.append(f"best {number(known.mean, places)}")

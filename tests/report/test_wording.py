@@ -22,6 +22,17 @@ def test_decimals_follow_the_noise_or_seven_digits(size: float, noise: float | N
     assert places_for(size, noise) == places
 
 
+@pytest.mark.parametrize(
+    ("size", "noise", "resolution", "places"),
+    [(0.4220637, 0.0, 0.0005, 5), (2.635863, 0.0, 1e-9, 6), (0.0, 0.0, 0.01, 3), (2.635863, None, 0.01, 6)],
+)
+def test_no_digit_is_finer_than_the_resolution(
+    size: float, noise: float | None, resolution: float, places: int
+) -> None:
+    assert places_for(size, noise, resolution) == places
+    assert places_for(size, 0.0012, resolution) == places_for(size, 0.0012)
+
+
 def test_numbers() -> None:
     assert number(2.6358627564, 6) == "2.635863"
     assert number(-0.5, 2) == "−0.50"

@@ -122,7 +122,7 @@ def _show_score(out: Console, found: Check) -> None:
     from aster.report.wording import percent, places_for
 
     noise = found.noise
-    decimals = places_for(noise.mean, None if found.exact else noise.sd)
+    decimals = places_for(noise.mean, None if found.exact else noise.sd, found.resolution)
     runs = f"{noise.n} seed{'s' * (noise.n != 1)}" if found.takes_seed else f"{noise.n} run{'s' * (noise.n != 1)}"
     marks = " (self-reported)" if found.self_reported else ""
     out.print(f"{found.metric}{marks}, {found.goal}: {number(noise.mean, decimals)} over {runs} of the baseline")

@@ -52,7 +52,8 @@ def places(board: Board) -> int:
         return 6
     best = board.score(next(iter(board.ranking), ""))
     size = score.mean if best is None else best.mean
-    return wording.places_for(size, None if board.setup.objective.exact else score.sd)
+    objective = board.setup.objective
+    return wording.places_for(size, None if objective.exact else score.sd, objective.resolution)
 
 
 def number(value: float, decimals: int) -> str:

@@ -144,7 +144,7 @@ def progress_view(board: Board) -> Progress:
         references=setup.references,
         hardware=tuple(sorted({outcome.hardware for _, _, outcome in ends})),
         seconds=ends[-1][0] if ends else 0.0,
-        places=places_for(best, noise),
+        places=places_for(best, noise, setup.objective.resolution),
     )
 
 

@@ -178,7 +178,7 @@ def summarize(board: Board) -> Summary:
         references=tuple(ReferenceRow(r, standing(setup.objective, champion, r)) for r in setup.references),
         hardware=tuple(sorted(hardware or ({board.hardware} if board.hardware else set()))),
         sandboxes=board.sandboxes,
-        places=places_for(size, noise),
+        places=places_for(size, noise, setup.objective.resolution),
     )
 
 

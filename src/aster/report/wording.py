@@ -10,24 +10,27 @@ from aster.domain.records import Limits
 MINUS = "\N{MINUS SIGN}"
 
 
-def places_for(size: float, noise: float | None) -> int:
+def places_for(size: float, noise: float | None, resolution: float = 0.0) -> int:
     """Return how many decimals are worth printing.
 
     Args:
         size: the magnitude of the values, in the metric's units.
         noise: the sd of one measurement; None or 0 where the metric is exact or the noise is unknown.
+        resolution: differences up to it are ties; 0 where none is said.
 
     With noise: two digits of it, and of values that are smaller than it (noise shrinks with a loss), to 6 decimals.
-    Without: seven significant digits. Never more than 12, never less than 0.
+    Without: seven significant digits; where the noise was measured as 0, no finer than two digits of the resolution.
+    Never more than 12, never less than 0.
     """
     known = math.isfinite(size) and size != 0
     if noise is not None and math.isfinite(noise) and noise > 0:
         digits = 1 - math.floor(math.log10(noise))
         smaller = min(6, 1 - math.floor(math.log10(abs(size)))) if known else digits
         return _bounded(max(digits, smaller))
-    if not known:
-        return 6
-    return _bounded(6 - math.floor(math.log10(abs(size))))
+    digits = 6 - math.floor(math.log10(abs(size))) if known else 6
+    if noise == 0 and math.isfinite(resolution) and resolution > 0:
+        digits = min(digits, 1 - math.floor(math.log10(resolution)))
+    return _bounded(digits)
 
 
 def _bounded(places: int) -> int:
