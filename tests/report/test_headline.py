@@ -34,7 +34,8 @@ def test_a_better_mean_without_a_claim_is_called_unconfirmed() -> None:
 def test_confirmed_with_noise_gives_interval_and_seeds() -> None:
     told = words(noisy_story())
     assert told.kind == "confirmed"
-    assert told.sentence.startswith("Confirmed: val_bpb 1.2017, better than the baseline by 0.0177 (94% interval 0.015")
+    assert told.sentence.startswith("Confirmed: val_bpb 1.2017, better than the baseline (1.2194 in the same test) by")
+    assert "by 0.0177 (94% interval 0.015" in told.sentence
     assert told.sentence.endswith("6 fresh seeds each).")
 
 
@@ -77,7 +78,7 @@ def test_a_second_champion_is_compared_with_the_one_before_it() -> None:
         story.decide(claim, "confirmed", 1.0, 0.9, 1.1)
         best = new
     told = words(story)
-    assert "better than the champion before it by 1" in told.sentence
+    assert "better than the champion before it (2.100000 in the same test) by 1" in told.sentence
     assert told.more[0] == "1 confirmed claim led up to this one; the baseline stood at 3.000000."
 
 

@@ -7,6 +7,7 @@ may appear in a sentence that says "beats".
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Literal
 
 from msgspec import Struct
@@ -49,6 +50,7 @@ def headline(summary: Summary) -> Headline:
 
 
 def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headline:
+    """Say what was proven, with both sides of its test: on sealed data the search's levels do not compare."""
     metric, places = clean(summary.objective.shown, 80), summary.places
     assert claim.gain is not None
     gain = number(claim.gain, places)
@@ -58,7 +60,9 @@ def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headli
         assert claim.low is not None
         assert claim.high is not None
         ends = f"{number(claim.low, places)} to {number(claim.high, places)}"
-        how = f"by {gain} ({percent(claim.level)} interval {ends}; {count(len(claim.pairs), 'fresh seed')} each)"
+        old = number(fmean(pair.old for pair in claim.pairs), places)
+        seeds = count(len(claim.pairs), "fresh seed")
+        how = f"({old} in the same test) by {gain} ({percent(claim.level)} interval {ends}; {seeds} each)"
     more = [_sentence(clean(bound_text(test), 300)) for test in claim.bounds]
     more += _references(summary)
     before = sum(c.verdict == "confirmed" for c in summary.claims) - 1
