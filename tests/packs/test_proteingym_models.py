@@ -46,6 +46,22 @@ def test_similar_sequences_share_a_vote() -> None:
     assert alignment.votes(rows).tolist() == [0.5, 0.5, 1.0]
 
 
+def test_fragments_have_no_vote(tmp_path: Path) -> None:
+    rows = alignment.read_alignment(written(tmp_path / "a.a3m", "ACDE", "AC--", "A---", "----"), "ACDEF")
+    assert len(alignment.without_fragments(rows)) == 2
+    assert len(alignment.without_fragments(rows[:1])) == 1
+
+
+@pytest.mark.skipif(not WHOLE, reason="ASTER_PROTEINGYM names no folder with alignments")
+@pytest.mark.parametrize("protein", ["BLAT_ECOLX", "PTEN_HUMAN"])
+def test_frequencies_are_those_that_were_computed_before(protein: str) -> None:
+    gym = module("gym.data").Gym(Path(WHOLE))
+    assay = next(each for each in gym.assays if each.uniprot == protein)
+    query = models.Query(assay.sequence, alignment=gym.alignment(assay))
+    found = models.load("site-independent").log_probabilities([query])[0]
+    assert found == pytest.approx(gym.distributions("pssm", assay), abs=0.01, nan_ok=True)
+
+
 def test_frequencies_are_distributions_and_uncovered_positions_have_none(tmp_path: Path) -> None:
     path = written(tmp_path / "a.a3m", "CDE", "CDF", "CWW")
     logp = models.load("site-independent").log_probabilities([models.Query("ACDE", alignment=path)])[0]

@@ -14,9 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not there: networks are no
 mpnn, models, mutants = module("gym.models.proteinmpnn"), module("gym.models"), module("gym.mutants")
 GymError = module("gym.errors").GymError
 SEQUENCE = "MKVLAWGHERTYPISDFNQCAM"
-NAMES = dict(
-    zip("ACDEFGHIKLMNPQRSTVWY", "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR".split())
-)  # fmt: skip
+NAMES = dict(zip("ACDEFGHIKLMNPQRSTVWY", module("gym.structure")._NAMES.split(" "), strict=True))
 
 
 def weights(path: Path, width: int = 16, **changed: Any) -> Path:

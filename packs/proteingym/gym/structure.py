@@ -31,7 +31,7 @@ def no_structure(length: int) -> Structure:
 
 
 class Atom(NamedTuple):
-    """An atom's name, the residue that it is of (from 0), the residue's letter, Angstrom, and the model's confidence."""
+    """An atom: its name, the number of its residue from 0, the residue's letter, Angstrom, the model's confidence."""
 
     name: str
     owner: int
