@@ -1,4 +1,4 @@
-"""What each model takes for one protein: seconds and memory, each in a process of its own.
+"""What each model takes for one protein: seconds on one core and memory, each in a process of its own.
 
     python benchmarks/proteingym.py --models --data DIR [--limit 150] [--device cpu]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -139,10 +140,11 @@ def table(options: argparse.Namespace) -> None:
 def row(name: str, protein: str, assay: Assay, options: argparse.Namespace) -> tuple[str, bool]:
     """One row, and whether the model came to an end; what takes longer than the limit says so."""
     command = [sys.executable, __file__, name, protein, str(options.data), options.device]
+    alone = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # threads that wait for each other spin
     start = f"| {name}"
     place = f"{assay.uniprot} | {len(assay.sequence)}"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=True, env=alone)
     except subprocess.TimeoutExpired:
         return f"{start} | | | {place} | over {options.limit:.0f}, loading included | | | |", False
     except subprocess.CalledProcessError as error:
