@@ -10,8 +10,9 @@ from aster.board import Board
 from aster.board.board import _FOLDS
 from aster.board.research import RESEARCH_FOLDS
 from aster.domain import events as ev
+from aster.domain.constraints import Constraint, Verdict
 from aster.domain.ids import recipe_key, search_seed
-from aster.domain.records import Constraint, Decided, Goal, Measured, Verdict
+from aster.domain.records import Decided, Goal, Measured
 from aster.testing.proposers import deep
 
 OTHER = "gpu: other"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.boards import BASELINE, CPU, Book, setup
 
-from aster.domain.records import Cancelled, Constraint, Outcome
+from aster.domain.constraints import Constraint
+from aster.domain.records import Cancelled, Outcome
 
 EARLY = Cancelled("stopped early at step 3: 2 is worse than 1", early=True)
 

@@ -10,7 +10,8 @@ from tests.boards import BASELINE, Book, recipe, setup
 
 from aster.board import Board
 from aster.domain import events as ev
-from aster.domain.records import Cancelled, Decided, Failed, Invalid, Knob, Result, TimedOut, Verdict
+from aster.domain.constraints import Verdict
+from aster.domain.records import Cancelled, Decided, Failed, Invalid, Knob, Result, TimedOut
 from aster.testing.proposers import deep
 
 RESULTS: st.SearchStrategy[Result | float] = st.one_of(

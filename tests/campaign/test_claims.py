@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import cast
 
+from msgspec.structs import replace
 from tests.boards import CPU, Book
 from tests.boards import setup as by_hand
 
@@ -14,6 +15,8 @@ from aster.campaign.budget import search_left
 from aster.campaign.claims import CHEAP, artifact_of, next_claim
 from aster.campaign.decide import Minds
 from aster.domain import events as ev
+from aster.domain.constraints import Constraint
+from aster.domain.ids import seeded
 from aster.domain.records import Cancelled, Candidate, Experiment, Measured, Outcome, Purpose, Result, Usage
 from aster.testing.simulation import simulate
 
@@ -110,3 +113,77 @@ def test_what_another_seed_wrote_is_never_what_a_claim_scores() -> None:
     kept = artifact_of(book.board, "a")
     assert kept is not None
     assert kept.purpose == "search"
+
+
+def faster_but_worse(candidate: Candidate, experiment: Experiment) -> Result:
+    """Measure 10 less for each of A, whose loss it raises towards 3.28 and beyond, each with a little noise."""
+    rng = seeded("trade", candidate.id, experiment.seed)
+    a = values(candidate)["a"]
+    quality = 3.2705 + 0.002 * a + rng.gauss(0.0, 0.001)
+    return Measured({"loss": 100.0 - 10.0 * a + rng.gauss(0.0, 1.0), "quality": quality})
+
+
+def test_the_fastest_whose_mean_keeps_its_bound_is_crowned() -> None:
+    bound = Constraint("quality", max=3.28, p=0.01)
+    of = replace(setup(80), constraints=(bound,))
+    board = simulate(of, minds(), faster_but_worse).board
+    assert board.champion is not None
+    best = next(iter(board.ranking))  # the fastest of all, and too bad
+    assert values(board.candidates[best])["a"] == 6
+    assert board.here.means.beyond(best) is not None
+    assert values(board.candidates[board.champion])["a"] in (3, 4)
+    claimed = [state.record for state in board.claims.values()]
+    assert all(values(board.candidates[claim.candidate])["a"] < 6 for claim in claimed)
+    won = next(c for c in board.claims.values() if c.record.candidate == board.champion)
+    assert won.decided is not None
+    assert [(test.metric, test.verdict) for test in won.decided.bounds] == [("quality", "confirmed")]
+    free = simulate(setup(80), minds(), faster_but_worse).board
+    assert free.champion is not None
+    assert values(free.candidates[free.champion])["a"] == 6
+
+
+def test_a_claim_takes_the_pairs_that_its_mean_needs() -> None:
+    bound = Constraint("quality", max=3.28, p=0.01)
+    book = Book(by_hand("minimize", constraints=(bound,)))
+    for score, quality in ((100.0, 3.2780), (101.0, 3.2790), (99.0, 3.2785)):
+        book.run("c-baseline", score, purpose="baseline", quality=quality)
+    book.direction("x")
+    book.run(book.candidate("a", "d-0"), 50.0, quality=3.27945)
+    claim = next_claim(book.board, True)
+    assert claim is not None
+    assert 6 < len(claim.seeds) < 15
+    book.board.setup = by_hand("minimize")
+    free = next_claim(book.board, True)
+    assert free is not None
+    assert len(free.seeds) == 3
+
+
+def test_whom_a_model_believes_best_is_not_claimed_where_a_mean_is_beyond() -> None:
+    bound = Constraint("quality", max=3.28, p=0.01)
+    book = Book(by_hand("minimize", constraints=(bound,)))
+    book.baseline(100.0, quality=3.27)
+    book.direction("x")
+    for name, score, quality in (("a", 50.0, 3.27), ("b", 60.0, 3.3)):
+        book.run(book.candidate(name, "d-0"), score, quality=quality)
+    claim = next_claim(book.board, True, lambda *_: {"a": 55.0, "b": 10.0, "c-baseline": 100.0})
+    assert claim is not None
+    assert claim.candidate == "a"
+
+
+def test_who_is_barely_within_a_bound_is_claimed_after_those_that_can_show_it() -> None:
+    bound = Constraint("quality", max=3.28, p=0.01)
+    book = Book(by_hand("minimize", constraints=(bound,)))
+    for score, quality in ((100.0, 3.2690), (101.0, 3.2700), (99.0, 3.2710)):
+        book.run("c-baseline", score, purpose="baseline", quality=quality)
+    book.direction("x")
+    book.run(book.candidate("a", "d-0"), 50.0, quality=3.2799)
+    book.run(book.candidate("b", "d-0"), 60.0, quality=3.2797)
+    claim = next_claim(book.board, True)
+    assert claim is not None
+    assert claim.candidate == "b"  # neither is likely to show it: the likelier one
+    assert claim.power is not None
+    assert claim.power < 0.5
+    book.run(book.candidate("c", "d-0"), 70.0, quality=3.2750)
+    claim = next_claim(book.board, True)
+    assert claim is not None
+    assert claim.candidate == "c"

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from aster.board import Board
 from aster.domain import events as ev
+from aster.domain.constraints import Constraint
 from aster.domain.ids import seeded
-from aster.domain.records import Candidate, Constraint, Experiment, Measured, Mode, Result, Setup
+from aster.domain.records import Candidate, Experiment, Measured, Mode, Result, Setup
 from aster.testing.simulation import Simulated, simulate
 
 from .simulated import bowl, minds, setup, values

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Aster, parse_lines, run_here
+from tests.report.test_headline import bounded
 
+from aster.cli.show import _claim_lines, choose_claim
 from aster.handle import Campaign
 
 
@@ -128,3 +130,17 @@ def test_campaigns_at_80_columns_keeps_ids_whole(finished: Campaign, monkeypatch
 
 def test_no_campaigns(aster: Aster, campaigns: Path) -> None:
     assert aster("campaigns").stdout.startswith(f"There are no campaigns in {campaigns}.")
+
+
+def test_a_claim_says_what_its_runs_tell_of_a_bounded_mean() -> None:
+    told = "\n".join(claim_lines([3.27, 3.29, 3.265]))
+    assert "Undecided: gain +" in told
+    assert "not shown to be at most 3.28 (p = 0.29, to be below 0.01); about 42 runs would show it" in told
+    assert "It must show too that the mean loss of the claimed candidate's runs is at most 3.28 (one-sided" in told
+    assert "Confirmed: gain +" in (told := "\n".join(claim_lines([3.2701, 3.2699, 3.2702])))
+    assert "the mean loss of 3 runs, 3.270067, is at most 3.28 (p < 0.0001, below 0.01)." in told
+
+
+def claim_lines(losses: list[float]) -> list[str]:
+    board = bounded(losses).board
+    return list(_claim_lines(board, choose_claim(board, None)))

@@ -7,8 +7,9 @@ import math
 import pytest
 from tests.boards import BASELINE, Book, setup
 
+from aster.domain.constraints import Constraint
 from aster.domain.events import FindingRecorded
-from aster.domain.records import Cancelled, Constraint, Failed, Finding, Goal, Invalid, Result, Setup, TimedOut
+from aster.domain.records import Cancelled, Failed, Finding, Goal, Invalid, Result, Setup, TimedOut
 from aster.evidence.findings import finding_of, noise, trouble
 
 NOISY = (1.0, 1.5, 2.0, 0.5, 0.0)  # sd sqrt(0.625); the first is on the search seed

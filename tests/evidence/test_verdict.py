@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from tests.boards import BASELINE, CPU, Book, setup
 
+from aster.domain.constraints import Constraint
 from aster.domain.events import ClaimDecided
-from aster.domain.records import Cancelled, Constraint, Decided, Failed, Goal, Invalid, Result, TimedOut
+from aster.domain.records import Cancelled, Decided, Failed, Goal, Invalid, Result, TimedOut
 from aster.evidence.design import alpha_of
 from aster.evidence.verdict import champion_value, decide_claim, finished, interval, interval_unpaired, verdict_of
 

@@ -48,6 +48,19 @@ def test_constraints_and_progress_are_read(toml: Toml) -> None:
     assert read_spec(toml(), "problem.toml").progress is None
 
 
+def test_one_metric_may_bound_its_mean_and_every_run(toml: Toml) -> None:
+    bounds = [f"[[constraint]]\nmetric = 'spread'\nmax = {most}\n" for most in ("2\np = 0.01", "3")]
+    spec = read_spec(toml("[resources]", "".join([*bounds, "[resources]"])), "problem.toml")
+    assert [(each.max, each.p) for each in spec.bounds] == [(2.0, 0.01), (3.0, None)]
+
+
+def test_a_mean_cannot_be_tested_where_claims_only_score_again(toml: Toml) -> None:
+    more = "[[constraint]]\nmetric = 'spread'\nmax = 1\np = 0.01\n[resources]"
+    files = toml("resolution = 1e-9", "exact = true", "[resources]", more)
+    with pytest.raises(ProblemError, match=r"constraint\[0\].p: .*tells no mean"):
+        read_spec(files, "problem.toml")
+
+
 def test_a_printed_metric_cannot_be_constrained_where_claims_only_score_again(toml: Toml) -> None:
     files = toml(
         "resolution = 1e-9", "exact = true",

@@ -10,6 +10,7 @@ import msgspec
 
 from aster.board import Board
 from aster.domain import events as ev
+from aster.domain.constraints import Verdict
 from aster.domain.ids import blob_id, search_seed, tree_id
 from aster.domain.records import (
     Candidate,
@@ -33,7 +34,6 @@ from aster.domain.records import (
     Setup,
     TimedOut,
     Usage,
-    Verdict,
 )
 from aster.errors import StoreError
 from aster.evidence.verdict import decide_claim

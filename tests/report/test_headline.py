@@ -1,8 +1,10 @@
 from msgspec.structs import replace
 from tests.report.boards import Story, exact_setup, noisy_setup, noisy_story, packing_story
 
-from aster.domain.events import CampaignEnded
-from aster.domain.records import Reference
+from aster.domain.constraints import Constraint
+from aster.domain.events import CampaignEnded, ClaimDecided
+from aster.domain.records import Measured, Reference, Result
+from aster.evidence.verdict import decide_claim
 from aster.report.headline import Headline, headline
 from aster.report.summary import summarize
 
@@ -86,3 +88,41 @@ def test_it_says_whether_the_campaign_ended_and_what_is_unseen() -> None:
     assert "has not ended" in words(story).more[-1]
     story.say(CampaignEnded("40 experiments spent"))
     assert words(story).more[-1] == "The campaign ended: 40 experiments spent."
+
+
+BOUND = Constraint("loss", max=3.28, p=0.01)
+
+
+def bounded(losses: list[float], seen: float = 3.27) -> Story:
+    """Return a story of a claim whose gain is clear, and whose mean loss is as given."""
+    story = Story(noisy_setup(constraints=(BOUND,)))
+    story.run(story.baseline, Measured({"val_bpb": 1.3, "loss": 3.27}))
+    story.direction("s")
+    made = story.candidate({"a.py": b"1"}, "+ a", story.baseline, "d-s")
+    story.run(made, Measured({"val_bpb": 1.2, "loss": seen}))
+    if losses:
+        claim = story.claim(made, story.baseline, (11, 12, 13))
+        new: list[Result | float] = [Measured({"val_bpb": 1.2 + i / 1000, "loss": x}) for i, x in enumerate(losses)]
+        old: list[Result | float] = [Measured({"val_bpb": 1.3 - i / 1000, "loss": 3.3}) for i in range(3)]
+        story.test(claim, new, old)
+        story.say(ClaimDecided(decide_claim(story.board, story.board.claims[claim])))
+    return story
+
+
+def test_a_confirmed_claim_says_what_it_shows_of_a_mean() -> None:
+    told = words(bounded([3.2701, 3.2699, 3.2702]))
+    assert told.kind == "confirmed"
+    assert told.more[0] == "The mean loss of 3 runs, 3.270067, is at most 3.28 (p < 0.0001, below 0.01)."
+
+
+def test_a_gain_without_its_mean_is_undecided_and_says_why() -> None:
+    told = words(bounded([3.27, 3.29, 3.265]))
+    assert told.kind == "undecided"
+    assert told.sentence.startswith("Undecided: the best candidate is better than the baseline, but may not keep")
+    assert told.more[0].startswith("The gain is shown; the mean loss of 3 runs, 3.275, is not shown to be at most 3.28")
+
+
+def test_the_best_whose_mean_is_beyond_says_that_no_claim_is_made_of_it() -> None:
+    told = words(bounded([], seen=3.3))
+    assert told.kind == "unconfirmed"
+    assert told.more[0] == "No claim is made of it: loss 3.3 is 0.02 over its most, 3.28 (mean of 1 run)."

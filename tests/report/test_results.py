@@ -1,7 +1,8 @@
 from msgspec import structs
 from tests.report.boards import Story, exact_setup, noisy_setup
 
-from aster.domain.records import Cancelled, Constraint, Failed, TimedOut
+from aster.domain.constraints import Constraint
+from aster.domain.records import Cancelled, Failed, TimedOut
 from aster.report.progress import progress_view
 from aster.report.results import results_tsv
 

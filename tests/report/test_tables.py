@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from tests.report.boards import Story, noisy_setup, noisy_story
 
-from aster.domain.records import Cancelled, Change, Constraint, Failed, Measured
+from aster.domain.constraints import Constraint
+from aster.domain.records import Cancelled, Change, Failed, Measured
 from aster.errors import UserError
 from aster.report.tables import TABLES, Table, table_of
 

@@ -153,9 +153,14 @@ def _conditions(problem: Problem) -> str:
         "network and a read-only file system around it; then a trusted stage, which runs none of its code, scores it."
     ]
     for each in spec.bounds:
-        bounds = [f"at least {each.min:g}"] if each.min is not None else []
-        bounds += [f"at most {each.max:g}"] if each.max is not None else []
-        lines.append(f"Constraint: `{each.metric}` must be {' and '.join(bounds)}.")
+        if each.p is None:
+            lines.append(f"Constraint: `{each.metric}` must be {each.wanted}.")
+        else:
+            lines.append(
+                f"Constraint: a claim must show that the mean of `{each.metric}` over the candidate's runs is "
+                f"{each.wanted} (one-sided t test, p < {each.p:g}). A single run may be beyond; a version whose mean "
+                "is beyond is not claimed, however good its score."
+            )
     return "\n".join(lines)
 
 

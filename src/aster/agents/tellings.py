@@ -13,6 +13,7 @@ from aster.agents.quoting import in_line
 from aster.board import Board
 from aster.board.research import Line
 from aster.domain.records import Reference, Setup
+from aster.evidence.bounds import bound_text
 from aster.evidence.findings import least_told, noise_seen, tie
 
 MOST_REFERENCES = 6
@@ -176,7 +177,8 @@ def claim_lines(board: Board, most: int = 12) -> list[str]:
             interval = f" [{decided.low:+.3g}, {decided.high:+.3g}], {decided.pairs} pairs on fresh seeds"
             numbers = f", gain {decided.gain:+.3g}"
             numbers += ": what both wrote was scored again; other seeds may differ" if record.exact else interval
-        lines.append(head + decided.verdict + numbers)
+        means = "".join(f"; {bound_text(test)}" for test in decided.bounds)
+        lines.append(head + decided.verdict + numbers + means)
     return lines
 
 

@@ -225,7 +225,7 @@ class Board:
         if direction is not None:
             direction.seconds += outcome.usage.wall_s
         if state.metrics is not None:
-            self._on(outcome.hardware).take(record, state.metrics[self.setup.objective.metric])
+            self._on(outcome.hardware).take(record, state.metrics)
         else:
             held = record.candidate in (self.baseline, self.champion)
             self._on(outcome.hardware).miss(record, state.status, held=held)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
+from aster.board.means import Means
 from aster.board.race import Race
 from aster.board.states import Ranking, Score
 from aster.domain.ids import search_seed
@@ -55,12 +56,27 @@ class Scores:
         self._seeds = {search_seed(setup.seed, number): number for number in range(setup.search_seeds)}
         """Search seed -> its number."""
         self._out: set[str] = set()
-        self._claimed_rows: dict[str, Ranking] = {}
-        """By standing candidate, the ranking's rows of those that were claimed to beat it."""
+        self.means = Means(setup.constraints)
+        """Metrics whose mean a claim must show to keep a bound."""
+        self._beyond: set[str] = set()
+        """The candidates whose means seen so far are beyond a bound."""
+        self._passed: dict[str, Ranking] = {}
+        """By standing candidate, the ranking's rows of those that were claimed to beat it or are beyond a bound."""
 
     def unclaimed(self, against: str) -> str | None:
-        """Return the best-ranked candidate that was never claimed to beat `against`, or None."""
-        return self.ranking.first_without(self._claimed_rows.get(against) or Ranking())
+        """Return the best-ranked candidate that was never claimed to beat `against` and may be, or None.
+
+        One whose means over the runs seen so far are beyond a bound may not.
+        """
+        return self.ranking.first_without(self._passed_over(against))
+
+    def _passed_over(self, against: str) -> Ranking:
+        if against not in self._passed:
+            self._passed[against] = rows = Ranking()
+            for candidate in self._beyond:
+                if candidate in self.ranking:
+                    rows.mark(self.ranking.row(candidate))
+        return self._passed[against]
 
     def gain(self, candidate: str, against: str) -> tuple[float, int] | None:
         """Return (gain, seeds): by how much `candidate` is better over the search seeds of both; None if one has none.
@@ -74,12 +90,15 @@ class Scores:
             return None
         return self._setup.objective.gain(new.mean, old.mean), min(new.n, old.n)
 
-    def take(self, record: Experiment, value: float) -> None:
-        """Take a measured value into the noise and the ranking.
+    def take(self, record: Experiment, metrics: Mapping[str, float]) -> None:
+        """Take what an experiment measured into the noise and the ranking.
 
         Candidates are ranked on the campaign's search seeds alone, which all of them share; what confirmation
         measured on fresh seeds belongs to its claim, and what was measured again tells the noise.
         """
+        value = metrics[self._setup.objective.metric]
+        if record.purpose != "diagnosis" and self.means.take(record.candidate, metrics):
+            self._weigh(record.candidate)
         if record.purpose == "repeat":
             self.spread.take(record.candidate, value, self.of.get(record.candidate))
         if record.purpose in ("diagnosis", "repeat"):
@@ -105,7 +124,7 @@ class Scores:
         if out:
             self._out.add(record.candidate)
             self.race.drop(record.candidate)
-            for ranking in (self.ranking, *self._claimed_rows.values()):
+            for ranking in (self.ranking, *self._passed.values()):
                 ranking.drop(record.candidate)
 
     def _add(self, candidate: str, index: int, value: float) -> None:
@@ -121,7 +140,7 @@ class Scores:
     def mark(self, candidate: str, against: str) -> None:
         """Take in that a candidate was claimed to beat another; one that is not ranked is marked once it is."""
         if candidate in self.ranking:
-            self._claimed_rows.setdefault(against, Ranking()).mark(self.ranking.row(candidate))
+            self._passed_over(against).mark(self.ranking.row(candidate))
 
     def _doubt(self, seeds: int) -> float:
         """Return what is added to a mean loss over fewer seeds than all, so that luck on a few ranks nobody first.
@@ -139,3 +158,24 @@ class Scores:
         for against, claimed in self._claimed.items():
             if candidate in claimed:
                 self.mark(candidate, against)
+        if candidate in self._beyond:
+            self._pass(candidate)
+
+    def _weigh(self, candidate: str) -> None:
+        """See on which side of the bounds the candidate's means are by now."""
+        beyond = self.means.beyond(candidate) is not None
+        if beyond == (candidate in self._beyond):
+            return
+        if beyond:
+            self._beyond.add(candidate)
+            self._pass(candidate)
+            return
+        self._beyond.discard(candidate)
+        for against, rows in self._passed.items():
+            if candidate not in self._claimed.get(against, ()):
+                rows.drop(candidate)
+
+    def _pass(self, candidate: str) -> None:
+        if candidate in self.ranking:
+            for rows in self._passed.values():
+                rows.mark(self.ranking.row(candidate))

@@ -11,7 +11,17 @@ from aster.campaign.budget import may_search, pairs_affordable, search_left
 from aster.campaign.contender import contender
 from aster.domain.ids import search_seed, seed_number, short_id
 from aster.domain.records import Claim, Experiment
-from aster.evidence.design import POWER, alpha_of, claim_experiments, fewest_pairs, luck, pairs_needed
+from aster.evidence.bounds import margins
+from aster.evidence.design import (
+    MIN_PAIRS,
+    POWER,
+    alpha_of,
+    claim_experiments,
+    fewest_pairs,
+    luck,
+    pairs_needed,
+    power_of_mean,
+)
 from aster.evidence.findings import noise
 
 PATIENCE = 0.1
@@ -51,7 +61,7 @@ def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -
     beliefs: Mapping[str, float] = {}
     if not (exact or board.setup.racing):
         beliefs = believes(board, candidate)
-    claim = _design(board, _likeliest(board, candidate, beliefs), beliefs)
+    claim = _design(board, _likeliest(board, candidate, beliefs, last_chance), beliefs)
     if claim is None or last_chance:
         return claim
     likely = claim.power is None or claim.power >= POWER
@@ -59,19 +69,43 @@ def next_claim(board: Board, last_chance: bool, believes: Believes = no_model) -
     return claim if likely and cheap and _leaves_one(board, claim) else None
 
 
-def _likeliest(board: Board, best: str, beliefs: Mapping[str, float]) -> str:
-    """Return who is believed best among those that may be claimed: the best of many measured once is mostly lucky."""
-    standing, objective = board.standing, board.setup.objective
-    if best not in beliefs or standing is None:
+def _likeliest(board: Board, best: str, beliefs: Mapping[str, float], last_chance: bool) -> str:
+    """Return who is to be claimed: the best by rank, of those that are likely to show what a mean must show.
+
+    Where a model has beliefs, who is believed best among them: the best of many measured once is mostly lucky.
+    """
+    objective, bounded = board.setup.objective, any(each.p is not None for each in board.setup.constraints)
+    if board.standing is None or not (bounded or best in beliefs):
         return best
-    claimed = {c.record.candidate for c in board.claims.values() if c.record.against == standing}
+    listed = [c for c in islice(board.ranking, SHORTLIST) if _may_be_claimed(board, c, last_chance)]
+    if bounded:
+        listed = _showing(board, listed)
+    if best in beliefs:
+        return max((c for c in listed if c in beliefs), key=lambda c: objective.gain(beliefs[c], 0.0), default=best)
+    return listed[0] if listed else best
 
-    def may_be(candidate: str) -> bool:
-        found = board.gain(candidate, standing)
-        return candidate not in claimed and found is not None and found[0] > objective.resolution
 
-    listed = [c for c in islice(board.ranking, SHORTLIST) if c in beliefs and c != standing and may_be(c)]
-    return max(listed, key=lambda c: objective.gain(beliefs[c], 0.0), default=best)
+def _may_be_claimed(board: Board, candidate: str, last_chance: bool) -> bool:
+    """Whether a candidate gained on the standing one, was not claimed against it, and its means keep bounds."""
+    standing, setup = board.standing or "", board.setup
+    if candidate == standing or board.here.means.beyond(candidate) is not None:
+        return False
+    if setup.racing and not last_chance and not board.race.complete(candidate):
+        return False
+    found = board.gain(candidate, standing)
+    claimed = any(c.record.candidate == candidate and c.record.against == standing for c in board.claims.values())
+    return not claimed and found is not None and found[0] > setup.objective.resolution
+
+
+def _showing(board: Board, listed: list[str]) -> list[str]:
+    """Return those that are likely to show what their means must show with the pairs that are left, best rank first.
+
+    Without any, the likeliest one: a mean that is barely within its bound is mostly lucky to be.
+    """
+    runs = max(MIN_PAIRS, pairs_affordable(board))
+    chance = {c: math.prod(power_of_mean(runs, each) for each in margins(board, c)) for c in listed}
+    able = [c for c in listed if chance[c] >= POWER]
+    return able or sorted(listed, key=lambda c: -chance[c])[:1]
 
 
 def _expected(board: Board, candidate: str, seen: tuple[float, int], beliefs: Mapping[str, float]) -> float | None:
@@ -104,9 +138,8 @@ def _design(board: Board, candidate: str, beliefs: Mapping[str, float]) -> Claim
             return None
         expected = _expected(board, candidate, found, beliefs)
         real = seen if expected is None else expected
-        pairs, power = pairs_needed(
-            real - objective.resolution, sd, alpha, setup.paired, affordable, fewest_pairs(setup)
-        )
+        least, bounds = fewest_pairs(setup), margins(board, candidate)
+        pairs, power = pairs_needed(real - objective.resolution, sd, alpha, setup.paired, affordable, least, bounds)
         seeds = tuple(seed_number(setup.seed, "confirm", number, pair) for pair in range(pairs))
     return Claim(
         id=short_id("k", candidate, standing, number),

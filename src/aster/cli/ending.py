@@ -28,6 +28,8 @@ def closing(campaign: Campaign) -> list[str]:
         lines.append(
             f"Best, unconfirmed: {labelled(view.unconfirmed.label, view.unconfirmed.candidate)}{_tested(view)}."
         )
+        if view.unconfirmed.beyond and view.unconfirmed.beyond not in " ".join(said.more):
+            lines.append(f"No claim is made of it: {clean(view.unconfirmed.beyond, 300)}.")
     lines += [clean(line, 400) for line in said.more]
     spent = f"{count(view.costs.experiments, 'experiment')} in {duration(view.costs.wall_s)}"
     bill, has_models = campaign.board.research.bill, campaign.board.setup.models

@@ -187,6 +187,10 @@ def _claim_lines(board: Board, claim: ClaimView) -> Iterable[str]:
         power = f", power {claim.power:.0%} for the gain {real}" if claim.power is not None else ""
         yield f"Design: {claim.planned} pairs on fresh seeds, fixed before any ran{power}; {how}."
         yield f"One-sided alpha {claim.alpha:.4f}, for the campaign's claim {claim.number}."
+        for each in board.setup.constraints:
+            if each.p is not None:
+                runs = f"the mean {each.metric} of the claimed candidate's runs"
+                yield f"It must show too that {runs} is {each.wanted} (one-sided t test, p < {each.p:g})."
         yield f"The search saw a gain of {signed(claim.seen, decimals)}; noise sd {number(claim.sd, decimals)}."
     if claim.pairs:
         new, old = (fmean(values) for values in zip(*((p.new, p.old) for p in claim.pairs), strict=True))

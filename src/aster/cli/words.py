@@ -93,7 +93,7 @@ def gain_text(claim: Claim, decided: Decided, decimals: int) -> str:
 
 def verdict_text(claim: Claim, decided: Decided, decimals: int) -> str:
     """Return a verdict with what it rests on: "confirmed: gain +13.0 [+12.9, +13.1] at 93.9%, 3 pairs"."""
-    parts = [gain_text(claim, decided, decimals), clean(decided.note)]
+    parts = [gain_text(claim, decided, decimals), clean(decided.note, 400)]
     said = "; ".join(part for part in parts if part)
     return f"{decided.verdict}: {said}" if said else decided.verdict
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from aster.domain.constraints import BoundTest, Constraint, Verdict
 from aster.domain.research import ModelChoice
 
 Goal = Literal["maximize", "minimize"]
@@ -19,7 +20,6 @@ Purpose = Literal["baseline", "search", "confirm", "check", "diagnosis", "repeat
 """Diagnosis: of a version that an agent made only to learn something. Repeat: of a version that was measured before, on
 a further search seed. Neither ranks anybody."""
 Mode = Literal["ordered", "arrival"]
-Verdict = Literal["confirmed", "refuted", "undecided"]
 Knob = int | float | str | bool | list[int | float | str | bool]
 
 
@@ -48,32 +48,6 @@ class Objective(Struct, frozen=True):
     def better(self, new: float, old: float) -> bool:
         """Whether `new` beats `old` by more than the resolution."""
         return self.gain(new, old) > self.resolution
-
-
-class Constraint(Struct, frozen=True):
-    """What makes a measurement feasible: `metric` is at least `min` and at most `max`, in its units; None: open."""
-
-    metric: str
-    min: float | None = None
-    max: float | None = None
-
-    def excess(self, value: float) -> float:
-        """Return by how much `value` is beyond the nearer bound, in the metric's units; 0 or less: it is kept."""
-        beyond = [self.min - value] if self.min is not None else []
-        beyond += [value - self.max] if self.max is not None else []
-        return max(beyond, default=0.0)
-
-    def broken_by(self, metrics: Mapping[str, float]) -> str | None:
-        """Return in words by how much a measurement breaks it, or None. What was not reported is not kept."""
-        value = metrics.get(self.metric)
-        if value is None:
-            return f"{self.metric}, which is constrained, was not reported"
-        excess = self.excess(value)
-        if excess <= 0:
-            return None
-        over = self.max is not None and value > self.max
-        bound = self.max if over else self.min
-        return f"{self.metric} {value:.7g} is {excess:.3g} {'over its most' if over else 'under its least'}, {bound:g}"
 
 
 class Limits(Struct, frozen=True):
@@ -370,7 +344,10 @@ class Claim(Struct, frozen=True):
 
 
 class Decided(Struct, frozen=True):
-    """The verdict on a claim: mean gain, its interval (at 1 - 2 alpha), and the pairs that it rests on."""
+    """The verdict on a claim: mean gain, its interval (at 1 - 2 alpha), and the pairs that it rests on.
+
+    `bounds`: what the claimed candidate's experiments tell of each bound on a mean, where the campaign has any.
+    """
 
     claim: str
     verdict: Verdict
@@ -379,6 +356,7 @@ class Decided(Struct, frozen=True):
     high: float | None
     pairs: int
     note: str = ""
+    bounds: tuple[BoundTest, ...] = ()
 
 
 class Finding(Struct, frozen=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Literal
 
+from msgspec import Struct
 from scipy import special
 
 from aster.domain.records import Setup
@@ -18,6 +20,15 @@ POWER = 0.8
 
 MIN_PAIRS = 3
 """Below three pairs a t interval is too wide to be of use (its quantile at 5% is 6.3 for two pairs)."""
+
+
+class Margin(Struct, frozen=True):
+    """How far inside a bound a mean is expected, the sd of one measurement of it, and what its p-value must be
+    below."""
+
+    margin: float
+    sd: float
+    p: float
 
 
 def alpha_of(number: int) -> float:
@@ -41,8 +52,19 @@ def power(pairs: int, gain: float, sd: float, alpha: float, paired: bool) -> flo
     """
     if sd <= 0:
         return 1.0 if gain > 0 else 0.0
-    df = pairs - 1 if paired else 2 * pairs - 2
-    shift, critical = gain / (sd * math.sqrt(2.0 / pairs)), t_quantile(1.0 - alpha, df)
+    return _t_power(gain / (sd * math.sqrt(2.0 / pairs)), pairs - 1 if paired else 2 * pairs - 2, alpha)
+
+
+def power_of_mean(runs: int, expected: Margin) -> float:
+    """Return the chance that a one-sided t test over `runs` shows that the mean keeps its bound."""
+    if expected.sd <= 0:
+        return 1.0 if expected.margin > 0 else 0.0
+    return _t_power(expected.margin / (expected.sd / math.sqrt(runs)), runs - 1, expected.p)
+
+
+def _t_power(shift: float, df: int, alpha: float) -> float:
+    """Return the chance that a t statistic with noncentrality `shift` passes the one-sided test at `alpha`."""
+    critical = t_quantile(1.0 - alpha, df)
     if shift > 1e9:
         return 1.0
     if shift > 30:  # older SciPy underflows there; what is left to chance is the sd that the test estimates
@@ -56,14 +78,28 @@ def fewest_pairs(setup: Setup) -> int:
 
 
 def pairs_needed(
-    gain: float, sd: float, alpha: float, paired: bool, most: int, fewest: int = MIN_PAIRS
+    gain: float,
+    sd: float,
+    alpha: float,
+    paired: bool,
+    most: int,
+    fewest: int = MIN_PAIRS,
+    margins: Sequence[Margin] = (),
 ) -> tuple[int, float]:
-    """Return (pairs, power): the fewest pairs, from `fewest` to `most`, that reach POWER, or `most` if none does."""
+    """Return (pairs, power): the fewest pairs, from `fewest` to `most`, that reach POWER, or `most` if none does.
+
+    `margins`: of the bounded means that the claim must show too, each over one run a pair; the power is that of showing
+    all, as if they were independent.
+    """
+
+    def reached(pairs: int) -> float:
+        shown = math.prod(power_of_mean(pairs, each) for each in margins)
+        return power(pairs, gain, sd, alpha, paired) * shown
+
     for pairs in range(fewest, most):
-        reached = power(pairs, gain, sd, alpha, paired)
-        if reached >= POWER:
-            return pairs, reached
-    return most, power(most, gain, sd, alpha, paired)
+        if reached(pairs) >= POWER:
+            return pairs, reached(pairs)
+    return most, reached(most)
 
 
 def luck(sd: float, seeds: int, rivals: int) -> float:

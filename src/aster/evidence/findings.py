@@ -85,6 +85,9 @@ def finding_of(board: Board, state: ExperimentState) -> Finding | None:
     moved = f"{objective.metric} {_number(parent.mean)} -> {_number(child.mean)}"
     told = tie(objective, gain) or f"({_signed(gain, objective)}): {against_noise(board, gain, seeds)}"
     text = f"{hypothesis.change}: {moved}{':' if told.startswith('a tie') else ''} {told}"
+    beyond = board.here.means.beyond(record.candidate)
+    if beyond is not None:
+        text += f"; but {beyond}: beyond what a claim must show, so none is made of it"
     return Finding(hypothesis.id, record.id, text, success=gain > least_told(board, seeds), gain=gain)
 
 

@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
+from msgspec.structs import replace
+
 from aster.board import Board, ClaimState
-from aster.domain.records import Decided, Verdict
+from aster.domain.constraints import Verdict
+from aster.domain.records import Decided
+from aster.evidence.bounds import bound_tests, bound_text
 from aster.evidence.design import MIN_PAIRS, t_quantile
 from aster.evidence.findings import trouble
 
@@ -65,6 +69,24 @@ def complete_pairs(board: Board, claim: ClaimState) -> list[tuple[float, float]]
 
 def decide_claim(board: Board, claim: ClaimState) -> Decided:
     """Return the verdict on a finished claim. Pure: reads the board only.
+
+    It claims a gain, and that each bounded mean keeps its bound: confirmed if all is shown, refuted if any is refuted.
+    """
+    decided = _decide_gain(board, claim)
+    tests = bound_tests(board, claim) if decided.gain is not None else ()
+    if not tests:
+        return decided
+    verdicts = {decided.verdict, *(test.verdict for test in tests)}
+    worst: Verdict = "refuted" if "refuted" in verdicts else "undecided" if "undecided" in verdicts else "confirmed"
+    parts = [decided.note]
+    if decided.verdict == "confirmed" != worst:
+        parts.append("the gain is shown")
+    note = "; ".join(part for part in (*parts, *(bound_text(test) for test in tests)) if part)
+    return replace(decided, verdict=worst, note=note, bounds=tests)
+
+
+def _decide_gain(board: Board, claim: ClaimState) -> Decided:
+    """Return the verdict on the gain.
 
     A candidate that breaks, or is infeasible, on fresh seeds is refuted. A standing candidate that does spoils its
     pairs, and so does a pair that ran on two kinds of hardware; with fewer than MIN_PAIRS left the claim is undecided.

@@ -301,7 +301,8 @@ def _check_names(draft: Draft) -> Found:
         ("metric", [metric.name for metric in draft.metrics or () if metric]),
         ("data", [data.name for data in draft.data or () if data]),
         ("reference", [reference.name for reference in draft.references or () if reference]),
-        ("constraint", [each.metric for each in draft.constraints or () if each]),
+        ("constraint", [each.metric for each in draft.constraints or () if each and each.p is None]),
+        ("constraint", [each.metric for each in draft.constraints or () if each and each.p is not None]),
         ("archive.descriptors", draft.archive.descriptors if draft.archive else ()),
     )
     for key, names in named:

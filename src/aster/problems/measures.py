@@ -30,6 +30,12 @@ def check_constraints(
         if metric is None:
             near = nearest(constraint.metric, known) or "; add a [[metric]] of that name"
             yield key, f'"{constraint.metric}" is not a declared metric{near}'
+        elif constraint.p is not None and metrics and metrics[0].exact:
+            yield (
+                f"constraint[{index}].p",
+                "claims on an exact objective score one output of each side again, which tells no mean; remove `p`, or "
+                "`exact`",
+            )
         elif metric.pattern is not None and metrics and metrics[0].exact:
             yield (
                 key,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator, model_validator
 
-from aster.domain.records import Constraint as Bounds
+from aster.domain.constraints import Constraint as Bounds
 from aster.domain.records import Goal, Objective
 from aster.problems import patterns
 from aster.problems.tables import ListToTuple, Table, show
@@ -229,11 +229,15 @@ class Metric(Table):
 
 
 class Constraint(Table):
-    """[[constraint]]: bounds of a declared metric; what breaks one is measured but infeasible."""
+    """[[constraint]]: bounds of a declared metric; what breaks one is measured but infeasible.
+
+    With `p`, bounds of its mean over a claim's runs of the claimed candidate; no single run breaks them.
+    """
 
     metric: MetricName = Field(description="the name of a declared metric")
     min: FiniteFloat | None = Field(default=None, description="a number")
     max: FiniteFloat | None = Field(default=None, description="a number")
+    p: float | None = Field(default=None, gt=0, lt=0.5, description="a number above 0 and below 0.5, such as 0.01")
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -326,7 +330,7 @@ class Spec:
     @property
     def bounds(self) -> tuple[Bounds, ...]:
         """The constraints, as decisions see them."""
-        return tuple(Bounds(each.metric, each.min, each.max) for each in self.constraints)
+        return tuple(Bounds(each.metric, each.min, each.max, each.p) for each in self.constraints)
 
     @property
     def progress_goal(self) -> Goal:

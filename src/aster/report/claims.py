@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from aster.board import Board, ClaimState, ExperimentState
+from aster.domain.constraints import BoundTest
 from aster.errors import UserError
 
 
@@ -33,6 +34,7 @@ class ClaimView(Struct, frozen=True):
         planned: pairs fixed beforehand.
         pairs: those that are complete, on one kind of hardware each.
         ended: how many of its experiments have ended, of `2 * planned`.
+        bounds: what its experiments tell of each mean that has to keep a bound.
     """
 
     id: str
@@ -56,6 +58,7 @@ class ClaimView(Struct, frozen=True):
     pairs: tuple[Pair, ...]
     ended: int
     note: str
+    bounds: tuple[BoundTest, ...] = ()
 
 
 class TraceRow(Struct, frozen=True):
@@ -109,6 +112,7 @@ def claim_view(board: Board, claim: ClaimState) -> ClaimView:
         pairs=_pairs(board, claim),
         ended=sum(state.outcome is not None for state in states),
         note=decided.note if decided else "",
+        bounds=decided.bounds if decided else (),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from aster.evidence.bounds import bound_text
 from aster.report.claims import ClaimView
 from aster.report.summary import Standout, Summary
 from aster.report.wording import clean, count, number, percent, signed
@@ -58,7 +59,8 @@ def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headli
         assert claim.high is not None
         ends = f"{number(claim.low, places)} to {number(claim.high, places)}"
         how = f"by {gain} ({percent(claim.level)} interval {ends}; {count(len(claim.pairs), 'fresh seed')} each)"
-    more = list(_references(summary))
+    more = [_sentence(clean(bound_text(test), 300)) for test in claim.bounds]
+    more += _references(summary)
     before = sum(c.verdict == "confirmed" for c in summary.claims) - 1
     if before:
         old = f"; the baseline stood at {number(summary.baseline.mean, places)}" if summary.baseline else ""
@@ -66,6 +68,7 @@ def _confirmed(summary: Summary, champion: Standout, claim: ClaimView) -> Headli
     if summary.unconfirmed is not None:
         best = number(summary.unconfirmed.level.mean, places)
         more.append(f"The search has since seen {metric} {best}, which no claim has confirmed.")
+        more += _beyond(summary.unconfirmed)
     sentence = f"Confirmed: {metric} {number(champion.level.mean, places)}, better than {summary.beaten} {how}."
     return Headline("confirmed", sentence, (*more, *_state(summary)))
 
@@ -84,6 +87,8 @@ def _references(summary: Summary) -> Iterator[str]:
 
 def _undecided(summary: Summary, claim: ClaimView) -> Headline:
     places, words = summary.places, "Undecided: the best candidate may or may not be better than the baseline"
+    if claim.low is not None and claim.low > claim.least:  # then it is a bounded mean that is not shown
+        words = "Undecided: the best candidate is better than the baseline, but may not keep what a mean has to keep"
     if summary.objective.self_reported:
         words += f" on {clean(summary.objective.shown, 80)}"
     if claim.gain is not None and claim.low is not None and claim.high is not None:
@@ -91,7 +96,7 @@ def _undecided(summary: Summary, claim: ClaimView) -> Headline:
         gain, seeds = signed(claim.gain, places), count(len(claim.pairs), "fresh seed")
         words += f"; over {seeds} its gain was {gain} ({percent(claim.level)} interval {ends})"
     note = clean(claim.note, 300)
-    more = (note[0].upper() + note[1:] + ".",) if note else ()
+    more = (_sentence(note),) if note else ()
     return Headline("undecided", words + ".", more + _state(summary))
 
 
@@ -102,7 +107,16 @@ def _unconfirmed(summary: Summary, best: Standout, tested: list[ClaimView]) -> H
     base = f" (baseline {number(summary.baseline.mean, places)})" if summary.baseline else ""
     why = f"{count(len(tested), 'claim')} tested, none confirmed" if tested else "no claim has been decided"
     sentence = f"Best seen, unconfirmed: {metric} {value}{basis}{base}; {why}."
-    return Headline("unconfirmed", sentence, _state(summary))
+    return Headline("unconfirmed", sentence, (*_beyond(best), *_state(summary)))
+
+
+def _beyond(best: Standout) -> list[str]:
+    """Say why no claim is made of a candidate whose means are beyond a bound."""
+    return [f"No claim is made of it: {clean(best.beyond, 300)}."] if best.beyond else []
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."
 
 
 def _state(summary: Summary) -> tuple[str, ...]:

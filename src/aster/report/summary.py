@@ -23,6 +23,7 @@ class Standout(Struct, frozen=True):
     Attributes:
         low, high: interval of its mean at the claim's level; None where it is exact or not known.
         experiment: the measured experiment whose pictures and artifacts show it, None if there is none.
+        beyond: which of its means are beyond what a claim must show, None if all those seen keep their bounds.
     """
 
     candidate: str
@@ -32,6 +33,7 @@ class Standout(Struct, frozen=True):
     low: float | None
     high: float | None
     experiment: str | None
+    beyond: str | None = None
 
 
 class Step(Struct, frozen=True):
@@ -246,7 +248,8 @@ def _unconfirmed(board: Board) -> Standout | None:
 def _standout(board: Board, candidate: str, known: Level, low: float | None, high: float | None) -> Standout:
     record = board.candidates[candidate]
     shown = next(iter(_with_artifacts(board, candidate)), None)
-    return Standout(candidate, change_of(board, candidate), record.label, known, low, high, shown)
+    beyond = board.here.means.beyond(candidate)
+    return Standout(candidate, change_of(board, candidate), record.label, known, low, high, shown, beyond)
 
 
 def _with_artifacts(board: Board, candidate: str) -> Iterator[str]:
