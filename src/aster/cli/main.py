@@ -19,6 +19,7 @@ from aster.cli import (
     applying,
     auditing,
     check,
+    comparing,
     distilling,
     doctor,
     exporting,
@@ -73,6 +74,7 @@ app.command()(replaying.replay)
 app.command()(distilling.distill)
 app.command()(listing.problems)
 app.command()(auditing.audit)
+app.command()(comparing.compare)
 app.command()(doctor.doctor)
 
 

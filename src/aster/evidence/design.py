@@ -62,7 +62,7 @@ def power_of_mean(runs: int, expected: Margin) -> float:
     return _t_power(expected.margin / (expected.sd / math.sqrt(runs)), runs - 1, expected.p)
 
 
-def _t_power(shift: float, df: int, alpha: float) -> float:
+def _t_power(shift: float, df: float, alpha: float) -> float:
     """Return the chance that a t statistic with noncentrality `shift` passes the one-sided test at `alpha`."""
     critical = t_quantile(1.0 - alpha, df)
     if shift > 1e9:
@@ -122,6 +122,22 @@ def smallest_gain(pairs: int, sd: float, alpha: float, paired: bool) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if power(pairs, middle, sd, alpha, paired) >= POWER else (middle, high)
     return high
+
+
+def smallest_shift(error: float, df: float, alpha: float) -> float:
+    """Return the smallest true shift of an estimate with this standard error that a t test finds with POWER, within 1%.
+
+    `alpha` is on one side.
+    """
+    if error <= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while _t_power(high, df, alpha) < POWER:
+        low, high = high, 2 * high
+    while high - low > 0.01 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _t_power(middle, df, alpha) >= POWER else (middle, high)
+    return high * error
 
 
 def baseline_runs(setup: Setup) -> int:

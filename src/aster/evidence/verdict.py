@@ -28,14 +28,22 @@ def interval(gains: Sequence[float], alpha: float) -> tuple[float, float, float]
 
 def interval_unpaired(new: Sequence[float], old: Sequence[float], alpha: float) -> tuple[float, float, float]:
     """Return (mean, low, high) of new - old by Welch's t interval (Welch 1947), at level 1 - 2 alpha."""
+    mean, error, df = welch(new, old)
+    if error == 0.0:
+        return mean, mean, mean
+    half = t_quantile(1.0 - alpha, df) * error
+    return mean, mean - half, mean + half
+
+
+def welch(new: Sequence[float], old: Sequence[float]) -> tuple[float, float, float]:
+    """Return the difference of two means, its standard error and Welch's degrees of freedom. At least two each."""
     mean = fmean(new) - fmean(old)
     a, b = variance(new) / len(new), variance(old) / len(old)
     if a + b == 0.0:
-        return mean, mean, mean
+        return mean, 0.0, float(len(new) + len(old) - 2)
     share = a / (a + b)  # of the squared error; squares of a and b themselves could underflow
     df = 1.0 / (share**2 / (len(new) - 1) + (1.0 - share) ** 2 / (len(old) - 1))
-    half = t_quantile(1.0 - alpha, df) * math.sqrt(a + b)
-    return mean, mean - half, mean + half
+    return mean, math.sqrt(a + b), df
 
 
 def verdict_of(low: float, high: float, least: float) -> Verdict:

@@ -1,0 +1,1 @@
+"""Two candidates, or two files of results, beside each other: `aster compare`."""
