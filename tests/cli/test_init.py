@@ -65,6 +65,7 @@ def test_a_script_runs_with_an_idea(
         (["p", "--metric", "x", "--gpus", "0"], "--metric and --gpus cannot go with a problem to begin with"),
         (["--script", "a.py", "--openevolve", "."], "--script and --openevolve are two sources: choose one."),
         (["--autoresearch", ".", "--pattern", "x"], "--pattern cannot go with --autoresearch."),
+        (["--speedrun", "."], ". is no checkout of modded-nanogpt: it has no train_gpt.py."),
         (["--script", "a.py"], "--script needs --metric NAME"),
         (["no/such/folder"], "make it first, or name another place"),
     ],

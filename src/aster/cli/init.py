@@ -32,6 +32,9 @@ AutoresearchOption = Annotated[
 OpenEvolveOption = Annotated[
     Path | None, typer.Option("--openevolve", metavar="DIR", help="Wrap an OpenEvolve example.")
 ]
+SpeedrunOption = Annotated[
+    Path | None, typer.Option("--speedrun", metavar="DIR", help="Wrap a checkout of KellerJordan/modded-nanogpt.")
+]
 MetricOption = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="NAME", help="A metric as it is printed; the first is the objective."),
@@ -67,6 +70,7 @@ def init(
     script: ScriptOption = None,
     autoresearch: AutoresearchOption = None,
     openevolve: OpenEvolveOption = None,
+    speedrun: SpeedrunOption = None,
     metric: MetricOption = None,
     goal: GoalOption = None,
     editable: EditableOption = None,
@@ -82,8 +86,8 @@ def init(
     """Make a problem folder.
 
     It is a small one to begin with, or one around code that you have: a script that prints its score, a checkout of
-    autoresearch, an OpenEvolve example. What is wrapped stays as it is: the folder holds a copy. Nothing is
-    overwritten, and nothing is run.
+    autoresearch or of the NanoGPT speedrun, an OpenEvolve example. What is wrapped stays as it is: the folder holds a
+    copy. Nothing is overwritten, and nothing is run.
     """
     from aster.problems.wrapping.asked import Asked
     from aster.problems.wrapping.sources import make
@@ -93,6 +97,7 @@ def init(
         script=script,
         autoresearch=autoresearch,
         openevolve=openevolve,
+        speedrun=speedrun,
         metrics=tuple(metric or ()),
         goal=None if goal is None else goal.value,
         editable=tuple(editable or ()),

@@ -14,7 +14,7 @@ class Asked:
 
     Attributes:
         folder: the problem folder to make.
-        script, autoresearch, openevolve: what to wrap; at most one of them.
+        script, autoresearch, openevolve, speedrun: what to wrap; at most one of them.
         metrics: names as they are printed; the first is the objective.
         goal: of the objective: "maximize" or "minimize".
         editable: globs relative to the code's folder.
@@ -31,6 +31,7 @@ class Asked:
     script: Path | None = None
     autoresearch: Path | None = None
     openevolve: Path | None = None
+    speedrun: Path | None = None
     metrics: tuple[str, ...] = ()
     goal: str | None = None
     editable: tuple[str, ...] = ()

@@ -31,12 +31,13 @@ class DataLine:
 
 @dataclass(frozen=True)
 class Limit:
-    """One [[constraint]]; with `offered` its lines are commented out."""
+    """One [[constraint]]; with `offered` its lines are commented out. `p`: it is about a mean."""
 
     metric: str
     most: float
     note: str
     offered: bool = False
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Outline:
     memory: str = "2GiB"
     seed_env: str | None = None
     paired: bool = False
+    confirm: int = 10
     statement: str = "README.md"
 
 
@@ -151,6 +153,7 @@ def _metric(metric: MetricLine, *, objective: bool) -> list[str]:
 
 def _constraint(limit: Limit) -> list[str]:
     lines = ["[[constraint]]", *_pairs(metric=limit.metric, max=limit.most)]
+    lines += _pairs(p=limit.p) if limit.p is not None else []
     return [f"# {limit.note}", *(f"# {line}" if limit.offered else line for line in lines)]
 
 
@@ -163,7 +166,7 @@ def _progress(pattern: str) -> list[str]:
 
 
 def _seeds(outline: Outline) -> list[str]:
-    lines = ["[seeds]", *_pairs(search=1, confirm=10)]
+    lines = ["[seeds]", *_pairs(search=1, confirm=outline.confirm)]
     if outline.seed_env:
         return [*lines, f"env = {_value(outline.seed_env)}"]
     if not outline.paired:

@@ -9,6 +9,7 @@ from aster.problems.wrapping.openevolve import wrap_openevolve
 from aster.problems.wrapping.place import Made
 from aster.problems.wrapping.scaffold import scaffold
 from aster.problems.wrapping.script import wrap_script
+from aster.problems.wrapping.speedrun import wrap_speedrun
 
 _OPTIONS = {
     "metrics": "--metric", "goal": "--goal", "editable": "--editable", "seed_env": "--seed-env", "pattern": "--pattern",
@@ -20,6 +21,7 @@ _TAKES = {
     "script": set(_OPTIONS),
     "autoresearch": _RUNS | {"seed_env"},
     "openevolve": _RUNS | {"metrics", "goal", "editable"},
+    "speedrun": _RUNS,
     None: set[str](),
 }
 
@@ -41,17 +43,19 @@ def make(asked: Asked) -> Made:
         return wrap_autoresearch(asked.autoresearch, asked)
     if asked.openevolve is not None:
         return wrap_openevolve(asked.openevolve, asked)
+    if asked.speedrun is not None:
+        return wrap_speedrun(asked.speedrun, asked)
     if asked.folder is None:
         raise InitError(
             "Name the problem to make, such as `aster init my-problem`, or what to wrap: --script FILE, "
-            "--autoresearch DIR or --openevolve DIR."
+            "--autoresearch DIR, --openevolve DIR or --speedrun DIR."
         )
     return scaffold(asked.folder)
 
 
 def _source(asked: Asked) -> str | None:
     """Return which of the sources was named, None for none of them."""
-    named = [key for key in ("script", "autoresearch", "openevolve") if getattr(asked, key) is not None]
+    named = [key for key in ("script", "autoresearch", "openevolve", "speedrun") if getattr(asked, key) is not None]
     if len(named) > 1:
         raise InitError(f"{' and '.join(f'--{key}' for key in named)} are two sources: choose one.")
     return named[0] if named else None
