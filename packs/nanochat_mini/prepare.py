@@ -56,8 +56,8 @@ def prepare(options: argparse.Namespace) -> None:
         Trouble: something that the user can mend.
     """
     from preparing import encoding
+    from preparing.files import replace
     from preparing.texts import find
-    from preparing.writing import replace
 
     out = options.out or Path(CONDITIONS["home"]).expanduser()
     tokens = out / "tokens"
@@ -83,7 +83,8 @@ def prepare(options: argparse.Namespace) -> None:
 
 def download(options: argparse.Namespace, out: Path) -> Any:
     """Bring the shards, and return them as files to learn from and to validate on."""
-    from preparing.download import HUB, Hub, bring, shards
+    from preparing.climbmix import HUB, shards
+    from preparing.download import Hub, bring
     from preparing.texts import Found
 
     folder = out / "text"
@@ -96,7 +97,7 @@ def download(options: argparse.Namespace, out: Path) -> Any:
 def learnt(options: argparse.Namespace, files: list[Path], place: Path) -> dict[str, Any]:
     """The encoding: the one given, the one that was learnt from the same files before, or a new one."""
     from preparing import encoding
-    from preparing.writing import replace, sha256_of
+    from preparing.files import replace, sha256_of
 
     if options.tokenizer:
         return encoding.read(options.tokenizer)
@@ -188,7 +189,7 @@ def save(path: Path, array: Any) -> None:
     import io
 
     import numpy as np
-    from preparing.writing import replace
+    from preparing.files import replace
 
     buffer = io.BytesIO()
     np.save(buffer, array)

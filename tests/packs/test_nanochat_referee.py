@@ -543,7 +543,7 @@ def test_the_curve_is_drawn_from_what_can_be_read(tmp_path: Path) -> None:
     curve.write_text("\n".join([*bad, *good, "\udc80"]), errors="replace")
     found = picture.points(curve)
     assert found == [(float(at), 9.0 - at) for at in range(5)]
-    text = picture.draw(found, 1.25)
+    text = picture.draw(found, "1.2500 bits per byte")
     assert text.startswith("<svg ")
     assert "1.2500 bits per byte" in text
     assert "nan" not in text

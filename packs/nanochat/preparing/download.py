@@ -18,12 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from preparing.files import replace, sha256_of
 from preparing.texts import Trouble
-from preparing.writing import replace, sha256_of
 
-HUB = "https://huggingface.co/datasets/karpathy/climbmix-400b-shuffle/resolve/main"
-LAST_SHARD = 6542
-"""The one that validation is pinned to."""
 _TRIES, _PATIENCE_S, _CHUNK = 5, 30.0, 1 << 20
 _DROPPED = (OSError, http.client.HTTPException)
 Advance = Callable[[int], object]
@@ -39,11 +36,6 @@ class Promise(NamedTuple):
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         """Have the answer itself: a hub's headers are on it, not on that of the store that it leads to."""
-
-
-def shards(count: int) -> list[str]:
-    """Names of the first `count` shards, and of the one for validation, which comes last."""
-    return [f"shard_{index:05d}.parquet" for index in [*range(min(count, LAST_SHARD)), LAST_SHARD]]
 
 
 class Hub:
@@ -92,7 +84,7 @@ class Hub:
                 if stop.is_set() or attempt == _TRIES - 1:
                     raise Trouble(
                         f"{self._url}/{name} could not be downloaded: {_why(error)}. What has come of it is kept: run "
-                        "this again to go on, or give a folder of text with --data."
+                        "this again to go on, or give a folder of your own with --data."
                     ) from error
                 stop.wait(self._wait_s * 2**attempt)
         size, digest = part.stat().st_size, sha256_of(part)
@@ -141,8 +133,8 @@ class Hub:
                 headers = error.headers
         except _DROPPED as error:
             raise Trouble(
-                f"{self._url}/{name} cannot be reached: {_why(error)}. Without the network, give a folder of parquet "
-                "or text files with --data."
+                f"{self._url}/{name} cannot be reached: {_why(error)}. Without the network, give a folder of your "
+                "own with --data."
             ) from error
         size = headers.get("X-Linked-Size") or (headers.get("Content-Length") if not headers.get("Location") else None)
         digest = (headers.get("X-Linked-ETag") or headers.get("ETag") or "").strip('"')

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from preparing import encoding
+from preparing.files import replace, sha256_of
 from preparing.packing import Row, Tokens, lay_out, pack, split
 from preparing.texts import groups
 
@@ -87,22 +88,6 @@ def encode(job: Job) -> Encoded:
     lengths = [len(document) for document in documents]
     tokens = np.concatenate(documents) if documents else np.empty(0, np.uint16)
     return Encoded(tokens, list(accumulate(lengths[:-1], initial=0)), lengths, sizes, total)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file that is wholly there or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(data)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _save(path: Path, rows: Tokens) -> str:

@@ -75,7 +75,7 @@ def second(served: Served, aside: Path) -> dict[str, Any]:
     found = torch.empty_like(logits)
     for part, again in served.logits(inputs[order], places[order]):
         found[torch.from_numpy(order[part])] = again.cpu()
-    verdict = probes.compare(logits, found, targets)
+    verdict = probes.judge(*probes.differ(logits, found, targets))
     if verdict.broken:
         raise Invalid(verdict.broken)
     return {"ahead_nats": verdict.ahead, "before_nats": verdict.before, "apart": verdict.apart}
@@ -127,7 +127,7 @@ def main(given: list[str] | None = None) -> int:
         broken = learnt.get("invalid") or found.get("invalid")
         curve = picture.points(options.out / "curve.jsonl")
         if curve and not broken:
-            (options.aside / "loss.svg").write_text(picture.draw(curve, found["val_bpb"]))
+            (options.aside / "loss.svg").write_text(picture.draw(curve, f"{found['val_bpb']:.4f} bits per byte"))
         report({"invalid": broken} if broken else {**found, **{name: learnt[name] for name in FACTS}})
     return 0
 

@@ -31,8 +31,9 @@ def _point(line: bytes) -> Point | None:
     return (seconds, loss) if 0 <= seconds < 1e5 and math.isfinite(loss) and abs(loss) < 1e3 else None
 
 
-def draw(found: list[Point], bpb: float) -> str:
-    """A stand-alone SVG document of 480 x 260 pixels, made for a white page; `found` holds a point at least."""
+def draw(found: list[Point], end: str) -> str:
+    """A stand-alone SVG document of 480 x 260 pixels, made for a white page; `found` holds a point at least, `end` says
+    what came of the run."""
     losses = sorted(loss for _, loss in found)
     low, high = losses[0], losses[int(0.98 * (len(losses) - 1))]
     high = max(high, low + 0.1)
@@ -41,7 +42,7 @@ def draw(found: list[Point], bpb: float) -> str:
     path = " ".join(f"{60 + 400 * at / last:.1f},{y:.1f}" for (at, _), y in zip(found, heights, strict=True))
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 260" width="480" height="260" role="img" '
-        f'aria-label="Training loss against seconds, {bpb:.4f} bits per byte at the end">'
+        f'aria-label="Training loss against seconds, {end} at the end">'
     ]
     for value in (low, (low + high) / 2, high):
         y = 210 - 180 * (value - low) / (high - low)
@@ -50,7 +51,7 @@ def draw(found: list[Point], bpb: float) -> str:
     for share in (0.0, 0.5, 1.0):
         parts.append(_text(60 + 400 * share, 226, f"{share * last:.0f} s", "middle", 11.5))
     parts.append(f'<polyline points="{path}" fill="none" stroke="#1f4e8c" stroke-width="1.5"/>')
-    parts.append(_text(60, 248, f"{bpb:.4f} bits per byte; the loss (nats) as the candidate noted it", "start", 13))
+    parts.append(_text(60, 248, f"{end}; the loss (nats) as the candidate noted it", "start", 13))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -106,25 +106,33 @@ class Verdict:
         return None
 
 
-def compare(first: Tensor, second: Tensor, targets: Tensor) -> Verdict:
-    """Compare logits [n, PLACES, V] of the same positions; `targets` [n, PLACES] are the true tokens there."""
+def differ(first: Tensor, second: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Compare logits [n, PLACES, V] of the same positions; `targets` [n, PLACES] are the true tokens there.
+
+    Returns:
+        Nats by which the first is better, and total variation between the two, [n, PLACES] each.
+    """
     one, two = log_p(first), log_p(second)
     gain = (one - two).gather(-1, targets[..., None]).squeeze(-1).double()
-    apart = float((one.exp() - two.exp()).abs().sum(-1).mean() / 2)
+    return gain, (one.exp() - two.exp()).abs().sum(-1) / 2
+
+
+def judge(gain: Tensor, apart: Tensor) -> Verdict:
+    """Sum up what `differ` found, [n, PLACES] each."""
     ahead, before = gain[:, -1], gain[:, :-1].mean(1)
-    largest = float(gain.max())
-    return Verdict(float(ahead.mean()), _error(ahead), float(before.mean()), _error(before), apart, largest)
+    means = float(ahead.mean()), _error(ahead), float(before.mean()), _error(before)
+    return Verdict(*means, float(apart.mean()), float(gain.max()))
 
 
 def _error(values: Tensor) -> float:
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf
 
 
-def save(path: str, logits: Tensor, targets: Tensor, inputs: Rows, probes: Probes) -> None:
+def save(path: str, answers: Tensor, targets: Tensor, inputs: Rows, probes: Probes) -> None:
     """Keep what the second server is to be compared with, and what it is to be asked, in one file."""
     np.savez(
         path,
-        logits=logits.cpu().numpy(),
+        answers=answers.cpu().numpy(),
         targets=targets.cpu().numpy(),
         inputs=inputs,
         places=probes.places,
@@ -132,7 +140,7 @@ def save(path: str, logits: Tensor, targets: Tensor, inputs: Rows, probes: Probe
 
 
 def load(path: str) -> tuple[Tensor, Tensor, Rows, NDArray[np.int64]]:
-    """Logits, targets, altered inputs and positions, as kept."""
+    """Answers, targets, altered inputs and positions, as kept."""
     with np.load(path) as kept:
-        logits, targets = torch.from_numpy(kept["logits"]), torch.from_numpy(kept["targets"])
-        return logits, targets, kept["inputs"], kept["places"]
+        answers, targets = torch.from_numpy(kept["answers"]), torch.from_numpy(kept["targets"])
+        return answers, targets, kept["inputs"], kept["places"]
