@@ -2,11 +2,11 @@
 
 Usage: ``python referee/learn.py --tokens DIR --out DIR --seed N``, beside the service that trains.
 
-The candidate's files are read and held against the rules before any of them runs. It warms up on dummy tokens for as long
-as it likes, within the limit; then all its ranks say that they are ready. GO starts the clock and sends the first tokens;
-more follow ahead of need, in the order of the shards, whatever the seed. The clock stops when the candidate has told the
-hashes of all pieces of its sealed state: what it does afterwards cannot change them. The state is fetched, compared with
-its hashes and written down.
+The candidate's files are read and held against the rules before any of them runs. It warms up on dummy tokens for as
+long as it likes, within the limit; then all its ranks say that they are ready. GO starts the clock and sends the first
+tokens; more follow ahead of need, in the order of the shards, whatever the seed. The clock stops when the candidate has
+told the hashes of all pieces of its sealed state: what it does afterwards cannot change them. The state is fetched,
+compared with its hashes and written down.
 
 What came of it goes to OUT/learnt.json, for the next stage; the state to OUT/state.
 """
@@ -195,7 +195,7 @@ def facts(said: dict[str, Any], corpus: Corpus, size: int) -> dict[str, Any]:
         "stream_hash": int(digest[:HASH_DIGITS], 16),
         "world_size": corpus.conditions.world_size,
         "state_mb": size / 1e6,
-        "peak_memory_gb": float(peak) if isinstance(peak, int | float) and math.isfinite(peak) else 0.0,
+        "peak_memory_gb": peak if isinstance(peak, float) and 0 <= peak < 1e6 else 0.0,
         "device": str(said.get("device"))[:100],
         "torch": str(said.get("torch"))[:40],
     }

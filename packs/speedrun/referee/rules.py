@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 COMPILE = ("dynamic", "fullgraph", "disable")
 """Arguments of torch.compile that are no flags of the compiler."""
 _CONFIGS = re.compile(r"(^|\.)_?inductor\b|(^|\.)_functorch\.config\b|^torch\._C\._jit")
-_VARIABLES = re.compile(r"^(TORCHINDUCTOR|TORCH_COMPILE|TORCHDYNAMO|TORCH_LOGS|TRITON)_?[A-Z0-9_]*$|_inductor\b")
+_VARIABLES = re.compile(r"^(TORCHINDUCTOR|TORCH_COMPILE|TORCHDYNAMO)_?[A-Z0-9_]*$|_inductor\b")
 
 
 def broken(texts: Mapping[str, bytes]) -> str | None:
@@ -45,13 +45,9 @@ def _found(tree: ast.Module) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             if _VARIABLES.search(node.value):
                 yield line, f"it names {node.value[:60]}"
-        elif isinstance(node, ast.Call) and _dotted(node.func).split(".")[-1] == "compile":
-            if _dotted(node.func) != "re.compile":
-                yield from (
-                    (line, f"torch.compile is given {each.arg or '**'}")
-                    for each in node.keywords
-                    if each.arg not in COMPILE
-                )
+        elif isinstance(node, ast.Call) and (name := _dotted(node.func)).endswith("compile") and name != "re.compile":
+            flags = [each.arg or "**" for each in node.keywords if each.arg not in COMPILE]
+            yield from ((line, f"{name} is given {flag}") for flag in flags)
 
 
 def _dotted(node: ast.AST) -> str:

@@ -42,7 +42,7 @@ class Served:
         self._patience = START_S
 
     def hidden(self, inputs: Rows, places: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, Tensor]]:
-        """Yield slices of `inputs` [N, T] with their hidden states, bfloat16 [n, T, D], or [n, P, D] at `places` [N, P].
+        """Yield slices of `inputs` [N, T] with hidden states, bfloat16 [n, T, D], or [n, P, D] at `places` [N, P].
 
         What is yielded is good until the next is asked for. All messages have the same shape: the last is filled up.
 
