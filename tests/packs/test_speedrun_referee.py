@@ -201,8 +201,9 @@ def test_what_is_changed_after_sealing_is_found(corpus: Any, tmp_path: Path) -> 
 
 
 def test_too_much_text_is_invalid(corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load("harness.learn"), "SOLUTION", tmp_path)
-    (tmp_path / "train.py").write_text("x = 1\n" * 1000)
+    monkeypatch.setattr(load("harness.learn"), "SOLUTION", tmp_path / "solution")
+    (tmp_path / "solution").mkdir()
+    (tmp_path / "solution" / "train.py").write_text("x = 1\n" * 1000)
     monkeypatch.setattr(load("learn"), "MOST_TEXT", 5999)
     ran: list[int] = []
     with pytest.raises(load("learn").Invalid, match="6000 bytes in 1 files; 5999"):
@@ -245,7 +246,7 @@ def test_lies_of_the_service_break_the_run(name: str, corpus: Any, tmp_path: Pat
 BANNED: dict[str, tuple[str, str]] = {
     "a setting": (
         "import torch\ntorch._inductor.config.coordinate_descent_tuning = True",
-        r"line 2.*_inductor\.config",
+        r"line 2: it uses torch\._inductor",
     ),
     "an import": ("from torch import _inductor", "imports torch._inductor"),
     "an import of names": ("from torch._inductor import config", "imports torch._inductor.config"),

@@ -117,11 +117,11 @@ class Handed:
 
     def __init__(self, end: Connection) -> None:
         self._end, self._pushed = end, Pushed()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def go(self) -> Any:
         """See `harness.Source`."""
         self._end.send_bytes(_READY)
-        threading.Thread(target=self._read, daemon=True).start()
         return self._pushed.go()
 
     def _read(self) -> None:
@@ -138,9 +138,10 @@ class Handed:
 
 def work(rank: int, wanted: dict[str, Any], meeting: str, end: Connection) -> None:
     """Be one of the others: train, and say how that ended."""
+    source = Handed(end)
     try:
         join(rank, wanted["world_size"], meeting)
-        run = new_run(Handed(end), wanted, rank)
+        run = new_run(source, wanted, rank)
         torch.manual_seed(wanted["seed"])
         import train
 
