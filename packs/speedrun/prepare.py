@@ -72,9 +72,11 @@ def prepare(options: argparse.Namespace) -> None:
     Raises:
         Trouble: something that the user can mend.
     """
-    from preparing import shards
+    from preparing import copying, shards
     from preparing.files import replace
 
+    if options.copy:
+        copying.check(options.copy)
     out = options.out or Path(CONDITIONS["home"]).expanduser()
     tokens = out / "tokens"
     tokens.mkdir(parents=True, exist_ok=True)
@@ -95,9 +97,7 @@ def prepare(options: argparse.Namespace) -> None:
     replace(tokens / "meta.json", json.dumps(meta, indent=1).encode())
     say(meta, tokens, time.monotonic() - began)
     if options.copy:
-        from preparing.copying import copy
-
-        copy(HERE, options.copy, tokens, options.world_size, not options.cpu)
+        copying.copy(HERE, options.copy, tokens, options.world_size, not options.cpu)
         print(f"{options.copy}: a copy of the problem for this. `aster run {options.copy}` runs it.")
 
 

@@ -17,13 +17,9 @@ def copy(source: Path, target: Path, tokens: Path, world_size: int, gpus: bool) 
     Args:
         tokens: the prepared folder.
         world_size: ranks. gpus: whether each has a GPU; else the copy asks for none.
-
-    Raises:
-        Trouble: there is another folder already.
     """
-    if target.exists() and not _is_copy(target):
-        raise Trouble(f"{target} is there already, and is no copy of this problem: give --copy another folder.")
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFT), dirs_exist_ok=True)
+    if not target.exists():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFT))
     text = (source / "problem.toml").read_text()
     share = "on the CPU" if not gpus else "on one GPU" if world_size == 1 else f"on {world_size} GPUs"
     cpus, memory = (world_size, 4 + 2 * world_size) if not gpus else (max(4, 2 * world_size), 32 + 12 * world_size)
@@ -40,8 +36,15 @@ def copy(source: Path, target: Path, tokens: Path, world_size: int, gpus: bool) 
     (target / "problem.toml").write_text(text)
 
 
-def _is_copy(folder: Path) -> bool:
+def check(target: Path) -> None:
+    """Look whether a copy can be made there.
+
+    Raises:
+        Trouble: there is another folder already.
+    """
     try:
-        return 'name = "speedrun"' in (folder / "problem.toml").read_text()
+        ours = 'name = "speedrun"' in (target / "problem.toml").read_text()
     except OSError:
-        return False
+        ours = False
+    if target.exists() and not ours:
+        raise Trouble(f"{target} is there already, and is no copy of this problem: give --copy another folder.")
