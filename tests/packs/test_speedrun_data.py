@@ -222,7 +222,11 @@ def test_a_copy_asks_for_what_it_was_made_for(ranks: int, cpu: bool, gpus: int, 
     assert [each.path for each in found.spec.data] == [str(tmp_path / "mine-data" / "tokens")]
     assert load("tokens").Corpus(tmp_path / "mine-data" / "tokens").conditions.world_size == ranks
     (copy / "solution" / "train.py").write_text("RATE = 1.0\n")
-    assert prepared(*command, *(["--cpu"] if cpu else [])).returncode == 0
+    (copy / "problem.toml").write_text((copy / "problem.toml").read_text().replace("confirm = 20", "confirm = 9"))
+    assert prepared(*command, "--cpu").returncode == 0
+    changed = load_problem(str(copy)).spec
+    assert (changed.seeds.confirm, changed.resources.gpus) == (9, 0)
+    assert changed.problem.title.endswith("in the fewest seconds on the CPU")
     assert (copy / "solution" / "train.py").read_text() == "RATE = 1.0\n", "what was changed in a copy stays"
 
 

@@ -12,7 +12,7 @@ _LEFT = ("__pycache__", "campaigns", "*.pyc", "prepare.py", "preparing", "condit
 
 
 def copy(source: Path, target: Path, tokens: Path, world_size: int, gpus: bool) -> None:
-    """Copy the problem folder, or bring the problem.toml of a copy up to date.
+    """Copy the problem folder; of a copy that is there, only bring up to date what its problem.toml says of these.
 
     Args:
         tokens: the prepared folder.
@@ -20,14 +20,14 @@ def copy(source: Path, target: Path, tokens: Path, world_size: int, gpus: bool) 
     """
     if not target.exists():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFT))
-    text = (source / "problem.toml").read_text()
+    text = (target / "problem.toml").read_text()
     share = "on the CPU" if not gpus else "on one GPU" if world_size == 1 else f"on {world_size} GPUs"
     cpus, memory = (world_size, 4 + 2 * world_size) if not gpus else (max(4, 2 * world_size), 32 + 12 * world_size)
     for pattern, new in (
-        (r'(?m)^path = "~/.cache/aster/speedrun/tokens"$', f'path = "{tokens.as_posix()}"'),
+        (r'(?m)^path = ".*/tokens"$', f'path = "{tokens.as_posix()}"'),
         (r"(?ms)^\[prepare\]\n.*?\n\n", ""),
-        (r"on 8 GPUs", share),
         (r"a validation loss of 3\.28", "a target validation loss"),
+        (r'in the fewest seconds on [^"]*"', f'in the fewest seconds {share}"'),
         (r"(?m)^cpus = \d+$", f"cpus = {cpus}"),
         (r"(?m)^gpus = \d+$", f"gpus = {world_size if gpus else 0}"),
         (r'(?m)^memory = "\w+"$', f'memory = "{memory}GiB"'),
