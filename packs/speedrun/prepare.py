@@ -97,7 +97,7 @@ def prepare(options: argparse.Namespace) -> None:
     replace(tokens / "meta.json", json.dumps(meta, indent=1).encode())
     say(meta, tokens, time.monotonic() - began)
     if options.copy:
-        copying.copy(HERE, options.copy, tokens, options.world_size, not options.cpu)
+        copying.copy(HERE, options.copy, tokens, meta["conditions"], not options.cpu)
         print(f"{options.copy}: a copy of the problem for this. `aster run {options.copy}` runs it.")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -96,8 +97,6 @@ def test_shards_that_do_not_fit_are_told(name: str, shards: Path, tmp_path: Path
     done = prepared("--data", str(shards), "--out", str(tmp_path / "out"), *SMALL, *more)
     assert done.returncode == 2, done.stdout
     assert done.stderr.splitlines()[-1].startswith("Error: ")
-    import re
-
     assert re.search(said, done.stderr), done.stderr
     assert not (tmp_path / "out" / "tokens" / "meta.json").exists()
 
@@ -221,6 +220,8 @@ def test_a_copy_asks_for_what_it_was_made_for(ranks: int, cpu: bool, gpus: int, 
     assert found.spec.prepare is None
     assert [each.path for each in found.spec.data] == [str(tmp_path / "mine-data" / "tokens")]
     assert load("tokens").Corpus(tmp_path / "mine-data" / "tokens").conditions.world_size == ranks
+    told = ("vocab_size=300", f"bos={BOS}", "length=64", "target=3.28", "batch=64", f"world_size={ranks}")
+    assert found.spec.environment.warm[2:] == (() if cpu else told)
     (copy / "solution" / "train.py").write_text("RATE = 1.0\n")
     (copy / "problem.toml").write_text((copy / "problem.toml").read_text().replace("confirm = 20", "confirm = 9"))
     assert prepared(*command, "--cpu").returncode == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -263,8 +265,6 @@ BANNED: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", BANNED)
 def test_flags_of_the_compiler_are_found(name: str) -> None:
     text, said = BANNED[name]
-    import re
-
     assert re.search(said, load("rules").broken({"train.py": text.encode()}) or "")
 
 
@@ -570,6 +570,31 @@ if __name__ == "__main__":
     os.write(1, said)
     os._exit(0)
 """
+
+
+WARMING: dict[str, tuple[str, int, str]] = {
+    "warms up": ("run.dummy(8); print(run.rank, flush=True); run.go(); print('after GO')", 0, ""),
+    "fails on another rank": ("1 / 0 if run.rank else run.go()", 1, "rank 1: ZeroDivisionError"),
+    "never says ready": ("run.dummy(8) if run.rank == 0 else run.go()", 1, "train() returned without run.go()"),
+}
+
+
+@pytest.mark.parametrize("name", WARMING)
+def test_warming_up_ends_where_the_clock_would_begin(name: str, tmp_path: Path) -> None:
+    body, code, said = WARMING[name]
+    shutil.copytree(PACK / "solution" / "harness", tmp_path / "harness")
+    (tmp_path / "train.py").write_text(f"def train(run):\n    {body}\n")
+    words = ("vocab_size=300", "bos=299", "length=32", "target=4.5", "batch=64", "world_size=2")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "harness" / "warm.py"), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert sorted(done.stdout.split()) == (["0", "1"] if code == 0 else [])
 
 
 # The pack
