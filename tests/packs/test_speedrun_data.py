@@ -153,7 +153,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 
 def test_the_contest_s_shards_are_downloaded_once(shards: Path, tmp_path: Path) -> None:
-    handler = type("Handler", (Hub,), {"folder": shards, "asked": []})
+    handler: type[Hub] = type("Handler", (Hub,), {"folder": shards, "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -221,7 +221,7 @@ def test_a_copy_asks_for_what_it_was_made_for(ranks: int, cpu: bool, gpus: int, 
     assert [each.path for each in found.spec.data] == [str(tmp_path / "mine-data" / "tokens")]
     assert load("tokens").Corpus(tmp_path / "mine-data" / "tokens").conditions.world_size == ranks
     told = ("vocab_size=300", f"bos={BOS}", "length=64", "target=3.28", "batch=64", f"world_size={ranks}")
-    assert found.spec.environment.warm[2:] == (() if cpu else told)
+    assert (found.spec.environment.warm or ())[2:] == (() if cpu else told)
     (copy / "solution" / "train.py").write_text("RATE = 1.0\n")
     (copy / "problem.toml").write_text((copy / "problem.toml").read_text().replace("confirm = 20", "confirm = 9"))
     assert prepared(*command, "--cpu").returncode == 0

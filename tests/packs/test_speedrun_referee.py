@@ -160,6 +160,12 @@ def test_dummies_are_documents(corpus: Any) -> None:
         run.go()
 
 
+def never_ends(run: Any) -> dict[str, Any]:
+    run.go()
+    time.sleep(3)
+    return {}
+
+
 def goes_twice(run: Any) -> dict[str, Any]:
     run.go()
     run.go()
@@ -190,7 +196,7 @@ def test_who_is_never_ready_fails(corpus: Any, tmp_path: Path) -> None:
 def test_who_never_ends_is_invalid(tmp_path: Path) -> None:
     corpus = load("tokens").Corpus(write_corpus(tmp_path / "tokens", seconds=0.2))
     with pytest.raises(load("learn").Invalid, match=r"Nothing was sealed within 0.2 s"):
-        Trained(corpus, lambda run: (run.go(), time.sleep(3)), tmp_path / "state").result()
+        Trained(corpus, never_ends, tmp_path / "state").result()
 
 
 def test_what_is_changed_after_sealing_is_found(corpus: Any, tmp_path: Path) -> None:
@@ -548,6 +554,13 @@ def test_a_rank_that_fails_ends_the_run(tmp_path: Path) -> None:
         "backlog": 0,
         "why": "rank 1: ZeroDivisionError: division by zero",
     }
+
+
+def test_more_ranks_than_gpus_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(RuntimeError, match="2 ranks need as many GPUs; there are 1"):
+        load("harness.ranks").join(0, 2, "")
 
 
 SERVICE = """

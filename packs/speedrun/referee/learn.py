@@ -30,8 +30,8 @@ MOST_TEXT, MOST_FILES = 256 << 10, 1000
 """Bytes that the solution's own files may have together, and how many there may be."""
 MOST_STATE = 8 << 30
 PIECE = 32 << 20
-AHEAD = 32 << 20
-"""Tokens that may wait at the candidate's."""
+AHEAD = 8 << 20
+"""Tokens that may wait at the candidate's: more than half a second's, and little to hand to all ranks at once."""
 HASH_DIGITS = 12
 """Of the stream's SHA-256, in hexadecimal: as many as a metric, which is a float, holds exactly."""
 _PATIENCE_S = 60.0
@@ -218,6 +218,7 @@ def main(given: list[str] | None = None) -> int:
             said = train(trainee, corpus, options.seed, options.warmup_s)
             size = fetch(trainee, said, options.out / "state")
             found = facts(said, corpus, size)
+            print(f"The run took {found['tokens_seen']} tokens of the stream, whose SHA-256 is {found['stream']}.")
             (options.out / "curve.jsonl").write_text(trainee.log())
     except Invalid as broken:
         found = {"invalid": str(broken)}
