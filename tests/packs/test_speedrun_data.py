@@ -231,9 +231,11 @@ def test_a_copy_asks_for_what_it_was_made_for(ranks: int, cpu: bool, gpus: int, 
     assert (copy / "solution" / "train.py").read_text() == "RATE = 1.0\n", "what was changed in a copy stays"
 
 
-def test_no_other_folder_is_overwritten(shards: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["", '[problem]\nname = "other"\n', (PACK / "problem.toml").read_text()])
+def test_no_other_folder_is_overwritten(content: str, shards: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "note.txt").write_text("mine")
+    (tmp_path / "mine" / "problem.toml").write_text(content)
     done = prepared("--data", str(shards), "--copy", str(tmp_path / "mine"), *SMALL)
+    assert (tmp_path / "mine" / "problem.toml").read_text() == content
     assert done.returncode == 2
     assert "give --copy another folder" in done.stderr

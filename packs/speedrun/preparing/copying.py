@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 from preparing.texts import Trouble
 
 _LEFT = ("__pycache__", "campaigns", "*.pyc", "prepare.py", "preparing", "conditions.json")
-
 _TOLD = ("vocab_size", "bos", "length", "target", "batch", "world_size")
 
 
@@ -28,7 +28,7 @@ def copy(source: Path, target: Path, tokens: Path, conditions: dict[str, Any], g
     cpus, memory = (ranks, 4 + 2 * ranks) if not gpus else (max(4, 2 * ranks), 32 + 12 * ranks)
     told = "".join(f', "{name}={conditions[name]}"' for name in _TOLD)
     for pattern, new in (
-        (r'(?m)^path = ".*/tokens"$', f'path = "{tokens.as_posix()}"'),
+        (r'(?m)^path = ".*/tokens"$', f"path = {json.dumps(tokens.as_posix())}"),
         (r"(?ms)^\[prepare\]\n.*?\n\n", ""),
         (r"(?m)^warm = .*$", f'warm = ["python", "solution/harness/warm.py"{told if gpus else ""}]'),
         (r"a validation loss of 3\.28", "a target validation loss"),
@@ -48,8 +48,8 @@ def check(target: Path) -> None:
         Trouble: there is another folder already.
     """
     try:
-        ours = 'name = "speedrun"' in (target / "problem.toml").read_text()
+        text = (target / "problem.toml").read_text()
     except OSError:
-        ours = False
-    if target.exists() and not ours:
+        text = ""
+    if target.exists() and not ('name = "speedrun"' in text and "[prepare]" not in text):
         raise Trouble(f"{target} is there already, and is no copy of this problem: give --copy another folder.")
