@@ -411,6 +411,27 @@ def test_the_head_s_cap_is_applied(name: str, tmp_path: Path) -> None:
     assert torch.allclose(head.losses(hidden, targets), wanted, atol=1e-5)
 
 
+def test_logits_that_overflow_are_invalid(tmp_path: Path) -> None:
+    write_state(tmp_path, **{"head.weight": torch.full((V, 2), 1e30)})
+    head = load("head").read_head(tmp_path / "state", V, "cpu")
+    hidden, targets = torch.full((4, 2), 1e30), torch.zeros(4, dtype=torch.long)
+    for made in (lambda: head.logits(hidden), lambda: head.losses(hidden, targets)):
+        with pytest.raises(load("head").Invalid, match="not finite"):
+            made()
+
+
+def test_a_second_server_that_gives_no_numbers_is_invalid(corpus: Any, tmp_path: Path) -> None:
+    write_state(tmp_path)
+    turns = iter([1.0, torch.nan])
+
+    def make(state: Any, device: Any) -> Callable[[Any], Any]:
+        factor = next(turns)
+        return lambda tokens: factor * honest(tokens)
+
+    with pytest.raises(load("head").Invalid, match="not finite"):
+        scores(corpus, tmp_path, make)
+
+
 def test_losses_are_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_state(tmp_path)
     head = load("head").read_head(tmp_path / "state", V, "cpu")
