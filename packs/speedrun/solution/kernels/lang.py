@@ -14,7 +14,7 @@ except ImportError:  # PyTorch for CPUs comes without it
         """Leaves kernels as they are; nothing calls them."""
 
         jit = staticmethod(lambda function: function)
-        autotune = staticmethod(lambda **_: lambda function: function)
+        autotune = heuristics = staticmethod(lambda *_, **__: lambda function: function)
         Config = staticmethod(lambda *_, **__: None)
 
     class tl:  # noqa: N801
