@@ -30,8 +30,8 @@ INTERPRETED = HERE and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def runs(x: Tensor) -> bool:
-    """Whether Triton can work on this tensor here."""
-    return INTERPRETED or (HERE and x.is_cuda)
+    """Whether Triton works on this tensor here: on a GPU those of 16 bits, under the interpreter all."""
+    return INTERPRETED or (HERE and x.is_cuda and x.element_size() == 2)
 
 
 def wide(x: Tensor):
