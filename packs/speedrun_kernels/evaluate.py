@@ -3,9 +3,9 @@
 Usage: ``python evaluate.py [--answers-only]``, beside the service that runs the candidate.
 
 The clock is this program's: it runs from before a request for a round of steps until the answer is here. The answer
-holds, for each step, sums over rows of every output; which rows, and with which signs, only the request says, so it cannot be given
-before the outputs are there. Afterwards rows are asked for and compared number by number. What is right comes from
-float64. The result goes as one JSON object to the path in ASTER_SCORE.
+holds, for each step, sums over rows of every output; which rows, and with which signs, only the request says, so it
+cannot be given before the outputs are there. Afterwards rows are asked for and compared number by number. What is right
+comes from float64. The result goes as one JSON object to the path in ASTER_SCORE.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ SMALL = (
 class Output(NamedTuple):
     """What is right, [rows, width] in float64, and how far numbers may be off it.
 
-    `own` is in units of the number itself, `row` in units of its row's largest; `mean` of all together, as root mean squares.
+    `own` is in units of the number itself, `row` in units of its row's largest; `mean` is of all, as root mean squares.
     """
 
     right: Any
@@ -174,7 +174,9 @@ class Trial:
             raise Invalid(f"{self.task.kernel}: the sum over {name} is {found:.6g}, but {wanted:.6g} is right.")
 
     def check_rows(self, step: int, outputs: list[Output]) -> None:
-        rows = [sorted(secrets.randbelow(n) for _ in range(min(ROWS, n, 2**22 // width + 1))) for n, width in self.sizes]
+        rows = [
+            sorted(secrets.randbelow(n) for _ in range(min(ROWS, n, 2**22 // width + 1))) for n, width in self.sizes
+        ]
         sizes = [len(where) * width for where, (_, width) in zip(rows, self.sizes, strict=True)]
         values = np.frombuffer(self.ask({"do": "show", "step": step, "rows": rows}, 4 * sum(sizes)), dtype="<f4")
         parts = np.split(values, np.cumsum(sizes)[:-1])
@@ -185,7 +187,9 @@ class Trial:
             most = output.unit * (output.own * np.abs(wanted) + output.row * scale) + output.least
             if not np.all(error <= most):
                 off = float(np.nanmax(error / (scale + 1e-300))) if np.isfinite(error).any() else math.nan
-                raise Invalid(f"{self.task.kernel}: a row of output {number} is off by {off:.2e} of its largest number.")
+                raise Invalid(
+                    f"{self.task.kernel}: a row of output {number} is off by {off:.2e} of its largest number."
+                )
             mean = math.sqrt(np.square(error).mean() / (np.square(wanted).mean() + 1e-300))
             if mean > output.mean * output.unit + output.least / (math.sqrt(np.square(wanted).mean()) + 1e-300):
                 raise Invalid(f"{self.task.kernel}: output {number} is off by {mean:.2e} as a root mean square.")
@@ -237,9 +241,10 @@ def yardstick_seconds(task: Task) -> float:
 
 
 def answers(channel: Any) -> float:
-    """The largest error on small shapes, as a root mean square; raises Invalid. The interpreter's products are wrong in bfloat16."""
+    """The largest error on small shapes, as a root mean square; raises Invalid."""
     worst = 0.0
     for task in SMALL:
+        # the interpreter's products are wrong in bfloat16
         for kind in ("float16", "bfloat16" if DEVICE == "cuda" else "float32"):
             trial = Trial(channel, task, kind)
             for _ in range(2):

@@ -1,7 +1,7 @@
 """Inputs and signs from seeds: the same for the evaluator and for the service, which has a frozen copy of this file.
 
 A task is a kernel, the sizes it works on, the type of its inputs, and constants that go with it:
-xxt and caa, [batch, M, K] (caa is of a symmetric x, K = M); polar, [batch, M, K]; linear and mlp, [N, K, F]; loss, [N, V].
+xxt and polar, [batch, M, K]; caa, of a symmetric matrix, [batch, M, M]; linear and mlp, [N, K, F]; loss, [N, V].
 """
 
 import torch
@@ -53,7 +53,7 @@ def flat(output: Tensor) -> Tensor:
 
 
 def looked(keys: Tensor, rows: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """By two keys [2]: which rows of an output [rows, width] are summed, one in PART, and the signs of rows and columns."""
+    """By keys [2]: which rows of an output [rows, width] are summed, one in PART, and the signs of rows and columns."""
     drawn = mixed(keys[0] + torch.arange(-(-rows // PART), device=keys.device))
     columns = mixed(keys[1] + torch.arange(width, device=keys.device))
     return (drawn >> 1) % rows, 1 - 2 * (drawn & 1), 1 - 2 * (columns & 1)

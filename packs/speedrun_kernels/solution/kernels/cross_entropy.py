@@ -108,7 +108,8 @@ def _keep(ctx, inputs, output) -> None:
 
 
 def _slope(ctx, weights: Tensor, _) -> tuple:
-    return _backward(*ctx.saved_tensors, weights, *ctx.cap), None, None, None, None, None
+    slope = None if weights is None else _backward(*ctx.saved_tensors, weights, *ctx.cap)
+    return slope, None, None, None, None, None
 
 
 _forward.register_fake(lambda logits, targets, c, a, b, cap: (_rows(logits), _rows(logits)))

@@ -106,11 +106,13 @@ def _relu2_slope(slope: Tensor, pre: Tensor) -> Tensor:
 
 
 def _linear_keep(ctx, inputs, output) -> None:
-    ctx.set_materialize_grads(False)
+    ctx.set_materialize_grads(False)  # no zeros for what only the gradient reads
     ctx.save_for_backward(*inputs, output[1])
 
 
 def _linear_slope(ctx, slope: Tensor, _) -> tuple:
+    if slope is None:
+        return None, None
     x, w1, pre = ctx.saved_tensors
     before = _relu2_slope(slope, pre)
     return before @ w1, before.T @ x
@@ -144,6 +146,8 @@ def _mlp_keep(ctx, inputs, output) -> None:
 
 
 def _mlp_slope(ctx, slope: Tensor, *_) -> tuple:
+    if slope is None:
+        return None, None, None
     x, w1, w2, pre, post = ctx.saved_tensors
     before = _product_slope(slope, w2, pre)
     return before @ w1, before.T @ x, post.T @ slope
