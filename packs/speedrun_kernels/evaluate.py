@@ -79,6 +79,7 @@ class Output(NamedTuple):
     """What is right, [rows, width] in float64, and how far numbers may be off it.
 
     `own` is in units of the number itself, `row` in units of its row's largest; `mean` is of all, as root mean squares.
+    `extra` comes on top, [rows, width] or [1, 1].
     """
 
     right: Any
@@ -86,45 +87,63 @@ class Output(NamedTuple):
     own: float
     row: float
     mean: float
-    least: float = 0.0
+    extra: Any
+
+    def of_rows(self, where: Any) -> Output:
+        """The same for some of the rows."""
+        extra = self.extra if self.extra.numel() == 1 else self.extra[where]
+        return self._replace(right=self.right[where], extra=extra)
+
+    def room(self) -> Any:
+        """How far each number may be off."""
+        size = self.right.abs()
+        return self.unit * (self.own * size + self.row * size.amax(1, keepdim=True)) + self.extra
 
 
 def right(task: Task, kind: torch.dtype, constants: list[Any], inputs: list[Any]) -> list[Output]:
     """The outputs of a step in float64."""
     unit = max(torch.finfo(kind).eps, UNIT_32)
     wide = [each.double() if each.is_floating_point() else each for each in inputs]
+    nothing = torch.zeros(1, 1, dtype=torch.float64, device=wide[0].device)
     if task.kernel in ("xxt", "caa", "polar"):
         (x,) = wide
         gram = x @ x.mT
         if task.kernel == "polar":
             a, b, c = constants
-            return [Output(flat(a * x + (b * gram + c * gram @ gram) @ x), unit, 0.0, 6.0, 3.0)]
+            return [Output(flat(a * x + (b * gram + c * gram @ gram) @ x), unit, 0.0, 6.0, 3.0, nothing)]
         made = gram if task.kernel == "xxt" else constants[0] * x + constants[1] * gram
-        return [Output(flat(made), unit, 1.0, min(1.0, 2.0**-13 / unit), 0.75)]
+        return [Output(flat(made), unit, 1.0, min(1.0, 2.0**-13 / unit), 0.75, nothing)]
     if task.kernel == "loss":
-        return losses(unit, kind, constants, *wide)
+        least = nothing + 4.0 * torch.finfo(kind).smallest_normal * torch.finfo(kind).eps
+        return losses(unit, least, constants, *wide)
     leaves = [each.requires_grad_() for each in wide[:-1]]
     out = torch.relu(leaves[0] @ leaves[1].mT).square()
     if task.kernel == "mlp":
         out = out @ leaves[2]
     slopes = torch.autograd.grad(out, leaves, wide[-1])
-    return [Output(flat(each.detach()), unit, 0.0, 4.0, 2.0) for each in (out, *slopes)]
+    return [Output(flat(each.detach()), unit, 0.0, 4.0, 2.0, nothing) for each in (out, *slopes)]
 
 
-def losses(unit: float, kind: torch.dtype, cap: list[Any], logits: Any, targets: Any, weights: Any) -> list[Output]:
+def losses(unit: float, least: Any, cap: list[Any], logits: Any, targets: Any, weights: Any) -> list[Output]:
     """Losses, and the gradient of their weighted sum, whose small numbers are as exact as its large ones."""
     name, *numbers = cap
     leaf = logits.requires_grad_()
-    bent = leaf
+    bent, steep = 1.0 * leaf, 0.0
     if name == "tanh":
-        bent = numbers[0] * torch.tanh(leaf / numbers[0])
+        bent, steep = numbers[0] * torch.tanh(leaf / numbers[0]), 4.0
     elif name == "sigmoid":
-        bent = numbers[0] * torch.sigmoid((leaf + numbers[1]) / numbers[2])
+        bent, steep = numbers[0] * torch.sigmoid((leaf + numbers[1]) / numbers[2]), numbers[0] / numbers[2]
     loss = torch.nn.functional.cross_entropy(bent, targets, reduction="none")
-    (slope,) = torch.autograd.grad(loss, leaf, weights)
-    least = 4.0 * torch.finfo(kind).smallest_normal * torch.finfo(kind).eps
-    of_loss = Output(flat(loss.detach()), UNIT_32, 4.0, 0.0, 4.0, 4.0 * UNIT_32)
-    return [of_loss, Output(slope, unit, 2.0, 2.0**-20 / unit, 0.75, least)]
+    (slope,) = torch.autograd.grad(loss, leaf, weights, retain_graph=True)
+    chance = weights.abs()[:, None] * bent.detach().softmax(-1)
+    # a target's is its probability less one, and as exact as the probability; far from the middle of the cap its slope is
+    # one less a sigmoid, and as exact as the sigmoid
+    (around,) = torch.autograd.grad(bent, leaf, chance)
+    extra = UNIT_32 * (4.0 * around + steep / 8 * chance) + least
+    return [
+        Output(flat(loss.detach()), UNIT_32, 4.0, 0.0, 4.0, 4.0 * UNIT_32 + 0.0 * least),
+        Output(slope, unit, 2.0, 0.0, 0.75, extra),
+    ]
 
 
 class Trial:
@@ -166,10 +185,12 @@ class Trial:
 
     def check_sum(self, name: str, found: float, output: Output, keys: list[int]) -> None:
         where, down, across = looked(torch.tensor(keys, device=output.right.device), *output.right.shape)
-        each = output.right[where]
+        looked_at = output.of_rows(where)
+        each = looked_at.right
         wanted = float(down.double() @ (each @ across.double()))
         # rounding is as good as random: errors add up as their root sum of squares
-        most = 8 * output.unit * float(each.norm()) + 1e-6 * float(each.abs().sum()) + output.least * each.numel()
+        extra = float(looked_at.extra.expand(each.shape).norm())
+        most = 8 * math.hypot(output.unit * float(each.norm()), extra) + 1e-6 * float(each.abs().sum())
         if not abs(found - wanted) <= most:
             raise Invalid(f"{self.task.kernel}: the sum over {name} is {found:.6g}, but {wanted:.6g} is right.")
 
@@ -179,21 +200,22 @@ class Trial:
         ]
         sizes = [len(where) * width for where, (_, width) in zip(rows, self.sizes, strict=True)]
         values = np.frombuffer(self.ask({"do": "show", "step": step, "rows": rows}, 4 * sum(sizes)), dtype="<f4")
-        parts = np.split(values, np.cumsum(sizes)[:-1])
+        parts = np.split(values.astype(np.float64), np.cumsum(sizes)[:-1])
         for number, (where, part, output) in enumerate(zip(rows, parts, outputs, strict=True)):
-            wanted = output.right[where].cpu().numpy()
-            error = np.abs(part.reshape(wanted.shape).astype(np.float64) - wanted)
-            scale = np.abs(wanted).max(axis=1, keepdims=True)
-            most = output.unit * (output.own * np.abs(wanted) + output.row * scale) + output.least
-            if not np.all(error <= most):
-                off = float(np.nanmax(error / (scale + 1e-300))) if np.isfinite(error).any() else math.nan
-                raise Invalid(
-                    f"{self.task.kernel}: a row of output {number} is off by {off:.2e} of its largest number."
-                )
-            mean = math.sqrt(np.square(error).mean() / (np.square(wanted).mean() + 1e-300))
-            if mean > output.mean * output.unit + output.least / (math.sqrt(np.square(wanted).mean()) + 1e-300):
-                raise Invalid(f"{self.task.kernel}: output {number} is off by {mean:.2e} as a root mean square.")
-            self.worst = max(self.worst, mean)
+            self.check_numbers(f"{self.task.kernel}: output {number}", part, output.of_rows(where))
+
+    def check_numbers(self, name: str, found: Any, output: Output) -> None:
+        wanted = output.right.cpu()
+        error = (torch.from_numpy(found).reshape(wanted.shape) - wanted).abs()
+        room = output.room().cpu()
+        if not bool((error <= room).all()):
+            worst = float((error / room).nan_to_num(math.inf).max())
+            raise Invalid(f"{name}: a number is off by {worst:.3g} times what rounding allows.")
+        size = float(wanted.square().mean().sqrt())
+        mean = float(error.square().mean().sqrt())
+        if mean > output.mean * output.unit * size + float(output.extra.square().mean().sqrt()):
+            raise Invalid(f"{name} is off by {mean / size:.2e} as a root mean square.")
+        self.worst = max(self.worst, mean / (size + 1e-300))
 
 
 def yardstick(task: Task) -> Callable[[list[Any]], Any]:

@@ -28,7 +28,7 @@ def draw(kernel: str, shape: list[int], kind: torch.dtype, seed: int, device: st
         return [((x + x.mT) if kernel == "caa" else x).to(kind)]
     if kernel == "loss":
         count, vocabulary = shape
-        logits = some(count, vocabulary) * (some(count, 1) + 1.0).exp()
+        logits = some(count, vocabulary) * (some(count, 1) + 1.0).clamp(max=2.0).exp()
         return [logits.to(kind), tokens(count, vocabulary), some(count)]
     count, width, features = shape
     x = (some(count, width) * (0.5 * some(count, 1)).exp()).to(kind)

@@ -186,16 +186,16 @@ def test_gradients_and_registrations(kernels: ModuleType) -> None:
 
 
 def test_all_is_compiled_without_a_break(kernels: ModuleType) -> None:
-    def loss(x: Any, w1: Any, w2: Any, targets: Any) -> Any:
+    def loss(targets: Any, x: Any, w1: Any, w2: Any) -> Any:
         hidden = kernels.linear_relu2.mlp_relu2(2 * x, w1, w2) + kernels.linear_relu2.linear_relu2(x, w2.mT)
         hidden = hidden + kernels.polar.polar_step(x / 9, 3.0, -2.0, 0.4) + kernels.symmetric.xxt(x).sum()
         return kernels.cross_entropy.softcapped_cross_entropy(hidden, targets).mean()
 
     inputs = [draw(*shape) for shape in ((3, 6), (6, 6), (6, 6))]
     targets = torch.tensor([0, 5, 2])
-    compiled: Any = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    right = torch.autograd.grad(loss(*inputs, targets), inputs)
-    for found, slope in zip(torch.autograd.grad(compiled(*inputs, targets), inputs), right, strict=True):
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    right = torch.autograd.grad(loss(targets, *inputs), inputs)
+    for found, slope in zip(torch.autograd.grad(compiled(targets, *inputs), inputs), right, strict=True):
         assert off(found, slope) < 1e-12
 
 
