@@ -136,7 +136,7 @@ def losses(unit: float, least: Any, cap: list[Any], logits: Any, targets: Any, w
     loss = torch.nn.functional.cross_entropy(bent, targets, reduction="none")
     (slope,) = torch.autograd.grad(loss, leaf, weights, retain_graph=True)
     chance = weights.abs()[:, None] * bent.detach().softmax(-1)
-    # a target's is its probability less one, and as exact as the probability; far from the middle of the cap its slope is
+    # a target's is its probability less one, and as exact as the probability; far from the cap's middle its slope is
     # one less a sigmoid, and as exact as the sigmoid
     (around,) = torch.autograd.grad(bent, leaf, chance)
     extra = UNIT_32 * (4.0 * around + steep / 8 * chance) + least
