@@ -214,10 +214,11 @@ def test_without_triton_a_function_is_its_twin(kernels: ModuleType) -> None:
 
 
 def what_ideas_change_is_right(kernels: ModuleType) -> None:
-    x = draw(2, 33, 37, kind="float32")
-    same(kernels.symmetric, "xxt", [x], most=1e-6)
-    a = (x @ x.mT).detach() / 50
-    same(kernels.symmetric, "ba_plus_caa", [a], 0.7, -0.3, most=1e-6, slopes=False)
+    for shape in ((2, 33, 37), (20, 36)):  # rows that begin anywhere, and at multiples of 16 bytes
+        x = draw(*shape, kind="float32")
+        same(kernels.symmetric, "xxt", [x], most=1e-6)
+        a = (x.mT @ x).detach() / 50
+        same(kernels.symmetric, "ba_plus_caa", [a], 0.7, -0.3, most=1e-6, slopes=False)
     targets = torch.tensor([70, 0, 31])
     for cap in CAPS:
         same(kernels.cross_entropy, "softcapped_cross_entropy", [sharp(3, 71, "float32")], targets, cap, most=1e-5)

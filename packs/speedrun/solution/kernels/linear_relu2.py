@@ -12,7 +12,7 @@ from .lang import configs, runs, tl, triton, wide
 # tiles of N_ x F_ numbers, sums over STEP columns at a time, GROUP rows of tiles in turn
 CONFIGS = configs(
     ({"N_": 128, "F_": 256, "STEP": 64, "GROUP": 8}, 8, 3),
-    ({"N_": 128, "F_": 128, "STEP": 64, "GROUP": 8}, 4, 4),
+    ({"N_": 128, "F_": 256, "STEP": 64, "GROUP": 8}, 8, 4),
     ({"N_": 128, "F_": 128, "STEP": 64, "GROUP": 8}, 8, 3),
     N_=16,
     F_=32,

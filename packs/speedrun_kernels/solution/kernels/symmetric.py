@@ -45,6 +45,23 @@ def _tile(place, tiles, GROUP: tl.constexpr):
     return row, column
 
 
+@triton.jit
+def _finish(x, out, total, row, column, M, beta, alpha, ADD: tl.constexpr, TILE: tl.constexpr):
+    """Write a tile of alpha * total, plus beta * x if ADD, and its mirror image."""
+    i = row * TILE + tl.arange(0, TILE)
+    j = column * TILE + tl.arange(0, TILE)
+    total *= alpha
+    inside = (i < M)[:, None] & (j < M)[None, :]
+    place = i.to(tl.int64)[:, None] * M + j[None, :]
+    if ADD:
+        total += beta * tl.load(x + place, mask=inside, other=0.0).to(total.dtype)
+    value = total.to(out.dtype.element_ty)
+    tl.store(out + place, value, mask=inside)
+    if row != column:
+        mirrored = j.to(tl.int64)[:, None] * M + i[None, :]
+        tl.store(out + mirrored, tl.trans(value), mask=(j < M)[:, None] & (i < M)[None, :])
+
+
 @triton.autotune(configs=CONFIGS, key=["M", "K", "ADD"])
 @triton.heuristics({"EVEN": lambda at: at["K"] % at["STEP"] == 0})
 @triton.jit
@@ -62,34 +79,19 @@ def _symmetric(x, out, M, K, beta, alpha, ADD: tl.constexpr, EVEN: tl.constexpr,
     k = tl.arange(0, STEP)
     # rows past the last are the first again: they are loaded without a mask, and never stored
     left = x + (i % M).to(tl.int64)[:, None] * K + k[None, :]
-
     right = x + (j % M).to(tl.int64)[None, :] * K + k[:, None]
-
     total = tl.zeros((TILE, TILE), dtype=ACC)
     for start in range(0, K, STEP):
         if EVEN:
             one = tl.load(left)
-
             two = tl.load(right)
-
         else:
             one = tl.load(left, mask=(k < K - start)[None, :], other=0.0)
-
             two = tl.load(right, mask=(k < K - start)[:, None], other=0.0)
-
         total = tl.dot(one, two, total, input_precision="ieee", out_dtype=ACC)
         left += STEP
         right += STEP
-    total *= alpha
-    inside = (i < M)[:, None] & (j < M)[None, :]
-    place = i.to(tl.int64)[:, None] * M + j[None, :]
-    if ADD:
-        total += beta * tl.load(x + place, mask=inside, other=0.0).to(ACC)
-    value = total.to(out.dtype.element_ty)
-    tl.store(out + place, value, mask=inside)
-    if row != column:
-        mirrored = j.to(tl.int64)[:, None] * M + i[None, :]
-        tl.store(out + mirrored, tl.trans(value), mask=(j < M)[:, None] & (i < M)[None, :])
+    _finish(x, out, total, row, column, M, beta, alpha, ADD, TILE)
 
 
 def _launch(x: Tensor, beta: float, alpha: float, add: bool) -> Tensor:
