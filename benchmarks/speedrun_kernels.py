@@ -157,10 +157,11 @@ def bench_layers(bench: Bench, torch: Any, folder: Path, name: str) -> None:
     sets = bench.sets(make)
     module = forms_of(bench, folder, {"before": ()}, lambda k: k.linear_relu2)["ours, before"]
     forms = {"PyTorch": getattr(module, f"{name}_eager"), "ours": getattr(module, name)}
+    forms = bench.with_compiled(forms)
     case, work = f"{name} [{count},{width},{features}]", 2.0 * layers * count * width * features
-    bench.compare(f"{case} forward", bench.with_compiled(forms), [one[:-1] for one in sets], sets[0][:-1], work=work)
+    bench.compare(f"{case} forward", forms, [one[:-1] for one in sets], sets[0][:-1], work=work)
     both = {form: with_slopes(torch, call, 1 + layers) for form, call in forms.items()}
-    bench.compare(f"{case} both", bench.with_compiled(both), sets, sets[0], work=3 * work)
+    bench.compare(f"{case} both", both, sets, sets[0], work=3 * work)
 
 
 def bench_loss(bench: Bench, torch: Any, folder: Path) -> None:
@@ -178,11 +179,12 @@ def bench_loss(bench: Bench, torch: Any, folder: Path) -> None:
     eager = forms_of(bench, folder, {"before": ()}, lambda k: picked(k, "softcapped_cross_entropy_eager"))
     forms = {"PyTorch": eager["ours, before"]}
     forms |= forms_of(bench, folder, LOSS, lambda k: picked(k, "softcapped_cross_entropy"))
+    forms = bench.with_compiled(forms)
     size = 2.0 * count * vocabulary
     case = f"loss [{count},{vocabulary}]"
-    bench.compare(f"{case} forward", bench.with_compiled(forms), [one[:-1] for one in sets], few[:-1], size=size)
+    bench.compare(f"{case} forward", forms, [one[:-1] for one in sets], few[:-1], size=size)
     both = {form: with_slopes(torch, call, 1) for form, call in forms.items()}
-    bench.compare(f"{case} both", bench.with_compiled(both), sets, few, size=3 * size)
+    bench.compare(f"{case} both", both, sets, few, size=3 * size)
 
 
 # The table

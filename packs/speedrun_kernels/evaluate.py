@@ -196,7 +196,7 @@ class Trial:
 
     def check_rows(self, step: int, outputs: list[Output]) -> None:
         rows = [
-            sorted(secrets.randbelow(n) for _ in range(min(ROWS, n, 2**22 // width + 1))) for n, width in self.sizes
+            sorted(secrets.randbelow(n) for _ in range(min(ROWS, n, 2**20 // width + 1))) for n, width in self.sizes
         ]
         sizes = [len(where) * width for where, (_, width) in zip(rows, self.sizes, strict=True)]
         values = np.frombuffer(self.ask({"do": "show", "step": step, "rows": rows}, 4 * sum(sizes)), dtype="<f4")

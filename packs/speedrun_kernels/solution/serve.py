@@ -26,7 +26,7 @@ def _mixed(number):
     return number ^ (number >> 16)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _sum(output, found, keys, rows, width, BLOCK: tl.constexpr):
     """One of the rows that `inputs.looked` names, added to a sum with its signs."""
     drawn = _mixed(tl.load(keys).to(tl.uint32) + tl.program_id(0).to(tl.uint32))
