@@ -232,6 +232,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--answers-only", action="store_true", help="without a GPU: compare, through the interpreter")
     parser.add_argument("--table", action="store_true", help="print the rows there are as a table")
     options = parser.parse_args(arguments)
+    if unknown := set(options.only.split(",")) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     if options.table:
         print(table(options.out))
         return 0

@@ -74,14 +74,14 @@ class Bench:
         if self.device == "cpu":
             return
         if self.over():
-            print(f"{case:36s} {form:16s} left out: no time", flush=True)
+            print(f"{case:36s} {form:20s} left out: no time", flush=True)
             return
         limit = 1e3 * max(size / self.bandwidth, work / self.peak)
         row: dict[str, Any] = {"case": case, "form": form, "limit_ms": round(limit, 5)}
         try:
             row["ms"] = round(self.milliseconds(calls), 5)
             row["of_limit"] = round(limit / row["ms"], 3)
-            print(f"{case:36s} {form:16s} {row['ms']:9.4f} ms  {100 * row['of_limit']:5.1f}% of the limit", flush=True)
+            print(f"{case:36s} {form:20s} {row['ms']:9.4f} ms  {100 * row['of_limit']:5.1f}% of the limit", flush=True)
         except Exception as error:  # noqa: BLE001 (a form that fails is a row, and the others are still timed)
             row["error"] = f"{type(error).__name__}: {error}"[:500]
             traceback.print_exc()
@@ -141,7 +141,7 @@ class Bench:
         del wide
         for form, call in forms.items():
             if self.over():
-                print(f"{case:36s} {form:16s} left out: no time", flush=True)
+                print(f"{case:36s} {form:20s} left out: no time", flush=True)
                 continue
             try:
                 errors = self.check(case, form, listed(call(*sets[0])), right, known)
