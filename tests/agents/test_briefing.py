@@ -56,7 +56,7 @@ def test_the_planner_is_told_of_ideas_and_of_surfaces() -> None:
     ideas = [IdeaLine("hex", "layout", "Start hexagonal", 0.2)]
     text = CampaignBriefing(problem(), files_of, ideas).instructions(of.board, "planner")
     assert '- hex [layout]: "Start hexagonal" (said to gain 0.2)' in text
-    assert "The problem names no surfaces." in text
+    assert "The problem binds no surface to paths." in text
     named = problem('surfaces = { walk = ["solution/search.py"] }\n')
     assert "- walk: solution/search.py" in CampaignBriefing(named, files_of).instructions(of.board, "planner")
 
@@ -330,3 +330,15 @@ def test_the_title_stands_once() -> None:
     assert text.count("Make the score large") + text.count("Make the score  large") == 1
     assert "Do it well." in text
     assert "# Toy" in briefing().instructions(of.board, "worker"), "another heading stays"
+
+
+def test_all_are_told_of_frozen_files() -> None:
+    of = started()
+    found = problem(files={**FILES, "solution/facts.csv": b"hydrophobic,7\n"})
+    told = CampaignBriefing(found, files_of)
+    for role in ("planner", "worker", "critic", "subagent"):
+        assert "Frozen, which `read_file` shows too:\n\n- `solution/facts.csv` (1 lines)" in told.instructions(
+            of.board, role
+        )
+        assert "Frozen" not in briefing().instructions(of.board, role)
+    assert '- "solution/facts.csv" (frozen: read only)' in told.brief(of.board, of.assign("planner"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from aster.agents import tellings as tell
 from aster.agents.combining import FilesOf
 from aster.agents.memory import best_gains, memories_of
+from aster.agents.outline import FROZEN
 from aster.agents.pairs import combination_lines
 from aster.agents.quoting import in_line, quoted
 from aster.agents.sections import Section, written
@@ -29,12 +30,15 @@ LATER = "What the critic set aside; hand it over again once what it needs is the
 WRITTEN_BY = {"planner": "The hypothesis, by the planner", "worker": "The hypothesis, by your worker"}
 
 
-def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[str] = ()) -> str:
+def planner_brief(
+    board: Board, files: Mapping[str, bytes], measured: Sequence[str] = (), frozen: Collection[str] = ()
+) -> str:
     """Return what the planner is told: about 16,000 tokens at most.
 
     Args:
         files: nothing of them but their names.
         measured: what earlier campaigns measured of ideas of the library, an item each, the best first.
+        frozen: the names of files that can only be read.
     """
     known = memories_of(board)
     elites = [f"- {tell.candidate_line(board, each)}" for each in ranked_elites(board)[:10]]
@@ -58,10 +62,15 @@ def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[s
             Section("Candidates that differ, the best of each kind", elites, 700),
             Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("What of your last plan could not be done", refused, 400),
-            Section("Files in the best version", [f"- {in_line(path)}" for path in sorted(files)], 600),
+            Section("Files in the best version", _files(files, frozen), 600),
             Section("Your last note", _last_note(board), 500),
         ]
     )
+
+
+def _files(files: Collection[str], frozen: Collection[str]) -> list[str]:
+    own = [f"- {in_line(path)}" for path in sorted(files)]
+    return [*own, *(f"- {in_line(path)} {FROZEN}" for path in sorted(frozen))]
 
 
 def _refused(board: Board) -> list[str]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from aster.agents.guard import Guard
 from aster.agents.lineage import own_files
+from aster.agents.outline import FROZEN, imported
 from aster.agents.protocol import Desk
 from aster.agents.quoting import quoted
 from aster.agents.tools import listed
@@ -105,13 +106,18 @@ def named_in(board: Board, text: str) -> dict[str, Candidate]:
 
 
 def opening(work: Workspace, most: int) -> str:
-    """Return the list of files, and as many of them in full as `most` characters hold, those of the surface first."""
+    """Return the list of files, and as many of them in full as `most` characters hold: those of the surface first, then
+    the frozen ones that these import."""
     parts = [f"## Files\n\n{listed(work)}"]
-    paths = sorted(work.files(), key=lambda path: work.guard.reach(path) not in ("all", "parts"))
+    files, frozen = work.files(), work.frozen
+    surface = [path for path in files if work.guard.reach(path) in ("all", "parts")]
+    needed = [each for path in surface for each in imported(path, files[path], frozen, work.root)]
+    paths = dict.fromkeys([*surface, *needed, *files])
     left = most
     for path in paths:
         text = work.shown(path)
         if text is not None and 0 < len(text) <= left:
             left -= len(text)
-            parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
+            label = f"{path} {FROZEN}" if path in frozen else path
+            parts.append(quoted(text.removesuffix("\n"), label, 2 * len(text)))
     return "\n\n".join(parts)

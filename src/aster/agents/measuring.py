@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -33,6 +34,9 @@ ANOTHER = (
     "It ran on another search seed, and ranks nobody: a version ranks, and is claimed, by what it wrote on the "
     "seeds that all share. All its runs together tell how much is luck."
 )
+
+_NOT_KEPT = re.compile(r"^\[aster\] not kept: .*\n?", re.MULTILINE)
+"""What people are told of outputs that were scored and then left; it says nothing of the change."""
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
@@ -259,8 +263,9 @@ class Laboratory:
         self.printed.append(self._desk.log_of(outcome)[-LOG_MOST:])
 
     def _log(self, outcome: Outcome, most: int | None = None) -> str:
-        log = self._desk.log_of(outcome).rstrip()
         measured = isinstance(outcome.result, Measured)
+        log = self._desk.log_of(outcome).rstrip()
+        log = _NOT_KEPT.sub("", log).rstrip() if measured else log
         most = most or (LOG_FINE if measured and len(log) > LOG_WHOLE else LOG_WHOLE)
         label = "Its log" if len(plain(log)) <= most else "The end of its log"
         return "\n" + quoted(log, label, most, from_end=True) if log.strip() else ""
@@ -312,7 +317,10 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
         f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
     if board.candidates[candidate].diagnosis:
-        lines.append("It is for diagnosis: nothing starts from this version, and it is never claimed to be better.")
+        lines.append(
+            "It is for diagnosis: nothing starts from this version, and it is never claimed to be better. To keep it "
+            "after all, run the same files with `diagnosis` false, which uses up another experiment."
+        )
     if _same_output(board, outcome, parent):
         lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
     return Report(f"{objective.metric} {value:.10g}, {word}", "\n".join(lines))

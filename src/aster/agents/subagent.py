@@ -59,7 +59,8 @@ class Experimenting(BaseModel):
     diagnosis: bool = Field(
         default=False,
         description="true: this version is only to learn something (timing code, a part left out or broken on purpose)."
-        " It is measured and told to you, and never becomes a parent, a claim or the champion",
+        " It is measured and told to you, and never becomes a parent, a claim or the champion. If it turns out to be "
+        "worth keeping, run the same files again with false: that is another experiment",
     )
 
 

@@ -52,6 +52,16 @@ class Workspace:
         """Who judges edits."""
         return self._guard
 
+    @property
+    def frozen(self) -> Mapping[str, bytes]:
+        """The files that can only be read."""
+        return self._fixed
+
+    @property
+    def root(self) -> str:
+        """The solution's folder."""
+        return self._root
+
     def files(self) -> dict[str, bytes]:
         """Return the editable files as they are now."""
         now = {**self._parent, **self._changes}
@@ -215,7 +225,7 @@ class Workspace:
 
     def _note(self, path: str) -> str:
         if path in self._fixed:
-            return "read only"
+            return "frozen: read only"
         changed = ", changed" if path in self._parent and path in self._changes else ""
         if path not in self._parent:
             return "new"
