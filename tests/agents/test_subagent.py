@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.agents.labs import FILES, TOML, Lab
 
-from aster.agents.grounds import Grounds, opening, starting
+from aster.agents.grounds import Grounds, Start, opening, starting
 from aster.agents.protocol import Spent
 from aster.agents.subagent import Subagent, _Held
 from aster.domain.research import Allowance, Note
@@ -45,7 +45,7 @@ def test_the_first_message_holds_the_brief_the_files_and_the_surface() -> None:
     first = lab.desk.told()[0]
     assert first.startswith("This is the brief.")
     assert "solution/other.py  1 lines, 10 bytes, outside of the surface" in first
-    assert "README.md  3 lines, 26 bytes, frozen: read only" in first
+    assert "README.md  3 lines, 26 bytes, read only" in first
     assert first.index("def main():") < first.index("OTHER = 1")
 
 
@@ -348,3 +348,21 @@ def test_a_version_can_be_run_once_more_where_that_tells_anything(exact: bool, s
     asyncio.run(Subagent(problem_from_files({**FILES, "problem.toml": toml.encode()}, "toy"), checks=True)(lab.desk))
     names = {tool.name for tool in lab.desk.calls[0].prompt.tools}
     assert names & {"measure_again", "another_seed"} == ({offered} if offered else set())
+
+
+def test_a_record_of_an_older_aster_is_met_as_it_was() -> None:
+    """Its first message and its logs are not recorded, so they have to come out as they were told then."""
+    recorded = b"""{"parent": {"id": "c-1", "tree": "t", "parents": [], "author": "agents", "hypothesis": null},
+        "paths": [], "change": "", "text": ""}"""
+    old = msgspec.json.decode(recorded, type=Start)
+    assert not old.whole
+    lab = Lab(scripted())
+    lab.problem = problem_from_files({**FILES, "solution/data/facts.py": b"FACTS = 7\n"}, "toy")
+    work = Grounds(lab.problem).workspace(lab.desk, asyncio.run(starting(lab.desk, lab.problem.editable_files)))
+    assert "FACTS" not in opening(work, 1_000, old.whole)
+    lab = Lab(scripted(says(EDIT, RUN), says(FINISH)), log="[aster] not kept: a.bin has 9 bytes, more than 8\n")
+    lab.desk.steps[("a-1", 0, 0)] = msgspec.json.encode(
+        msgspec.structs.replace(asyncio.run(starting(lab.desk, lab.problem.editable_files)), whole=False)
+    ).decode()
+    asyncio.run(lab.subagent(lab.desk))
+    assert "not kept: a.bin" in lab.desk.told()[1]

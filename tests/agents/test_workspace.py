@@ -126,12 +126,12 @@ def test_the_listing_says_what_may_be_edited() -> None:
     work.replace("solution/win.py", "A = 1", "A = 7")
     notes = {entry.path: (entry.lines, entry.note) for entry in work.listing()}
     assert notes == {
-        "README.md": (1, "frozen: read only"),
+        "README.md": (1, "read only"),
         "solution/a.py": (6, "may be edited: one"),
         "solution/b.py": (1, "outside of the surface"),
         "solution/new.py": (2, "new"),
         "solution/raw.py": (1, "outside of the surface"),
-        "solution/serve.txt": (1, "frozen: read only"),
+        "solution/serve.txt": (1, "read only"),
         "solution/win.py": (2, "may be edited, changed"),
     }
 

@@ -71,7 +71,8 @@ def test_surfaces_are_those_of_the_code_the_ideas_and_the_statement(folder: str)
         assert all(path in own for path in idea.patched if idea.patched[path] != idea.base.get(path)), idea.name
     text = (PACKS / folder / "README.md").read_text()
     for name in surfaces:
-        assert re.search(rf"^\|(?: `[^|]*\|)?[^|]*\b{name}\b[^|]*\|", text, re.MULTILINE), f"{name} is not in the statement"
+        row = rf"^\|(?: `[^|]*\|)?[^|]*\b{name}\b[^|]*\|"
+        assert re.search(row, text, re.MULTILINE), f"{name} is not in the statement"
 
 
 def _below(path: str) -> str:

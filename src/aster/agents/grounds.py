@@ -33,6 +33,7 @@ class Start(Struct, frozen=True):
         paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
         change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
         named: the candidates that the brief names, by id. `parents`: theirs, as far as these are no such themselves.
+        whole: frozen modules are shown at first, and logs without what is for people; an older Aster did neither.
         own: files of the parent that this direction added, in the parent's own line: they may be edited too.
     """
 
@@ -44,6 +45,7 @@ class Start(Struct, frozen=True):
     named: dict[str, Candidate] = {}
     parents: dict[str, Candidate] = {}
     own: tuple[str, ...] = ()
+    whole: bool = False
 
 
 class Grounds:
@@ -93,6 +95,7 @@ async def starting(desk: Desk, baseline: Collection[str]) -> Start:
                 each: board.candidates[each] for of in named.values() for each in of.parents[:1] if each not in named
             },
             own=own_files(board, parent, hypothesis.direction, desk.files, baseline),
+            whole=True,
         )
         return msgspec.json.encode(start).decode()
 
@@ -105,11 +108,11 @@ def named_in(board: Board, text: str) -> dict[str, Candidate]:
     return {name: board.candidates[name] for name in islice(ids, MOST_NAMED)}
 
 
-def opening(work: Workspace, most: int) -> str:
+def opening(work: Workspace, most: int, whole: bool = True) -> str:
     """Return the list of files, and as many of them in full as `most` characters hold: those of the surface first, then
-    the frozen ones that these import."""
+    the frozen ones that these import, if `whole`."""
     parts = [f"## Files\n\n{listed(work)}"]
-    files, frozen = work.files(), work.frozen
+    files, frozen = work.files(), work.frozen if whole else {}
     surface = [path for path in files if work.guard.reach(path) in ("all", "parts")]
     needed = [each for path in surface for each in imported(path, files[path], frozen, work.root)]
     paths = dict.fromkeys([*surface, *needed, *files])

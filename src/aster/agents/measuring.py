@@ -78,14 +78,17 @@ class Laboratory:
         parent: what versions are compared with.
         baseline: the problem's own editable files, for the shape of diffs.
         checks: whether the problem has cheap stages.
+        whole: as `Start` has it.
 
     Attributes:
         ran: the experiments that have run, oldest first.
         told, printed: what was said of outcomes; and what candidates printed, as far as it was shown or can be.
     """
 
-    def __init__(self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool) -> None:
-        self._desk, self._parent, self._baseline, self._checks = desk, parent, baseline, checks
+    def __init__(
+        self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool, whole: bool = True
+    ) -> None:
+        self._desk, self._parent, self._baseline, self._checks, self._whole = desk, parent, baseline, checks, whole
         self._used = self._checked = 0
         self._check_texts: dict[str, str] = {}
         self._warned: set[str] = set()
@@ -265,7 +268,7 @@ class Laboratory:
     def _log(self, outcome: Outcome, most: int | None = None) -> str:
         measured = isinstance(outcome.result, Measured)
         log = self._desk.log_of(outcome).rstrip()
-        log = _NOT_KEPT.sub("", log).rstrip() if measured else log
+        log = _NOT_KEPT.sub("", log).rstrip() if measured and self._whole else log
         most = most or (LOG_FINE if measured and len(log) > LOG_WHOLE else LOG_WHOLE)
         label = "Its log" if len(plain(log)) <= most else "The end of its log"
         return "\n" + quoted(log, label, most, from_end=True) if log.strip() else ""

@@ -68,7 +68,7 @@ def reading_tools(desk: Desk, problem: Problem) -> list[Tool[Any]]:
     return [
         Tool(
             "read_file",
-            "Read a file of a candidate, with line numbers; a frozen file, which all share, too.",
+            "Read a file of a candidate, with line numbers.",
             ReadFile,
             reader.read_file,
             outside=True,

@@ -225,7 +225,7 @@ class Workspace:
 
     def _note(self, path: str) -> str:
         if path in self._fixed:
-            return "frozen: read only"
+            return "read only"
         changed = ", changed" if path in self._parent and path in self._changes else ""
         if path not in self._parent:
             return "new"
