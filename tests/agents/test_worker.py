@@ -264,6 +264,6 @@ def test_the_critic_is_told_what_is_under_way_and_what_is_alike_in_one_answer() 
     brief = desk.told()[1]
     assert "- For search the campaign has about 3 experiments left, for all who are at work or wait" in brief
     assert f'- {anew} on "layout" from whatever is best by then "rings": it waits for a subagent' in brief
-    assert f'- {given} on "layout" from {best} "spirals": a subagent is at it' in brief
-    assert f'- {waiting} on "layout" from {BASELINE} "hexagons": it waits for a subagent' in brief
+    assert f'- {given} on "layout" from {best} (scored 1.5) "spirals": a subagent is at it' in brief
+    assert f'- {waiting} on "layout" from {BASELINE} (scored 1) "hexagons": it waits for a subagent' in brief
     assert "- like others in this list: hypothesis 2 (" in brief.partition("## Hypothesis 2")[0]

@@ -155,6 +155,11 @@ def _conditions(problem: Problem) -> str:
         f"An experiment runs {' and then '.join(stages)}, with {uses.cpus} CPU cores, {uses.memory_mb} MiB{gpus}, no "
         "network and a read-only file system around it; then a trusted stage, which runs none of its code, scores it."
     ]
+    if any(each.sealed for each in spec.data):
+        lines.append(
+            "Claims are tested on sealed data, which no search sees. However little scores of a search scatter, a "
+            "small gain may be one on the search's data alone: a change needs a reason to hold on other data too."
+        )
     for each in spec.bounds:
         if each.p is None:
             lines.append(f"Constraint: `{each.metric}` must be {each.wanted}.")

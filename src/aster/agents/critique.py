@@ -92,22 +92,11 @@ def _about(group: Group) -> list[str]:
 def _under_way(board: Board) -> Iterator[str]:
     """Yield what is being tried, was handed over or asked for, or waits, an item each."""
     research = board.research
-    for name in research.live:
-        record = research.assignments[name].record
-        if record.hypothesis is not None:
-            yield _named(board, record.hypothesis, "a subagent is at it", record.parent)
+    yield from tell.under_way_lines(board)
     for draft in handed_over(board):
         yield f"- {in_line(draft.change, 160)} from {draft.parent or 'the best'}: handed over or asked for just now"
     for hypothesis in chain.from_iterable(line.drafts for line in research.lines.values()):
-        yield _named(board, hypothesis, "it waits for a subagent")
-
-
-def _named(board: Board, name: str, how: str, start: str | None = None) -> str:
-    """Return a hypothesis with the candidate that it starts from: `start`, or what its record says."""
-    hypothesis = board.hypotheses[name]
-    start = start or ("whatever is best by then" if hypothesis.anew else hypothesis.parent)
-    surface = board.directions[hypothesis.direction].record.surface
-    return f"- {name} on {in_line(surface, 60)} from {start} {in_line(hypothesis.change, 160)}: {how}"
+        yield tell.hypothesis_line(board, hypothesis, "it waits for a subagent")
 
 
 # --- code ----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from aster.domain.ids import tree_id
 from aster.domain.records import Cancelled, Candidate, Measured, Outcome
 from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
-from aster.evidence.findings import against_noise, least_told, tie, trouble
+from aster.evidence.findings import against_noise, least_told, noise_seen, tie, trouble
 from aster.evidence.repeats import TOLD, repeated
 
 LOG_FINE, LOG_WHOLE, LOG_MOST = 1_500, 4_000, 16_000
@@ -360,6 +360,9 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
         return f"{head} {_signed(gain)} against it.{doubt}", f"{_signed(gain)} against its parent"
     least, word = least_told(board, seeds), against_noise(board, gain, seeds)
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
+    known = noise_seen(board)
+    if known is not None and known[0] == 0 and gain:
+        bound += " That holds for what search is scored on; a claim's fresh seeds may bring other things."
     return f"{head} {_signed(gain)} against it, {word}.{bound}", f"{_signed(gain)} against its parent, {word}"
 
 
