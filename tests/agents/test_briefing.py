@@ -6,6 +6,7 @@ import pytest
 from tests.agents.books import FILES, AgentsBook, problem
 from tests.boards import BASELINE, setup
 
+from aster.agents import tellings as tell
 from aster.agents.briefing import CampaignBriefing, IdeaLine
 from aster.agents.critic import BOUNDARY
 from aster.agents.sections import tokens_of
@@ -365,15 +366,20 @@ def test_a_subagent_is_told_what_is_under_way_beside_it() -> None:
 def test_parents_that_were_confirmed_to_be_beaten_are_marked() -> None:
     of = started()
     search = of.line("search")
-    first, second = of.tried(search, "anneal", 0.5), of.tried(search, "restart", 0.9)
-    for winner in (first, second):
-        claim = of.claim(winner, seeds=(1, 2, 3))
+    for name, score in (("first", 1.5), ("second", 1.9)):
+        of.run(of.candidate(f"c-{name}", search), score)
+        of.say(ev.EliteNamed(int(score * 10), f"c-{name}"))
+        claim = of.claim(f"c-{name}", seeds=(1, 2, 3))
+        assert tell.beaten(of.board, of.board.standing or "") == "", "it is under test only"
         of.say(ev.ClaimDecided(Decided(claim, "confirmed", 0.4, 0.3, 0.5, 3)))
-    rows = briefing().brief(of.board, of.assign("worker", search)).splitlines()
-    [beaten] = [row for row in rows if row.startswith(f"- {BASELINE}: ")]
-    assert beaten.endswith(f"; {first} was confirmed to beat it")
-    [standing] = [row for row in rows if row.startswith(f"- {second}: ")]
-    assert "confirmed to beat" not in standing
+    assert tell.beaten(of.board, BASELINE) == "; c-first was confirmed to beat it"
+    roles: tuple[Role, ...] = ("planner", "worker")
+    for role in roles:
+        rows = briefing().brief(of.board, of.assign(role, search)).splitlines()
+        (beaten,) = (row for row in rows if row.startswith("- c-first: "))
+        assert beaten.endswith("; c-second was confirmed to beat it")
+        (best,) = (row for row in rows if row.startswith("- c-second: "))
+        assert "confirmed to beat" not in best
 
 
 def test_scores_that_never_scatter_are_not_taken_for_proof() -> None:

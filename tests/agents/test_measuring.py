@@ -50,10 +50,10 @@ def test_another_change_of_the_same_lines_is_not_nearly_the_same() -> None:
 # --- in words ------------------------------------------------------------------------------------------------
 
 
-def told_of(value: float, **more: Any) -> tuple[str, str]:
+def told_of(value: float, *, scores: tuple[float, ...] = (1.0,), **more: Any) -> tuple[str, str]:
     """Return what is told of a version that scored this, where the baseline has 1."""
     book = Book(setup(**more))
-    book.baseline(1.0)
+    book.baseline(*scores)
     book.direction("x")
     name = book.run(book.candidate("c-1", "d-0"), value)
     outcome = book.board.experiments[name].outcome
@@ -75,6 +75,14 @@ def test_an_exact_gain_on_one_seed_may_be_the_seeds() -> None:
     assert f"a gain of 0.5 against it.{LUCK}" in text
     assert "tell nothing" not in text
     assert summary == "score 1.5, a gain of 0.5 against its parent"
+
+
+def test_scores_that_never_scatter_say_nothing_of_what_claims_bring() -> None:
+    doubt = "That holds for what search is scored on; a claim's fresh seeds may bring other things."
+    assert doubt in told_of(1.5, scores=(1.0, 1.0))[1]
+    assert doubt not in told_of(1.5, scores=(1.0, 1.01))[1]
+    assert doubt not in told_of(1.5)[1]
+    assert doubt not in told_of(1.5, exact=True)[1]
 
 
 def test_an_exact_gain_where_no_seed_is_taken_is_the_changes() -> None:
