@@ -67,8 +67,9 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
             _write(gym, draft / name, found[name], models, family, tell)
             worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
             tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
-        for name in SETS:
+        for name in SETS:  # both go first: whoever stops us in between has no data, and not sets of two folders
             shutil.rmtree(out / name, ignore_errors=True)
+        for name in SETS:
             (draft / name).rename(out / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
