@@ -1,9 +1,11 @@
 """The benchmark's tables and pictures for models and scoring functions, over all assays of a folder.
 
-    python tables.py --data DIR --models A,B [--scorings log-p,calibrated] --out DIR
+    python tables.py --data DIR --models A,B [--scorings log-p,calibrated] [--singles] --out DIR
 
 Every model is scored by every scoring function, over the assays that all of the models cover. `--out` gets the files of
-a submission (see gym/submission.py) and the pictures bars.svg, scatter.svg, flip.svg and heat.svg.
+a submission (see gym/submission.py) and the pictures bars.svg, scatter.svg, flip.svg and heat.svg. What is printed is
+the summary's average. With --singles an assay whose variants with several changes lie in assays_multi/ is read from
+assays/.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gym.aggregate import average, average_error
+from gym.aggregate import average, average_error, rounded, summary
 from gym.data import Gym
 from gym.errors import GymError
 from gym.mutants import encode
@@ -32,25 +34,35 @@ def main(arguments: list[str] | None = None) -> int:
         scorings = options.scorings.split(",")
         if unknown := [name for name in scorings if name not in SCORINGS]:
             raise GymError(f"There is no scoring {', '.join(unknown)}; choose from {', '.join(SCORINGS)}.")
-        scored = score_all(gym, models, scorings)
+        scored = score_all(gym, models, scorings, options.singles)
+        write_all(options, gym, models, scorings, scored)
     except GymError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"Error: {error.filename or options.out} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_all(
+    options: argparse.Namespace, gym: Gym, models: list[str], scorings: list[str], scored: list[Scored]
+) -> None:
+    """Write the tables and the pictures, and print the averages."""
     names = [f"{model} {scoring}" for model in models for scoring in scorings]
     tables = write(options.out, names, [options.kind] * len(names), scored)
     draw(options.out, names, scored, tables)
     draw_protein(options.out, gym, models[0], scored[0])
-    values = average([each.assay for each in scored], tables.values["Spearman"])
+    values = rounded(summary([each.assay for each in scored], tables.values["Spearman"])["Average"])
     for name, value in sorted(zip(names, values, strict=True), key=lambda row: -row[1]):
         print(f"{value:.3f}  {name}")
-    return 0
 
 
-def score_all(gym: Gym, models: list[str], scorings: list[str]) -> list[Scored]:
+def score_all(gym: Gym, models: list[str], scorings: list[str], singles: bool = False) -> list[Scored]:
     """All assays that the models cover, scored in the order of models, then scorings."""
     found = []
     for assay in usable(gym, models):
-        measured, wild = gym.measured(assay), encode(assay.sequence)
+        measured, wild = gym.measured(assay, singles), encode(assay.sequence)
         columns = [
             sum_mutants(SCORINGS[scoring](gym.distributions(model, assay), wild), measured.mutants)
             for model in models
@@ -75,7 +87,7 @@ def draw(folder: Path, names: list[str], scored: list[Scored], tables: Tables) -
 def draw_protein(folder: Path, gym: Gym, model: str, scored: Scored) -> None:
     """Of one assay's protein: two positions where the ranking flips, and all scores."""
     logp = gym.distributions(model, scored.assay)
-    if (changes := flip(logp)) is not None:
+    if (changes := flip(logp, encode(scored.assay.sequence))) is not None:
         two_positions(folder / "flip.svg", logp, scored.assay.sequence, changes)
     heat_map(folder / "heat.svg", calibrated(logp, encode(scored.assay.sequence)), scored.assay.sequence)
 
@@ -85,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="a folder of the layout in gym/data.py")
     parser.add_argument("--models", help="separated by commas; by default those that cover the most assays")
     parser.add_argument("--scorings", default="log-p,log-odds,calibrated")
+    parser.add_argument("--singles", action="store_true", help="only variants with one change, where there is a choice")
     parser.add_argument("--kind", default="Structure", help='the tables\' "Model type"')
     parser.add_argument("--out", type=Path, required=True)
     return parser

@@ -27,6 +27,7 @@ from tests.packs.pack import library, problem, tree, write
 families, packed, split = module("gym.families"), module("gym.packed"), module("gym.split")
 aggregate, data, scores = module("gym.aggregate"), module("gym.data"), module("gym.scores")
 download, submission, pictures = module("gym.download"), module("gym.submission"), module("gym.pictures")
+mutants = module("gym.mutants")
 GymError = module("gym.errors").GymError
 MODELS = ["proteinsolver/seqcond", "proteinsolver/allmask"]
 
@@ -97,7 +98,7 @@ def test_the_baseline_is_the_calibrated_score_by_the_official_average(prepared: 
     found = []
     for assay in assays:
         measured, logp = gym.measured(assay), gym.distributions(MODELS[0], assay)
-        table = scores.calibrated(logp, module("gym.mutants").encode(assay.sequence))
+        table = scores.calibrated(logp, mutants.encode(assay.sequence))
         score = scores.sum_mutants(table, measured.mutants)
         found.append([module("gym.metrics").spearman(measured.fitness, score)])
     assert report["spearman"] == pytest.approx(
@@ -309,7 +310,7 @@ def test_tables_are_a_submission_and_pictures(tmp_path: Path, capsys: pytest.Cap
         assert averages == sorted(averages, reverse=True)
     header = (tmp_path / "Spearman" / "Summary_performance_DMS_substitutions_Spearman.csv").read_text().split("\n")[0]
     published = (SMALL / "benchmarks" / "Summary_performance_DMS_substitutions_Spearman.csv").read_text().split("\n")[0]
-    assert header == published
+    assert header == f"{published},Model details,References"  # the small table has not the columns of prose
     level = tmp_path / "Spearman" / "DMS_substitutions_Spearman_DMS_level.csv"
     assays, models, values = data.read_table(level)
     assert (len(assays), len(models), values.shape) == (3, 6, (3, 6))
@@ -318,11 +319,17 @@ def test_tables_are_a_submission_and_pictures(tmp_path: Path, capsys: pytest.Cap
 def test_a_flip_is_one() -> None:
     gym = data.Gym(SMALL)
     logp = gym.distributions(MODELS[0], gym.assays[0])
-    tuned = scores.calibrated(logp, np.zeros(len(logp), dtype=np.int8))
-    (i, a), (j, b) = pictures.flip(logp)
+    wild = mutants.encode(gym.assays[0].sequence)
+    tuned = scores.calibrated(logp, wild)
+    (i, a), (j, b) = pictures.flip(logp, wild)
+    assert wild[i] != a
+    assert wild[j] != b
     assert logp[i, a] > logp[j, b]
     assert tuned[i, a] < tuned[j, b]
-    assert pictures.flip(np.full((1, 20), -np.log(20.0))) is None
+    for row, residue in ((i, a), (j, b)):  # were a picked one the wild type, it would be no change
+        wild[row] = residue
+    assert {(i, a), (j, b)}.isdisjoint(pictures.flip(logp, wild))
+    assert pictures.flip(np.full((1, 20), -np.log(20.0)), wild[:1]) is None
 
 
 def test_a_sequence_is_letters_or_a_file(tmp_path: Path) -> None:

@@ -191,3 +191,73 @@ def test_a_row_without_a_sequence_is_named(folder: Path) -> None:
     path.write_text(text.replace(sequence, ""))
     with pytest.raises(GymError, match="IF1_ECOLI_Kelsic_2016 has no target_seq"):
         data.Gym(folder)
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--out", "a.csv"), ("--out", "p.npz"), ("--write-probs", "p.npz"), ("--picture", "o.svg"), ("--out", "s.fa")],
+)
+def test_nothing_that_is_read_is_written_over(
+    option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("mutant,mine\nM1A,precious\n")
+    (tmp_path / "s.fa").write_text(">s\nMKVA\n")
+    np.savez(tmp_path / "p.npz", logp=FLAT)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    words = ["--model", f"{tmp_path / 'p.npz'}:logp", "--sequence", tmp_path / "s.fa", "--assay", tmp_path / "a.csv"]
+    said = refused("score", capsys, *words, "--out", tmp_path / "o.svg", option, tmp_path / name)
+    assert "give another file to write" in said
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_two_do_not_prepare_the_same_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare, out = module("prepare"), tmp_path / "out"
+    with prepare.alone(out):
+        assert "is being prepared by another process" in refused("prepare", capsys, *prepared(folder, out))
+    assert prepare.main(list(prepared(folder, out))) == 0
+
+
+def test_whoever_stops_between_two_sets_leaves_none_of_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, out = module("prepare"), tmp_path / "out"
+    assert prepare.main(list(prepared(folder, out))) == 0
+
+    def stops(self: Path, target: Path) -> Path:
+        if target == out / "hidden":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", stops)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.main(list(prepared(folder, out)))
+    assert (out / "search").exists()
+    assert not (out / "hidden").exists()
+
+
+def test_tables_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "o" / "scores"))
+
+    monkeypatch.setattr(module("tables"), "write", full)
+    words = ("--data", SMALL, "--models", "proteinsolver/seqcond", "--out", tmp_path / "o")
+    assert "scores cannot be written: No space left on device" in refused("tables", capsys, *words)
+
+
+def test_tables_of_single_variants_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An assay with several changes goes before its single ones, unless these are asked for."""
+    name = "IF1_ECOLI_Kelsic_2016.csv"
+    (folder / "assays_multi").mkdir()
+    (folder / "assays_multi" / name).write_text("mutant,DMS_score\nA2C:K3D,1\nA2C,0.5\nA2D,0\n")
+    words = ["--data", str(folder), "--models", "proteinsolver/seqcond", "--out"]
+    for out, more in (("both", []), ("singles", ["--singles"])):
+        assert module("tables").main([*words, str(tmp_path / out), *more]) == 0
+        said = capsys.readouterr().out
+        summary = tmp_path / out / "Spearman" / "Summary_performance_DMS_substitutions_Spearman.csv"
+        rows = [line.split(",") for line in summary.read_text().splitlines()[1:]]
+        assert said.splitlines() == [f"{float(row[3]):.3f}  {row[1]}" for row in rows]
+    lines = [len((tmp_path / out / "scores" / name).read_text().splitlines()) for out in ("both", "singles")]
+    assert lines == [4, len((folder / "assays" / name).read_text().splitlines())]

@@ -111,11 +111,21 @@ def _summary(
 ) -> None:
     order = [f"Function_{each}" for each in FUNCTIONS] + [*MSA_DEPTHS.values(), *TAXA.values()]
     order += [f"Depth_{each}" for each in DEPTHS]
+    prose = ["Model details", "References"]  # for whoever submits to fill in
     best = np.argsort(-columns["Average"], kind="stable")
-    head = ["Model_rank", "Model_name", "Model type", f"Average_{name}", f"Bootstrap_standard_error_{name}", *order]
+    head = [
+        "Model_rank",
+        "Model_name",
+        "Model type",
+        f"Average_{name}",
+        f"Bootstrap_standard_error_{name}",
+        *order,
+        *prose,
+    ]
     rows = (
         [rank, models[at], kinds[at], *rounded(np.array([columns["Average"][at], errors[at]]))]
         + [rounded(columns[column])[at] for column in order]
+        + ["" for _ in prose]
         for rank, at in enumerate(best, 1)
     )
     _write(folder / f"Summary_performance_{_STEM}_{name}.csv", head, rows)
