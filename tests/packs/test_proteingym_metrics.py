@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import stats
 from tests.packs.gym import SMALL, module
 
 metrics, aggregate, data = module("gym.metrics"), module("gym.aggregate"), module("gym.data")
+mutants, submission = module("gym.mutants"), module("gym.submission")
 TABLE = SMALL / "benchmarks" / "DMS_substitutions_Spearman_DMS_level.csv"
 PUBLISHED = SMALL / "benchmarks" / "Summary_performance_DMS_substitutions_Spearman.csv"
 
@@ -93,6 +95,32 @@ def test_columns_by_mutation_depth_are_means_over_proteins_and_functions() -> No
     depths = {"1": np.array([[0.1], [0.3], [0.6]]), "2": np.array([[np.nan], [0.5], [np.nan]])}
     found = aggregate.summary(made, values, depths)
     assert (found["Depth_1"][0], found["Depth_2"][0]) == pytest.approx((0.4, 0.5))
+
+
+def test_the_tables_of_proteins_and_functions_are_written_as_the_benchmark_writes_them(tmp_path: Path) -> None:
+    assays, models, values = official()
+    nothing = data.Measured([], mutants.parse([]), np.zeros(0), np.zeros(0, dtype=bool))
+    scored = [submission.Scored(assay, nothing, np.zeros((0, len(models)))) for assay in assays]
+    submission._levels(tmp_path, "Spearman", models, scored, values)
+    functions, proteins = (
+        list(csv.DictReader((tmp_path / f"DMS_substitutions_Spearman_{name}_level.csv").open()))
+        for name in ("Uniprot_Selection_Type", "Uniprot")
+    )
+    table = published()
+    assert [row["Selection Type"] for row in functions] == [*aggregate.FUNCTIONS, ""]  # last the mean
+    for row, column in zip(
+        functions, [*(f"Function_{f}" for f in aggregate.FUNCTIONS), "Average_Spearman"], strict=True
+    ):
+        assert {model: float(row[model]) for model in models} == {
+            model: float(table[model][column]) for model in models
+        }
+    assert list(proteins[0])[len(models) :] == ["Selection Type", "UniProt_ID", "MSA_Neff_L_category", "Taxon"]
+    names = [row["UniProt_ID"] for row in proteins]
+    assert (len(names), len(set(names)), names[-1]) == (222, 187, "")  # an entry's row is there for each of its assays
+    column = models.index("GEMME")
+    mine = [row[column] for assay, row in zip(assays, values, strict=True) if assay.uniprot == "BLAT_ECOLX"]
+    found = {row["GEMME"] for row in proteins if row["UniProt_ID"] == "BLAT_ECOLX"}
+    assert [float(each) for each in found] == [round(float(np.mean(mine)), 3)]
 
 
 # The measures
