@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         with alone(options.out):
             gym = Gym(options.data or _downloaded(options))
             models = options.models.split(",") if options.models else common_models(gym)
-            sets = split(gym, options.out, models, tell)
+            sets = split(gym, options.out, models, tell, forgiving=options.data is None)
     except GymError as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 2

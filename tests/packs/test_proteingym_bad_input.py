@@ -261,3 +261,61 @@ def test_tables_of_single_variants_alone(folder: Path, tmp_path: Path, capsys: p
         assert said.splitlines() == [f"{float(row[3]):.3f}  {row[1]}" for row in rows]
     lines = [len((tmp_path / out / "scores" / name).read_text().splitlines()) for out in ("both", "singles")]
     assert lines == [4, len((folder / "assays" / name).read_text().splitlines())]
+
+
+def shortened(path: Path, first: int, last: int) -> None:
+    """Keep of a PDB file residues `first` to `last` alone."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("ATOM") or first <= int(line[22:26]) <= last))
+
+
+def test_a_structure_may_be_of_a_part_of_the_sequence(folder: Path) -> None:
+    structure, path = module("gym.structure"), folder / "structures" / "IF1_ECOLI.pdb"
+    sequence = next(each.sequence for each in data.Gym(folder).assays if each.uniprot == "IF1_ECOLI")
+    whole = structure.read_structure(path, sequence)
+    beyond = structure.read_structure(path, sequence[3:60])
+    assert np.array_equal(beyond.alpha, whole.alpha[3:60])
+    other = structure.read_structure(path, sequence[:9] + "W" + sequence[10:])
+    assert np.array_equal(other.beta, whole.beta)
+    shortened(path, 11, 50)
+    part = structure.read_structure(path, sequence)
+    assert np.isnan(part.alpha[:10]).all()
+    assert np.isnan(part.confidence[50:]).all()
+    assert np.array_equal(part.alpha[10:50], whole.alpha[10:50])
+    with pytest.raises(GymError, match="nor a part of it"):
+        structure.read_structure(path, sequence[::-1])
+    with pytest.raises(GymError, match="take a model of the whole sequence"):
+        structure.read_backbone(path, sequence)
+
+
+def test_a_structure_of_something_else_stops_no_official_download(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare = module("prepare")
+    (folder / "structures" / "IF1_ECOLI.pdb").write_text("")
+    monkeypatch.setattr(prepare, "_downloaded", lambda options: folder)
+    monkeypatch.delenv("ASTER_PROTEINGYM", raising=False)
+    assert prepare.main(["--out", str(tmp_path / "out")]) == 0
+    assert "left out: " in capsys.readouterr().out
+    with np.load(tmp_path / "out" / "hidden" / "inputs" / "inputs.npz") as file:
+        assert np.isnan(file["alpha"]).all()
+
+
+def test_assays_of_a_protein_may_start_from_different_sequences(folder: Path) -> None:
+    """As those of P53_HUMAN do, which differ in one residue."""
+    reference = folder / "reference_files" / "DMS_substitutions.csv"
+    line = next(row for row in reference.read_text().splitlines() if "IF1_ECOLI_Kelsic_2016" in row)
+    first = next(each for each in data.Gym(folder).assays if each.uniprot == "IF1_ECOLI")
+    changed = line.replace("IF1_ECOLI_Kelsic_2016", "IF1_ECOLI_Other").replace(
+        first.sequence, first.sequence[:-1] + "W"
+    )
+    reference.write_text(reference.read_text() + changed + "\n")
+    (folder / "assays" / "IF1_ECOLI_Other.csv").write_text(f"mutant,DMS_score\n{first.sequence[0]}1A,1\n")
+    model, gym = "proteinsolver/seqcond", data.Gym(folder)
+    other = gym.reference["IF1_ECOLI_Other"]
+    assert gym.has(model, gym.reference[first.name])
+    assert not gym.has(model, other)
+    assert other not in module("gym.split").usable(gym, [model])
+    np.savez(folder / "probs" / "proteinsolver" / "IF1_ECOLI_Other.npz", seqcond=np.zeros((72, 20)) - 3.0)
+    assert gym.distributions(model, other)[0, 0] == pytest.approx(-np.log(20.0))
+    assert other in module("gym.split").usable(gym, [model])
