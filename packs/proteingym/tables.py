@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         gym = Gym(options.data)
         models = options.models.split(",") if options.models else common_models(gym)
         scorings = options.scorings.split(",")
+        if len({*models}) < len(models) or len({*scorings}) < len(scorings):
+            raise GymError("A model, or a scoring, is named twice. Name each once.")
         if unknown := [name for name in scorings if name not in SCORINGS]:
             raise GymError(f"There is no scoring {', '.join(unknown)}; choose from {', '.join(SCORINGS)}.")
         scored = score_all(gym, models, scorings, options.singles)
@@ -50,12 +52,29 @@ def write_all(
 ) -> None:
     """Write the tables and the pictures, and print the averages."""
     names = [f"{model} {scoring}" for model in models for scoring in scorings]
+    tell_unscored(names, scored)
     tables = write(options.out, names, [options.kind] * len(names), scored)
     draw(options.out, names, scored, tables)
     draw_protein(options.out, gym, models[0], scored[0])
     values = rounded(summary([each.assay for each in scored], tables.values["Spearman"])["Average"])
     for name, value in sorted(zip(names, values, strict=True), key=lambda row: -row[1]):
         print(f"{value:.3f}  {name}")
+
+
+def tell_unscored(names: list[str], scored: list[Scored]) -> None:
+    """Say which assays a model does not score as a whole, and so not at all.
+
+    Raises:
+        GymError: it scores none.
+    """
+    missing = np.array([np.isnan(each.scores).any(axis=0) for each in scored])
+    for name, column in zip(names, missing.T, strict=True):
+        if column.all():
+            raise GymError(f"{name} leaves variants without a score in every assay: nothing of it can be compared.")
+        if column.any():
+            print(
+                f"{name}: {int(column.sum())} of {len(scored)} assays are not scored as a whole; their cells are empty"
+            )
 
 
 def score_all(gym: Gym, models: list[str], scorings: list[str], singles: bool = False) -> list[Scored]:
@@ -81,7 +100,8 @@ def draw(folder: Path, names: list[str], scored: list[Scored], tables: Tables) -
     averages = dict(zip(names, average(assays, values).tolist(), strict=True))
     bars(folder / "bars.svg", averages, dict(zip(names, errors.tolist(), strict=True)))
     last = max(at for at, name in enumerate(names) if name.split(" ")[0] == names[0].split(" ")[0])
-    scatter(folder / "scatter.svg", values[:, 0], values[:, last], (names[0], names[last]))
+    before, after = values[np.isfinite(values[:, [0, last]]).all(axis=1)][:, [0, last]].T
+    scatter(folder / "scatter.svg", before, after, (names[0], names[last]))
 
 
 def draw_protein(folder: Path, gym: Gym, model: str, scored: Scored) -> None:

@@ -319,3 +319,26 @@ def test_assays_of_a_protein_may_start_from_different_sequences(folder: Path) ->
     np.savez(folder / "probs" / "proteinsolver" / "IF1_ECOLI_Other.npz", seqcond=np.zeros((72, 20)) - 3.0)
     assert gym.distributions(model, other)[0, 0] == pytest.approx(-np.log(20.0))
     assert other in module("gym.split").usable(gym, [model])
+
+
+def test_an_assay_with_variants_that_a_model_leaves_out_is_an_empty_cell(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing score is not the highest, and not left out of the others' comparison either."""
+    path, out = folder / "probs" / "proteinsolver" / "IF1_ECOLI.npz", tmp_path / "out"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["seqcond"][5] = np.nan
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    words = ("--data", str(folder), "--models", "proteinsolver/seqcond", "--scorings", "log-p", "--out", str(out))
+    assert module("tables").main(list(words)) == 0
+    said = capsys.readouterr().out
+    assert "proteinsolver/seqcond log-p: 1 of 3 assays are not scored as a whole; their cells are empty" in said
+    assays, _, values = data.read_table(out / "Spearman" / "DMS_substitutions_Spearman_DMS_level.csv")
+    assert {name: bool(np.isnan(row[0])) for name, row in zip(assays, values, strict=True)} == {
+        name: name.startswith("IF1_ECOLI") for name in assays
+    }
+    for name in ("GRB2_HUMAN", "RL40A_YEAST"):
+        (folder / "probs" / "proteinsolver" / f"{name}.npz").unlink()
+    assert "in every assay" in refused("tables", capsys, *words)
+    assert "named twice" in refused("tables", capsys, *words, "--scorings", "log-p,log-p")
