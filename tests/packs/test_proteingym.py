@@ -164,7 +164,8 @@ def test_relatives_are_of_one_family_and_strangers_are_not() -> None:
     cousin = np.concatenate([cousin[:100], cousin[105:]])  # with a gap
     stranger = letters[rng.integers(0, 20, 300)]
     proteins = [(n, "".join(s)) for n, s in (("B", first), ("A", cousin), ("C", stranger), ("B", first[:50]))]
-    assert families.families(proteins) == ["A", "A", "C", "A"]
+    proteins.append(("C", "".join(letters[rng.integers(0, 20, 300)])))  # of one entry, though it is another sequence
+    assert families.families(proteins) == ["A", "A", "C", "A", "C"]
     assert families.alignment_score("ACDEF", "ACDEF") == 15
     assert families.alignment_score("ACDEF", "ACDWEF") == 12
 
@@ -211,6 +212,12 @@ class Halting(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def alignments() -> dict[str, str]:
+    """The small data's proteins by the names of their alignments' files."""
+    with (SMALL / "reference_files" / "DMS_substitutions.csv").open(newline="") as file:
+        return {f"{row['DMS_id']}_b01.a2m": row["target_seq"] for row in csv.DictReader(file)}
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     zipped = {}
@@ -223,7 +230,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             for path in sorted((SMALL / folder).glob(pattern)):
                 archive.writestr(f"some/folder/{path.name}", path.read_bytes())
         zipped[f"/v1.3/{name}"] = memory.getvalue()
-    reference = (SMALL / "reference_files" / "DMS_substitutions.csv").read_bytes()
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        for name, sequence in alignments().items():
+            archive.writestr(f"DMS_msa_files/{name}", f">query\n{sequence}\n>other\n{sequence[:-9] + 9 * 'A'}\n")
+    zipped[f"/v1.3/{download.MSAS}"] = memory.getvalue()
+    head, *rows = (SMALL / "reference_files" / "DMS_substitutions.csv").read_text().splitlines()
+    rows = [f"{head},MSA_filename", *(f"{row},{row.partition(',')[0]}_b01.a2m" for row in rows)]
+    reference = ("\n".join(rows) + "\n").encode()
     handler = type("Served", (Halting,), {"content": {**zipped, "/reference.csv": reference}, "asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -253,6 +267,91 @@ def test_a_download_goes_on_where_it_broke_off_and_is_checked(served: str, tmp_p
     archive.write_bytes(archive.read_bytes() + b" ")
     with pytest.raises(GymError, match="not what it was"):
         fetch()
+
+
+def test_alignments_are_downloaded_and_give_distributions(served: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    fetch = partial(
+        download.official, tmp_path, "v1.3", True, said.append, served + "/{version}/", served + "/reference.csv"
+    )
+    gym = data.Gym(fetch())
+    assert gym.models() == ["site-independent"]
+    assert split.common_models(gym) == ["site-independent"]
+    assert len(split.usable(gym, ["site-independent"])) == 3
+    for assay in gym.assays:
+        logp = gym.distributions("site-independent", assay)
+        assert (logp.argmax(axis=1)[:-9] == mutants.encode(assay.sequence)[:-9]).all()
+    said.clear()
+    fetch()
+    assert said == []
+
+
+def test_an_assay_with_an_alignment_of_its_own_keeps_it(tmp_path: Path) -> None:
+    table, folder = tmp_path / "table.csv", tmp_path / "msa"
+    table.write_text("DMS_id,UniProt_ID,MSA_filename\nA_1,A,a1.a2m\nA_2,A,a2.a2m\nA_3,A,a1.a2m\nB_1,B,\nC_1,C,c.a2m\n")
+    folder.mkdir()
+    for name in ("a1", "a2"):
+        (folder / f"{name}.a2m").write_text(name)
+    for _ in range(2):
+        download._rename_alignments(folder, table)
+    assert {path.stem: path.read_text() for path in folder.iterdir()} == {
+        "a1": "a1",
+        "a2": "a2",
+        "A": "a1",
+        "A_2": "a2",
+    }
+
+
+class Stammering(BaseHTTPRequestHandler):
+    """Breaks off in the middle of a chunk, then answers."""
+
+    asked: list[str] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        if len(self.asked) == 1:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"9\r\nabc")
+        else:
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"abcdef")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_broken_answer_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(Stammering, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(Stammering, "asked", [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stammering)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        path = download.fetch(f"http://127.0.0.1:{server.server_address[1]}/a.csv", tmp_path / "a.csv", lambda _: None)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert path.read_bytes() == b"abcdef"
+
+
+def test_a_damaged_archive_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(url: str, part: Path, tell: object) -> None:
+        with zipfile.ZipFile(part, "w") as archive:
+            archive.writestr("a.csv", "precious")
+        part.write_bytes(part.read_bytes().replace(b"precious", b"precioux"))
+
+    monkeypatch.setattr(download, "_continue", damaged)
+    with pytest.raises(GymError, match="was damaged on its way"):
+        download.fetch("http://nowhere/a.zip", tmp_path / "a.zip", lambda _: None)
+    monkeypatch.setattr(download, "_continue", lambda url, part, tell: part.write_bytes(b"<html>not found</html>"))
+    with pytest.raises(GymError, match="is no zip archive"):
+        download.fetch("http://nowhere/a.zip", tmp_path / "a.zip", lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 # The programs

@@ -180,5 +180,41 @@ def test_all_measures_at_once_are_the_single_ones() -> None:
     assert metrics.measures(fitness, fit, score) == single
 
 
+def test_the_edges_of_the_ndcg() -> None:
+    assert metrics.ndcg(np.arange(19.0), np.arange(19.0)) == 1.0  # a tenth of 19 is the first alone
+    first = np.arange(19.0)
+    first[17] = 99.0
+    assert metrics.ndcg(np.arange(19.0), first) == pytest.approx(17 / 18)
+    assert metrics.ndcg(np.arange(20.0), np.where(np.arange(20) == 0, 1.0, -np.arange(20.0))) < 0.1
+    assert math.isnan(metrics.ndcg(np.ones(20), np.arange(20.0)))
+    assert metrics.ndcg(np.ones(9), np.arange(9.0)) == 0.0  # nothing is looked at
+    assert metrics.ndcg(np.arange(10.0), -np.arange(10.0)) == 0.0
+
+
+def test_variants_of_each_depth_are_judged_by_the_median_of_all() -> None:
+    """And five changes or more are one depth."""
+    rng, depths = np.random.default_rng(3), np.array([1] * 30 + [2] * 30 + [5] * 20 + [7] * 20)
+    names = [":".join(f"A{at + 1}C" for at in rng.permutation(9)[:depth]) for depth in depths]
+    measured = data.Measured(names, mutants.parse(names), rng.normal(size=100), rng.random(100) < 0.4)
+    score = measured.fitness + rng.normal(size=100) - 0.5 * depths
+    assay = data.Assay("a", "P", "Activity", "Human", "Low", "A" * 9, 0.0)
+    found = submission.tables([submission.Scored(assay, measured, score[:, None])])
+    for label, rows in (("1", depths == 1), ("2", depths == 2), ("5+", depths >= 5)):
+        fit, high = measured.fit[rows], (score >= np.median(score))[rows]
+        expected = 0.0 if len(set(high.tolist())) == 1 else np.corrcoef(fit, high)[0, 1]
+        assert found.depths["MCC"][label][0, 0] == pytest.approx(expected)
+        assert found.depths["Spearman"][label][0, 0] == pytest.approx(
+            stats.spearmanr(measured.fitness[rows], score[rows])[0]
+        )
+    assert np.isnan(found.depths["Spearman"]["3"]).all()
+
+
+def test_averages_are_of_values_as_they_are_published() -> None:
+    made = [data.Assay(str(i), "PQ"[i], "A", "Human", "Low", "", 0.0) for i in range(2)]
+    values = np.array([[0.1004], [0.2004]])
+    found = aggregate.summary(made, values, {"1": values})
+    assert (found["Average"][0], found["Depth_1"][0]) == pytest.approx((0.15, 0.15), abs=1e-12)
+
+
 def test_a_constant_has_no_correlation() -> None:
     assert math.isnan(metrics.spearman(np.arange(5.0), np.ones(5)))
