@@ -189,7 +189,7 @@ def windows(stage: int) -> list[int]:
 
 def norm(x: Tensor) -> Tensor:
     """Scale to a root mean square of 1 over the last axis."""
-    return F.rms_norm(x, (x.size(-1),))
+    return F.rms_norm(x, (x.size(-1),), eps=1e-6)
 
 
 def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
@@ -197,6 +197,12 @@ def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     cos, sin = turns
     one, two = x.chunk(2, dim=-1)
     return torch.cat([one * cos + two * sin, two * cos - one * sin], dim=-1)
+
+
+def speeds() -> Tensor:
+    """Return how fast the channels of a head turn, [D / 2], in radians a token."""
+    turned = torch.linspace(0, 1, ROTARY_WIDTH // 2)
+    return F.pad(ROTARY_BASE**-turned, (0, (HEAD_WIDTH - ROTARY_WIDTH) // 2))
 
 
 def value_table(layer: int) -> int | None:
@@ -248,12 +254,16 @@ class Model(nn.Module):
         # what ideas add is made here
 
         self.windows = windows(0)
-        turned = torch.linspace(0, 1, ROTARY_WIDTH // 2)
-        speeds = F.pad(ROTARY_BASE**-turned, (0, (HEAD_WIDTH - ROTARY_WIDTH) // 2))
-        angles = torch.outer(torch.arange(length), speeds)
-        self.register_buffer("cos", angles.cos()[:, None], persistent=False)
-        self.register_buffer("sin", angles.sin()[:, None], persistent=False)
+        self.register_buffer("cos", torch.zeros(length, 1, HEAD_WIDTH // 2), persistent=False)
+        self.register_buffer("sin", torch.zeros(length, 1, HEAD_WIDTH // 2), persistent=False)
+        self.turn(speeds())
         self.begin()
+
+    def turn(self, by: Tensor) -> None:
+        """Fill the tables of the rotary embedding, for speeds [D / 2] in radians a token."""
+        angles = torch.outer(torch.arange(len(self.cos), device=by.device), by)[:, None]
+        self.cos.copy_(angles.cos())
+        self.sin.copy_(angles.sin())
 
     @torch.no_grad()
     def begin(self) -> None:
@@ -338,7 +348,8 @@ class Model(nn.Module):
         y = attend(q, k, v, self.windows[layer])
         # [R, T, H, D]: the heads are apart until here
 
-        return F.linear(y.flatten(-2), matrices[3])
+        y = y.flatten(-2)
+        return F.linear(y, matrices[3])
 
     def think(self, x: Tensor, up: Tensor, down: Tensor) -> Tensor:
         """Two matrices with a squared ReLU between: [R, T, C], two of [E * C, C] -> [R, T, C]."""
