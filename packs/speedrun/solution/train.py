@@ -376,6 +376,10 @@ def padded(vocabulary: int) -> int:
 
 # --- the optimizer ---
 
+# these have new names from PyTorch 2.13 on
+reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -484,7 +488,7 @@ class Group:
             param.grad = None
         if self.shared:
             self.whole, self.sums = self.sums, torch.empty_like(self.mine(self.sums))
-            self.moving = dist.reduce_scatter_tensor(self.sums, self.whole, async_op=True)
+            self.moving = reduce_scatter(self.sums, self.whole, async_op=True)
         elif self.ranks > 1:
             self.moving = dist.all_reduce(self.sums, async_op=True)
 
@@ -502,7 +506,7 @@ class Group:
             whole = self.params[0].data.view(-1)
             exact = len(whole) == self.parts * self.part
             self.whole = whole if exact else values.new_empty(self.parts * self.part)
-            self.moving = dist.all_gather_into_tensor(self.whole, values, async_op=True)
+            self.moving = all_gather(self.whole, values, async_op=True)
         else:
             parts = values[: self.size].split([p.numel() for p in self.params])
             torch._foreach_copy_([p.data.view(-1) for p in self.params], list(parts))
@@ -521,10 +525,12 @@ class Group:
             self.numbers.setdefault(name, torch.zeros(())).fill_(number)
 
     def reset(self) -> None:
-        """Take the values from the parameters, and forget all steps."""
+        """Take the values from the parameters, and forget all steps and gradients."""
         self.values.copy_(self.mine(self.flat([p.data for p in self.params])))
         for tensor in self.state.values():
             tensor.zero_()
+        for param in self.params:
+            param.grad = None
 
 
 class AdamGroup(Group):
