@@ -1,4 +1,4 @@
-"""What the tests of the speedrun's trainer share: its benchmark's script, candidates as modules, made tiny, and runs."""
+"""What the tests of the speedrun's trainer share: the benchmark's script, candidates made tiny, and runs."""
 
 from __future__ import annotations
 
