@@ -12,10 +12,23 @@ MOST_VALUE, MOST_SLOPE = 448.0, 57344.0
 SLOPE = 4.0
 
 
-def small(x: Tensor, scale: Tensor, kind: torch.dtype) -> Tensor:
+def rounded(x: Tensor, scale: Tensor, kind: torch.dtype) -> Tensor:
     """x / scale in 8 bits; what is too large becomes the largest."""
     most = MOST_VALUE if kind == torch.float8_e4m3fn else MOST_SLOPE
     return (x.float() / scale).clamp(-most, most).to(kind)
+
+
+fused = torch.compile(rounded, dynamic=False, fullgraph=True)  # one pass, and no copy in float32
+
+
+def small(x: Tensor, scale: Tensor, kind: torch.dtype) -> Tensor:
+    """`rounded`, in one pass on a GPU."""
+    return fused(x, scale, kind) if x.is_cuda else rounded(x, scale, kind)
+
+
+def scales(x: Tensor, *numbers: float) -> list[Tensor]:
+    """Numbers as tensors in float32 beside x, for which the host need not wait."""
+    return [torch.full((), number, dtype=torch.float32, device=x.device) for number in numbers]
 
 
 def multiply(one: Tensor, two: Tensor, scale1: Tensor, scale2: Tensor) -> Tensor:
@@ -26,7 +39,7 @@ def multiply(one: Tensor, two: Tensor, scale1: Tensor, scale2: Tensor) -> Tensor
 @torch.library.custom_op("speedrun_trainer::linear8", mutates_args=())
 def product(x: Tensor, weight: Tensor, most_x: float, most_weight: float) -> tuple[Tensor, Tensor, Tensor]:
     """[N, C] and [V, C] -> x @ weight^T, and both factors in 8 bits, where `most_...` are their largest numbers."""
-    one, two = x.new_tensor(most_x / MOST_VALUE, dtype=torch.float32), x.new_tensor(most_weight / MOST_VALUE).float()
+    one, two = scales(x, most_x / MOST_VALUE, most_weight / MOST_VALUE)
     x8, weight8 = small(x, one, torch.float8_e4m3fn), small(weight, two, torch.float8_e4m3fn)
     return multiply(x8, weight8, one, two), x8, weight8
 
@@ -41,8 +54,8 @@ def _(x: Tensor, weight: Tensor, most_x: float, most_weight: float) -> tuple[Ten
 @torch.library.custom_op("speedrun_trainer::linear8_slope", mutates_args=())
 def slopes(slope: Tensor, x8: Tensor, weight8: Tensor, most_x: float, most_weight: float) -> tuple[Tensor, Tensor]:
     """The gradients by x and weight of what `product` made, from the gradient by its result [N, V]."""
-    numbers = [most_x / MOST_VALUE, most_weight / MOST_VALUE, SLOPE / len(slope) / MOST_SLOPE]
-    one, two, three = (torch.tensor(number, device=slope.device) for number in numbers)
+    one, two = scales(x8, most_x / MOST_VALUE, most_weight / MOST_VALUE)
+    [three] = scales(slope, SLOPE / len(slope) / MOST_SLOPE)
     slope8 = small(slope, three, torch.float8_e5m2)
     by_x = multiply(slope8, weight8.T.contiguous(), three, two)
     by_weight = multiply(slope8.T.contiguous(), x8.T.contiguous(), three, one)

@@ -457,14 +457,14 @@ class Group:
         values: what this rank updates, in float32.
     """
 
-    def __init__(self, params: list[Tensor], rank: int, ranks: int) -> None:
+    def __init__(self, params: list[Tensor], rank: int, ranks: int, unit: int = 1) -> None:
         self.params = params
         self.ranks = ranks
         self.size = sum(p.numel() for p in params)
-        self.unit = params[0][0].numel() if isinstance(self, MuonGroup) else 1
+        self.unit = unit  # numbers that stay together
         self.shared = ranks > 1 and len(params) == 1 and self.size >= SHARED_OUT
         self.parts, self.own = (ranks, rank) if self.shared else (1, 0)
-        self.part = -(-self.size // (self.unit * self.parts)) * self.unit  # numbers, of whole matrices
+        self.part = -(-self.size // (self.unit * self.parts)) * self.unit
         self.values = self.mine(self.flat(params)).float().clone()
         self.state: dict[str, Tensor] = {}
         self.numbers: dict[str, Tensor] = {}
@@ -536,8 +536,8 @@ class Group:
 class AdamGroup(Group):
     """Numbers by Adam."""
 
-    def __init__(self, how: Adam, update: Callable[..., None], *where: object) -> None:
-        super().__init__(*where)
+    def __init__(self, how: Adam, update: Callable[..., None], params: list[Tensor], rank: int, ranks: int) -> None:
+        super().__init__(params, rank, ranks)
         self.how, self.apply = how, update
         self.state = {"mean": torch.zeros_like(self.values), "square": torch.zeros_like(self.values)}
 
@@ -555,8 +555,8 @@ class AdamGroup(Group):
 class MuonGroup(Group):
     """Matrices of one shape by Muon."""
 
-    def __init__(self, how: Muon, update: Callable[..., None], *where: object) -> None:
-        super().__init__(*where)
+    def __init__(self, how: Muon, update: Callable[..., None], params: list[Tensor], rank: int, ranks: int) -> None:
+        super().__init__(params, rank, ranks, params[0][0].numel())
         self.how, self.apply = how, update
         self.shape = (-1, *self.params[0].shape[1:])
         self.state["mean"] = torch.zeros_like(self.values).view(self.shape)
