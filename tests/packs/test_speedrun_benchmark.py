@@ -77,7 +77,7 @@ def test_what_is_set_for_all_gives_way_to_a_variants_own() -> None:
     files = script().made("smear@STEPS=7", ["STEPS=9", "DEPTH=2"], pack, ideas())
     text = files["solution/train.py"].decode()
     assert "\nSTEPS = 7\n" in text
-    assert "\nDEPTH = 2\n" in text
+    assert "\nDEPTH = 2  # tune" in text
     with pytest.raises(SystemExit, match="no constant NOPE"):
         script().made("none@NOPE=1", [], pack, ideas())
 

@@ -199,12 +199,14 @@ def test_schedules(train: Any) -> None:
 
 
 def test_ranks_have_equal_shares_of_the_same_batch(train: Any) -> None:
+    train.BATCHES = [8 * LENGTH, 29 * LENGTH]  # the second is no whole number of rows for 8 ranks
     for ranks in (1, 2, 4, 8):
-        rows, parts = train.sizes(0, ranks)
-        assert rows * parts * ranks == 8
-        assert rows * LENGTH <= train.MICRO_TOKENS
-    with pytest.raises(ValueError, match="256 tokens is not 16 times"):
-        train.sizes(0, 16)
+        for stage, wanted in enumerate((8, 24)):
+            rows, parts = train.sizes(stage, ranks)
+            assert rows * parts * ranks == wanted
+            assert rows * LENGTH <= train.MICRO_TOKENS
+    with pytest.raises(ValueError, match="not among 3"):
+        train.sizes(0, 3)
 
 
 # The run

@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 # --- the model's sizes ---
 
 # layers
-DEPTH = 12
+DEPTH = 12  # tune: 8..16
 
 # channels
-WIDTH = 768
+WIDTH = 768  # tune: 512 | 640 | 768 | 896 | 1024
 
 # channels of a head
-HEAD_WIDTH = 128
+HEAD_WIDTH = 128  # tune: 64 | 128
 
 # the width of the MLP, in widths of the model
-EXPANSION = 4
+EXPANSION = 4  # tune: 2..6
 
 # tables of value embeddings; each serves one of the first layers and one of the last
-VALUE_TABLES = 3
+VALUE_TABLES = 3  # tune: 1..6
 
 # the vocabulary is padded to a multiple of this
 VOCABULARY_UNIT = 128  # tune: no
@@ -51,7 +51,7 @@ VOCABULARY_UNIT = 128  # tune: no
 WINDOWS = "LSSS"  # tune: no
 
 # channels of a head that are turned; the others say nothing of positions
-ROTARY_WIDTH = 64
+ROTARY_WIDTH = 64  # tune: 32 | 64 | 96 | 128
 
 # wavelengths of the rotary embedding
 ROTARY_BASE = 1024
@@ -103,18 +103,21 @@ MOMENTUM_LAST = 0.95
 MOMENTUM_STEPS = 300
 
 # iterations of the orthogonalization, at most 5
-POLAR_STEPS = 5
+POLAR_STEPS = 5  # tune: 3..5
 
 # --- the schedule ---
 
 # steps of the optimizer
 STEPS = 2400
 
-# tokens of a step in each stage of the run, over all ranks; stages are equally long
+# tokens of a step in each stage of the run, over all ranks; stages are equally long. Taken are whole rows for RANKS
 BATCHES = [262_144, 262_144, 262_144]
 
 # tokens of the rows that a step is cut into
 LENGTH = 8192  # tune: no
+
+# ranks among which a step can be divided
+RANKS = 8  # tune: no
 
 # tokens back that an S layer sees, stage by stage
 SHORT_WINDOWS = [128, 384, 640]
@@ -647,12 +650,14 @@ def momentum(step: int) -> float:
 def sizes(stage: int, ranks: int) -> tuple[int, int]:
     """Return how a rank goes through its rows of a step: (rows at once, how often).
 
+    A step has the same rows for any number of ranks.
+
     Raises:
-        ValueError: the step's tokens are no rows, or the ranks cannot have equally many of them.
+        ValueError: the rows cannot be divided among so many ranks.
     """
-    rows, over = divmod(BATCHES[stage], LENGTH * ranks)
-    if over or not rows:
-        raise ValueError(f"a step of {BATCHES[stage]} tokens is not {ranks} times so many rows of {LENGTH}")
+    if RANKS % ranks:
+        raise ValueError(f"a step can be divided among {RANKS} ranks or a divisor of that, not among {ranks}")
+    rows = max(1, BATCHES[stage] // (RANKS * LENGTH)) * RANKS // ranks
     most = max(1, MICRO_TOKENS // LENGTH)
     parts = next(parts for parts in range(1, rows + 1) if rows % parts == 0 and rows // parts <= most)
     return rows // parts, parts
