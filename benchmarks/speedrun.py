@@ -370,7 +370,7 @@ def cells(of: Mapping[int, Mapping[str, Any]], first: Mapping[int, Mapping[str, 
         "" if same else interval(paired(of, first, "train_seconds")),
         f"{statistics.fmean(losses):.4f}" if losses else "",
         f"{change:+.4f}" if change is not None else "",
-        f"{chance:.4f}" if chance is not None else "",
+        "" if chance is None else f"{chance:.4f}" if chance >= 0.0001 else "< 0.0001",
         f"{statistics.fmean(times):.2f} ({len(times)})" if times else "",
         f"{max(gap):.4f}" if gap else "",
     ]
