@@ -1,6 +1,7 @@
 """Score the variants of your own protein, or all single changes of it.
 
-    python score.py --model M --sequence MKV... [--assay mutants.csv] [--scoring calibrated] [--out scores.csv]
+    python -m aster.cli.pack proteingym score --model M --sequence MKV... [--assay mutants.csv]
+        [--scoring calibrated] [--out scores.csv]
 
 The sequence is capital letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
 A24C:D30E), its rows come back with a column of scores, and where it has a column DMS_score too the measures are

@@ -1,6 +1,7 @@
 """The benchmark's tables and pictures for models and scoring functions, over all assays of a folder.
 
-    python tables.py --data DIR --models A,B [--scorings log-p,calibrated] [--singles] --out DIR
+    python -m aster.cli.pack proteingym tables --data DIR --models A,B --out DIR
+        [--scorings log-p,calibrated] [--singles]
 
 Every model is scored by every scoring function, over the assays that all of the models cover. `--out` gets the files of
 a submission (see gym/submission.py) and the pictures bars.svg, scatter.svg, flip.svg and heat.svg. What is printed is

@@ -303,27 +303,24 @@ def test_an_assay_with_an_alignment_of_its_own_keeps_it(tmp_path: Path) -> None:
 
 
 class Stammering(BaseHTTPRequestHandler):
-    """Breaks off in the middle of a chunk, then answers."""
+    """Breaks off within a chunk, then in the middle, then answers with all of it, whatever was asked for, then 416."""
 
-    asked: list[str] = []
+    asked: list[str | None] = []
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(200)
-        if len(self.asked) == 1:
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"9\r\nabc")
-        else:
-            self.send_header("Content-Length", "6")
-            self.end_headers()
-            self.wfile.write(b"abcdef")
+        self.asked.append(self.headers.get("Range"))
+        self.send_response(416 if len(self.asked) > 3 else 200)
+        chunked = len(self.asked) == 1
+        self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "6")))
+        self.end_headers()
+        self.wfile.write({1: b"9\r\nabc", 2: b"abc"}.get(len(self.asked), b"abcdef"))
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
-def test_a_broken_answer_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_answers_are_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download.time, "sleep", lambda _: None)
     monkeypatch.setattr(Stammering, "protocol_version", "HTTP/1.1")
     monkeypatch.setattr(Stammering, "asked", [])
@@ -331,12 +328,16 @@ def test_a_broken_answer_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        path = download.fetch(f"http://127.0.0.1:{server.server_address[1]}/a.csv", tmp_path / "a.csv", lambda _: None)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        path = download.fetch(f"{url}/a.csv", tmp_path / "a.csv", lambda _: None)
+        assert Stammering.asked == [None, None, "bytes=3-"]
+        assert path.read_bytes() == b"abcdef"  # once, though a part of it had come before
+        (tmp_path / "b.csv.part").write_bytes(b"all")  # stopped when all had come
+        assert download.fetch(f"{url}/b.csv", tmp_path / "b.csv", lambda _: None).read_bytes() == b"all"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert path.read_bytes() == b"abcdef"
 
 
 def test_a_damaged_archive_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

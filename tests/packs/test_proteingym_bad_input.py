@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -286,6 +287,41 @@ def test_a_structure_may_be_of_a_part_of_the_sequence(folder: Path) -> None:
         structure.read_structure(path, sequence[::-1])
     with pytest.raises(GymError, match="take a model of the whole sequence"):
         structure.read_backbone(path, sequence)
+
+
+def test_of_a_structure_the_first_chain_is_read_and_glycine_has_its_alpha_carbon(folder: Path) -> None:
+    structure, path = module("gym.structure"), folder / "structures" / "IF1_ECOLI.pdb"
+    sequence = next(each.sequence for each in data.Gym(folder).assays if each.uniprot == "IF1_ECOLI")
+    whole = structure.read_structure(path, sequence)
+    glycine = np.array([residue == "G" for residue in sequence])
+    assert np.array_equal(whole.beta[glycine], whole.alpha[glycine])
+    assert (whole.beta[~glycine] != whole.alpha[~glycine]).any(axis=1).all()
+    atoms = [line for line in path.read_text().splitlines(keepends=True) if line.startswith("ATOM")]
+    path.write_text("".join([*atoms, "TER\n", *atoms]))
+    assert np.array_equal(structure.read_structure(path, sequence).alpha, whole.alpha)
+
+
+def test_what_no_model_covers_is_flat_and_proteins_are_in_the_order_of_a_hash(folder: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", folder / "probs" / "proteinsolver" / "GRB2_HUMAN.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["seqcond"][0] = np.nan
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    assert module("prepare").main(list(prepared(folder, out))) == 0
+    found = {each.uniprot: each.sequence for each in data.Gym(folder).assays if each.uniprot != "IF1_ECOLI"}
+    order = sorted(found, key=lambda name: hashlib.sha256(f"{name}\n{found[name]}".encode()).digest())
+    assert order == ["RL40A_YEAST", "GRB2_HUMAN"]  # and not that of the alphabet
+    with np.load(out / "search" / "inputs" / "inputs.npz") as file:
+        assert file["lengths"].tolist() == [len(found[name]) for name in order]
+        at = list(file["models"]).index("proteinsolver/seqcond")
+        assert file["logp"][at, len(found[order[0]])] == pytest.approx(np.full(20, -np.log(20.0)))
+
+
+def test_a_model_that_covers_less_is_not_among_the_common_ones(folder: Path) -> None:
+    split = module("gym.split")
+    (folder / "probs" / "narrow").mkdir()
+    shutil.copy(folder / "probs" / "proteinsolver" / "IF1_ECOLI.npz", folder / "probs" / "narrow")
+    assert split.common_models(data.Gym(folder)) == ["proteinsolver/allmask", "proteinsolver/seqcond"]
 
 
 def test_a_structure_of_something_else_stops_no_official_download(

@@ -68,7 +68,7 @@ class Gym:
         if not (folder / REFERENCE).is_file():
             raise GymError(
                 f"{folder} {'has no ' + str(REFERENCE) if folder.is_dir() else 'is no folder'}: give one of the layout "
-                "that gym/data.py describes, or run prepare.py without --data to download the official one."
+                "that gym/data.py describes, or run `aster prepare proteingym` without --data for the official one."
             )
         self.reference = {each.name: each for each in _reference(folder / REFERENCE)}
         there = {path.stem for name in ("assays", "assays_multi") for path in (folder / name).glob("*.csv")}
@@ -77,7 +77,7 @@ class Gym:
         if not self.assays:
             raise GymError(
                 f"{folder} holds no assay of its reference file: put files such as assays/BLAT_ECOLX_Stiffler_2015.csv "
-                f"there, or run prepare.py without --data to download the official ones."
+                f"there, or run `aster prepare proteingym` without --data to download the official ones."
             )
 
     def path(self, assay: Assay, singles: bool = False) -> Path:

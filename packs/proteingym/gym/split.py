@@ -34,7 +34,7 @@ def common_models(gym: Gym) -> list[str]:
     if not covered:
         raise GymError(
             f"{gym.folder} holds no distributions: put log-probabilities at probs/<model>/<UniProt_ID>.npz (see the "
-            "pack's README), or write them with `python score.py --write-probs`."
+            "pack's README), or write them with `python -m aster.cli.pack proteingym score --write-probs`."
         )
     widest = max(covered.values(), key=len)
     return [model for model, names in covered.items() if set(names) >= set(widest)]
