@@ -117,13 +117,22 @@ def test_a_confirmation_scores_hidden_families_drawn_by_the_seed(prepared: Path,
 
 def test_draws_average_to_the_official_average() -> None:
     evaluate = module("evaluate")
-    kinds = ["Activity", "Activity", "Binding", "Stability"]
+    kinds = ["Activity", "Activity", "Activity", "Binding", "Stability"]
     assays = [data.Assay(str(i), f"P{i}", kind, "Human", "Low", "", 0.0) for i, kind in enumerate(kinds)]
-    labelled = [packed.Labelled(each, f"F{i // 2 * i}", 0, None) for i, each in enumerate(assays)]
-    values = np.tile(np.array([[0.1], [0.3], [0.5], [0.9]]), (1, 5))
+    families = ["F0", "F0", "F1", "F2", "F3"]  # which weigh 2/9, 1/9, 1/3 and 1/3
+    labelled = [packed.Labelled(each, family, 0, None) for each, family in zip(assays, families, strict=True)]
+    values = np.tile(np.array([[0.1], [0.3], [0.8], [0.5], [0.0]]), (1, 5))
     drawn = [evaluate.drawn(labelled, values, seed)["spearman"] for seed in range(3000)]
     assert np.mean(drawn) == pytest.approx(float(aggregate.average(assays, values)[0]), abs=0.02)
-    assert len(set(drawn)) == 3
+    assert len(set(drawn)) == 4
+
+
+def test_a_search_reports_the_plain_mean_and_the_weakest_function_too() -> None:
+    evaluate, kinds = module("evaluate"), ["Activity", "Activity", "Stability"]
+    assays = [data.Assay(str(i), "PPQ"[i], kind, "Human", "Low", "", 0.0) for i, kind in enumerate(kinds)]
+    labelled = [packed.Labelled(each, "F", 0, None) for each in assays]
+    found = evaluate.searched(labelled, np.tile(np.array([[0.2], [0.4], [0.9]]), (1, 5)))
+    assert (found["spearman"], found["plain_mean"], found["weakest_function"]) == pytest.approx((0.6, 0.5, 0.3))
 
 
 @pytest.mark.parametrize(
@@ -264,6 +273,11 @@ def test_a_download_goes_on_where_it_broke_off_and_is_checked(served: str, tmp_p
     said.clear()
     fetch()
     assert said == []  # nothing was fetched or unpacked again
+    cut = folder / "assays" / "IF1_ECOLI_Kelsic_2016.csv"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:100])  # as if unpacking had been stopped
+    fetch()
+    assert cut.read_bytes() == whole
     archive.write_bytes(archive.read_bytes() + b" ")
     with pytest.raises(GymError, match="not what it was"):
         fetch()

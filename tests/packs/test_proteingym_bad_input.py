@@ -306,7 +306,7 @@ def test_what_no_model_covers_is_flat_and_proteins_are_in_the_order_of_a_hash(fo
     with np.load(path) as file:
         arrays = dict(file)
     arrays["seqcond"][0] = np.nan
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    np.savez(path, **arrays)
     assert module("prepare").main(list(prepared(folder, out))) == 0
     found = {each.uniprot: each.sequence for each in data.Gym(folder).assays if each.uniprot != "IF1_ECOLI"}
     order = sorted(found, key=lambda name: hashlib.sha256(f"{name}\n{found[name]}".encode()).digest())
@@ -365,7 +365,7 @@ def test_an_assay_with_variants_that_a_model_leaves_out_is_an_empty_cell(
     with np.load(path) as file:
         arrays = dict(file)
     arrays["seqcond"][5] = np.nan
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    np.savez(path, **arrays)
     words = ("--data", str(folder), "--models", "proteinsolver/seqcond", "--scorings", "log-p", "--out", str(out))
     assert module("tables").main(list(words)) == 0
     said = capsys.readouterr().out

@@ -117,8 +117,8 @@ def test_the_tables_of_proteins_and_functions_are_written_as_the_benchmark_write
     assert list(proteins[0])[len(models) :] == ["Selection Type", "UniProt_ID", "MSA_Neff_L_category", "Taxon"]
     names = [row["UniProt_ID"] for row in proteins]
     assert (len(names), len(set(names)), names[-1]) == (222, 187, "")  # an entry's row is there for each of its assays
-    column = models.index("GEMME")
-    mine = [row[column] for assay, row in zip(assays, values, strict=True) if assay.uniprot == "BLAT_ECOLX"]
+    at = models.index("GEMME")
+    mine = [row[at] for assay, row in zip(assays, values, strict=True) if assay.uniprot == "BLAT_ECOLX"]
     found = {row["GEMME"] for row in proteins if row["UniProt_ID"] == "BLAT_ECOLX"}
     assert [float(each) for each in found] == [round(float(np.mean(mine)), 3)]
 
