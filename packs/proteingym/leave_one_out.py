@@ -1,6 +1,6 @@
 """Which change carries a champion's gain: each left out in turn, and each alone.
 
-    python leave_one_out.py CAMPAIGN_FOLDER [--data FOLDER] [--candidate ID]
+    python -m aster.cli.pack proteingym leave_one_out CAMPAIGN_FOLDER [--data FOLDER] [--candidate ID]
 
 Scores are the benchmark's average over all assays of the search set and of the hidden set, from the folder that
 prepare.py wrote. Looking at the hidden set is for afterwards: do not choose by it.
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluate import judge, read_tables, searched
-from gym.packed import read_labels
+from gym.packed import INPUTS, read_labels
+from gym.split import SETS
 from prepare import CACHE
 
 from aster.app import load_campaign
@@ -65,7 +66,7 @@ def averages(files: dict[str, bytes], data: Path) -> list[float]:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        for part in ("search", "hidden"):
+        for part in SETS:
             command = [sys.executable, "-B", "solution/predict.py", "--out", "scores.bin", str(data / part / "inputs")]
             subprocess.run(command, cwd=folder, check=True)
             labelled, sizes = read_labels(data / part / "labels")
@@ -74,17 +75,32 @@ def averages(files: dict[str, bytes], data: Path) -> list[float]:
 
 
 def main() -> int:
-    """Print the table as Markdown."""
+    """Print the table as Markdown; 2 with one paragraph on stderr if something that was given is wrong."""
+    try:
+        return run(_parser().parse_args())
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("campaign", type=Path)
     parser.add_argument("--candidate", help="by default the champion")
     parser.add_argument("--data", type=Path, default=CACHE)
-    options = parser.parse_args()
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the campaign and score."""
     campaign = load_campaign(options.campaign)
     name = options.candidate or campaign.board.champion
     if not name:
-        print("The campaign has no champion; name a candidate.", file=sys.stderr)
-        return 2
+        raise UserError("The campaign has no champion: name a candidate with --candidate.")
+    if name not in campaign.board.candidates:
+        raise UserError(f"The campaign has no candidate {name}; `aster show` lists them.")
+    if missing := [part for part in SETS if not (options.data / part / "inputs" / INPUTS).exists()]:
+        raise UserError(f"{options.data} has no {' and no '.join(missing)} set: run `aster prepare proteingym` first.")
     print("| candidate | search set | hidden set |\n|---|---|---|", flush=True)
     for told, files in trees(campaign.board.candidates[name]).items():
         search, hidden = averages(files, options.data)

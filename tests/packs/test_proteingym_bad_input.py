@@ -378,3 +378,43 @@ def test_an_assay_with_variants_that_a_model_leaves_out_is_an_empty_cell(
         (folder / "probs" / "proteinsolver" / f"{name}.npz").unlink()
     assert "in every assay" in refused("tables", capsys, *words)
     assert "named twice" in refused("tables", capsys, *words, "--scorings", "log-p,log-p")
+
+
+def test_a_variant_that_a_model_leaves_out_has_an_empty_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("mutant\nM1A\nK2A\n")
+    np.savez(tmp_path / "p.npz", logp=FLAT[:3], pos0=np.arange(1, 4))
+    words = ["--model", tmp_path / "p.npz", "--sequence", "MKVA", "--assay", tmp_path / "a.csv", "--scoring", "log-p"]
+    assert module("score").main([str(word) for word in [*words, "--out", tmp_path / "out.csv"]]) == 0
+    assert "1 of them have no score" in capsys.readouterr().out
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["M1A,", f"K2A,{np.log(0.05):.6f}"]
+
+
+def test_the_picture_is_of_the_first_models_first_and_last_scoring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, labels = module("tables"), []
+    monkeypatch.setattr(tables, "scatter", lambda path, before, after, names: labels.append(names))
+    words = ["--data", str(SMALL), "--models", "proteinsolver/seqcond,proteinsolver/allmask", "--out", str(tmp_path)]
+    assert tables.main([*words, "--scorings", "log-odds,log-p,calibrated"]) == 0
+    assert labels == [("proteinsolver/seqcond log-odds", "proteinsolver/seqcond calibrated")]
+
+
+def test_data_is_named_by_the_environment_and_seen_from_where_the_user_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ASTER_PROTEINGYM", folder.name)
+    monkeypatch.setenv("ASTER_CALLED_FROM", str(folder.parent))
+    assert module("prepare").main(["--out", "here"]) == 0
+    assert str(tmp_path / "here" / "search") in capsys.readouterr().out
+    assert (tmp_path / "here" / "search" / "inputs").is_dir()
+
+
+def test_what_cannot_be_left_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave = module("leave_one_out")
+    monkeypatch.setattr(leave.sys, "argv", ["leave_one_out", str(tmp_path / "nothing")])
+    assert leave.main() == 2
+    assert "There is no campaign nothing" in capsys.readouterr().err
