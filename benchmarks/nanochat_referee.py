@@ -1,6 +1,7 @@
 """What the referee of the NanoChat problem costs: its three stages over the channel, in plain processes, no sandbox.
 
     python benchmarks/nanochat_referee.py --data DIR [--pack packs/nanochat] [--solution FILE] [--seed 42]
+    python benchmarks/nanochat_referee.py --data DIR --pack packs/speedrun     # that of the speedrun, on all ranks
 
 DIR is what `prepare.py --out DIR` wrote. Needs PyTorch and NumPy, and nothing of Aster but the channel's one file.
 Prints the metrics that an experiment would have, and the seconds and the rate of each stage; with `--channel` the rates
@@ -68,13 +69,15 @@ def run(options: argparse.Namespace, work: Path) -> None:
     learnt = json.loads((work / "out/learnt.json").read_text())
     print(json.dumps(learnt), flush=True)
     serve = ["solution/harness/serve.py", str(work / "out/state")]
-    sealed = str(options.data / "sealed") if options.sealed else "/nonexistent"
-    score = ["referee/evaluate.py", *tokens, *out, "--aside", str(work / "aside"), "--sealed", sealed]
+    states = (work / "pack/referee/head.py").is_file()  # the referee of the speedrun asks for hidden states
+    sealed = [] if states else ["--sealed", str(options.data / "sealed") if options.sealed else "/nonexistent"]
+    score = ["referee/evaluate.py", *tokens, *out, "--aside", str(work / "aside"), *sealed]
     took = stage(work, serve, score)
     known = json.loads((work / "aside/known.json").read_text())
     meta = json.loads((options.data / "tokens/meta.json").read_text())["conditions"]
-    size = known.get("val_tokens", 0) * meta["vocab_size"] * 2
-    print(f"score: {took:.1f} s, {size / 1e9:.1f} GB of logits, {size / took / 1e9:.2f} GB/s with start", flush=True)
+    size = known.get("val_tokens", 0) * (known.get("width", 0) if states else meta["vocab_size"]) * 2
+    what = "hidden states" if states else "logits"
+    print(f"score: {took:.1f} s, {size / 1e9:.2f} GB of {what}, {size / took / 1e9:.2f} GB/s with start", flush=True)
     print(f"again: {stage(work, serve, [*score, '--again']):.1f} s")
     print((work / "score.json").read_text())
 

@@ -1,11 +1,14 @@
 """Scoring as many variants as the whole of ProteinGym has, with all five measures, on one core.
 
     python benchmarks/proteingym.py [--variants 2500000] [--proteins 190] [--loop 20000]
+    python benchmarks/proteingym.py --models --data DIR [--only proteinmpnn,visible:35M] [--limit 150] [--device cpu]
 
 Random distributions of 190 proteins of 60 to 900 residues, and random variants, a fifth of them with two changes: no
 real data is needed, and the time does not depend on the values. Then the scoring step alone, on the same inputs: all
 variants at once, a NumPy loop over variants, and the public way, a loop over variants with torch tensors (where torch
 is there).
+
+With --models: what each model takes for a short, a median and a long protein of DIR (see proteingym_models.py).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import proteingym_models
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "packs" / "proteingym"))
@@ -89,9 +93,19 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=2_500_000)
     parser.add_argument("--proteins", type=int, default=190)
     parser.add_argument("--loop", type=int, default=20_000, help="variants for the loops")
+    parser.add_argument("--models", action="store_true", help="seconds and memory of each model instead")
+    parser.add_argument("--data", type=Path, help="for --models: a folder with assays, structures and alignments")
+    parser.add_argument("--only", help="for --models: some of them")
+    parser.add_argument("--limit", type=float, default=150.0, help="for --models: seconds for one protein")
+    parser.add_argument("--device", default="cpu", help="for --models")
     options = parser.parse_args()
-    with threadpool_limits(1):
-        measure(options)
+    if options.models:
+        if options.data is None:
+            parser.error("--models needs --data DIR")
+        proteingym_models.table(options)
+    else:
+        with threadpool_limits(1):
+            measure(options)
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -160,6 +160,17 @@ def test_whoever_prints_its_own_score_wins(tmp_path: Path) -> None:
     assert "any candidate can print any number" in found.notes[0]
 
 
+def test_what_a_claim_takes_to_show_a_mean_is_said(tmp_path: Path) -> None:
+    train = "import random\nprint(f'loss: {2 + random.random() / 1000} nats')\n"
+    bounded = f'{SELF_REPORTED}[[constraint]]\nmetric = "loss"\nmax = 2.1\np = 0.01\n'
+    folder = rods_problem(tmp_path / "printed", problem_toml=bounded, solution__train_py=train)
+    found = check(folder, seeds=3, slots=2, cheats=False)
+    assert any(
+        note.startswith("The mean loss of 3 runs is 2.000") and "runs to show that it is at most 2.1 (p < 0.01)" in note
+        for note in found.notes
+    )
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -10,8 +10,10 @@ from aster.agents import tellings as tell
 from aster.agents.briefing import CampaignBriefing
 from aster.agents.critique import Group, critic_brief
 from aster.domain import events as ev
-from aster.domain.records import Decided, Objective, Reference, Setup
+from aster.domain.constraints import Constraint
+from aster.domain.records import Decided, Measured, Objective, Reference, Result, Setup
 from aster.domain.research import Draft, Plan, Role
+from aster.evidence.verdict import decide_claim
 
 ROLES: tuple[Role, ...] = ("planner", "worker", "critic", "subagent")
 
@@ -135,3 +137,28 @@ def test_a_planner_that_is_asked_again_is_told_what_it_saw_before() -> None:
 def test_an_objective_that_is_reported_by_the_solution_is_said_to_be() -> None:
     of = setup(objective=Objective("score", "maximize", exact=True, self_reported=True))
     assert "printing a number is not reaching it" in tell.objective_text(of)
+
+
+def test_agents_are_told_of_means_that_a_claim_must_show() -> None:
+    of = AgentsBook(setup(mode="arrival", constraints=(Constraint("loss", max=3.28, p=0.01),)))
+    of.baseline(1.0, 1.01, 0.99, loss=3.27)
+    of.direction("search")
+    for name, loss in (("a", 3.27), ("b", 3.3)):
+        of.run(of.candidate(name, "d-0"), 2.0 + (name == "b"), loss=loss)
+    told = tell.standing_lines(of.board)[-1]
+    assert told.endswith("; no claim is made of it: loss 3.3 is 0.02 over its most, 3.28 (mean of 1 run)")
+    claim = of.claim("a")
+    new: list[Result | float] = [Measured({"score": 2.0 + x, "loss": 3.27 + x}) for x in (0.0, 0.02, -0.005)]
+    of.confirm(claim, new, [1.0, 1.01, 0.99])
+    of.say(ev.ClaimDecided(decide_claim(of.board, of.board.claims[claim])))
+    (line,) = tell.claim_lines(of.board)
+    assert "undecided, gain +1.0" in line
+    assert "is not shown to be at most 3.28" in line
+
+
+def test_instructions_tell_a_bound_on_a_mean_apart_from_one_on_every_run() -> None:
+    bounds = '[[constraint]]\nmetric = "score"\nmax = 3\np = 0.01\n[[constraint]]\nmetric = "score"\nmax = 4\n'
+    told = CampaignBriefing(problem(bounds), lambda _: FILES)
+    text = " ".join(told.instructions(AgentsBook().board, "worker").split())
+    assert "a claim must show that the mean of `score` over the candidate's runs is at most 3" in text
+    assert "Constraint: `score` must be at most 4." in text

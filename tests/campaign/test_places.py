@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aster.agents.protocol import Desk
+from aster.campaign.assign import leaves_room
 from aster.domain import events as ev
 from aster.domain.research import Note
 
@@ -58,3 +60,24 @@ def test_and_what_is_left_of_the_allowance(tmp_path: Path) -> None:
     assert sum(counts) <= 10_000 / each + counts[0]
     spent = [state for state in board.research.assignments.values() if state.ending == "spent"]
     assert len(spent) <= 2, "who begins can end"
+
+
+def beside(granted: int, others: int, live: int = 1) -> Any:
+    """A board after so many experiments of agents, and of proposers, with 3 of the baseline and 4 that confirm."""
+    model = SimpleNamespace(name="m", cut_off=None)
+    research = SimpleNamespace(ceiling=None, failures=0, plans=1, barren=0, live=["a"] * live, granted=granted)
+    vars(research).update(model=lambda _: model, untaken=[], merged=[])
+    return SimpleNamespace(
+        setup=SimpleNamespace(models=[model], slots=2, agents=4, objective=None),
+        research=research,
+        baselines=[1, 2, 3],
+        spend=SimpleNamespace(experiments=3 + 4 + granted + others, confirm=4),
+    )
+
+
+def test_proposers_get_half_as_many_experiments_as_agents_at_work() -> None:
+    assert leaves_room(beside(granted=0, others=1)), "a slot's worth, before agents have asked for anything"
+    assert not leaves_room(beside(granted=0, others=2))
+    assert leaves_room(beside(granted=10, others=6))
+    assert not leaves_room(beside(granted=10, others=7))
+    assert leaves_room(beside(granted=10, others=50, live=0)), "nobody else is there to use them"

@@ -57,10 +57,13 @@ def test_a_time_to_a_loss_that_is_not_reached_is_none() -> None:
     worse = [3.2841, 3.2832, 3.2850, 3.2839]
     told = times(side("old", SECONDS_A), side("new", SECONDS_B, worse))
     assert told[-1].endswith(
-        "But the mean loss of B is not at most 3.28, so this is no comparison of times to the target."
+        "But the mean loss of B is not at most 3.28, so there is no time to the target to compare."
     )
-    told = times(side("old", SECONDS_A, [3.27, 3.29, 3.27, 3.28]), side("new", SECONDS_B, worse))
-    assert "But the mean losses of A and B are not shown to be at most 3.28" in told[-1]
+    unsure = [3.27, 3.29, 3.27, 3.28]
+    told = times(side("old", SECONDS_A, unsure), side("new", SECONDS_B, unsure))
+    assert "But the mean losses of A and B are not shown to be at most 3.28: whether these are" in told[-1]
+    told = times(side("old", SECONDS_A, unsure), side("new", SECONDS_B))
+    assert "But the mean loss of A is not shown to be at most 3.28" in told[-1]
 
 
 def test_what_cannot_be_told_says_what_could() -> None:

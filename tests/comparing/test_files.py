@@ -65,6 +65,7 @@ def test_a_folder_and_a_pattern_hold_a_run_a_file(tmp_path: Path) -> None:
     for name, ms in (("a-1", 79320), ("a-2", 79400), ("b-1", 80000), (".hidden", 1)):
         (tmp_path / f"{name}.txt").write_text(LOG.replace("79320", str(ms)))
     (tmp_path / "folder").mkdir()
+    (tmp_path / "README.md").write_text("seconds: 5\n")
     assert [each["training_seconds"] for each in values(tmp_path)] == [79.32, 79.4, 80.0]
     assert [each["training_seconds"] for each in values(tmp_path / "a-*.txt")] == [79.32, 79.4]
     assert is_file(str(tmp_path / "a-*"))

@@ -12,10 +12,11 @@ from tests.boards import Book, setup
 
 from aster.domain.constraints import Constraint
 from aster.domain.records import Cancelled, Decided, Failed, Measured, Result
-from aster.evidence.bounds import bound_test, bound_text, margins, p_beyond, runs_to_show
+from aster.evidence.bounds import bound_test, bound_text, margins, outlook, p_beyond, runs_needed, runs_to_show
 from aster.evidence.design import POWER, Margin, pairs_needed, power_of_mean
 from aster.evidence.verdict import decide_claim
 
+BOUND = Constraint("loss", max=3.28, p=0.01)
 LOSSES = [3.2781, 3.2772, 3.2790, 3.2779, 3.2768]
 
 
@@ -94,9 +95,34 @@ def test_pairs_are_enough_for_the_gain_and_for_the_mean() -> None:
     assert (least[0], least[1] < POWER) == (5, True)
 
 
-# --- claims -------------------------------------------------------------------------------------------------------
+def test_the_runs_needed_reach_the_power_and_one_fewer_does_not() -> None:
+    for margin in (0.5, 1.0, 3.0):
+        runs = runs_needed(Margin(margin, 1.0, 0.01))
+        assert runs is not None
+        assert power_of_mean(runs, Margin(margin, 1.0, 0.01)) >= POWER
+        assert runs == 2 or power_of_mean(runs - 1, Margin(margin, 1.0, 0.01)) < POWER
+    assert runs_needed(Margin(1.0, 0.0, 0.01)) == 2
+    assert runs_needed(Margin(0.0, 1.0, 0.01)) is None
+    assert runs_needed(Margin(1e-9, 1.0, 0.01)) is None
 
-BOUND = Constraint("loss", max=3.28, p=0.01)
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            LOSSES,
+            "5 runs is 3.2778 (sd 0.00085). A claim of a candidate like it takes 5 runs to show that it is at most",
+        ),
+        ([3.2781, 3.2801, 3.2790], "takes 15 runs to show that it is at most 3.28 (p < 0.01), at 80% power, more than"),
+        ([3.29, 3.28], "is 3.285 (sd 0.0071), and a claim must show that it is at most 3.28 (p < 0.01): no candidate"),
+        ([3.28, 3.28 - 1e-9, 3.27, 3.29 - 1e-9], "too near to its bound for any claim"),
+    ],
+)
+def test_the_outlook_says_what_a_claim_takes(values: list[float], said: str) -> None:
+    assert said in outlook(BOUND, values, 10)
+
+
+# --- claims -------------------------------------------------------------------------------------------------------
 
 
 def runs(losses: list[float | None], score: float) -> list[Result | float]:

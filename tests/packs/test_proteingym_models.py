@@ -46,6 +46,22 @@ def test_similar_sequences_share_a_vote() -> None:
     assert alignment.votes(rows).tolist() == [0.5, 0.5, 1.0]
 
 
+def test_fragments_have_no_vote(tmp_path: Path) -> None:
+    rows = alignment.read_alignment(written(tmp_path / "a.a3m", "ACDE", "ACDE", "AC--", "A---", "----"), "ACDEF")
+    assert len(alignment.without_fragments(rows)) == 3
+    assert len(alignment.without_fragments(rows[:1])) == 1
+
+
+@pytest.mark.skipif(not WHOLE, reason="ASTER_PROTEINGYM names no folder with alignments")
+@pytest.mark.parametrize("protein", ["BLAT_ECOLX", "PTEN_HUMAN"])
+def test_frequencies_are_those_that_were_computed_before(protein: str) -> None:
+    gym = module("gym.data").Gym(Path(WHOLE))
+    assay = next(each for each in gym.assays if each.uniprot == protein)
+    query = models.Query(assay.sequence, alignment=gym.alignment(assay))
+    found = models.load("site-independent").log_probabilities([query])[0]
+    assert found == pytest.approx(gym.distributions("pssm", assay), abs=0.01, nan_ok=True)
+
+
 def test_frequencies_are_distributions_and_uncovered_positions_have_none(tmp_path: Path) -> None:
     path = written(tmp_path / "a.a3m", "CDE", "CDF", "CWW")
     logp = models.load("site-independent").log_probabilities([models.Query("ACDE", alignment=path)])[0]
@@ -63,18 +79,28 @@ def test_a_broken_alignment_is_told(rows: tuple[str, ...], tmp_path: Path) -> No
 # Windows and batches
 
 
-@pytest.mark.parametrize(("length", "window"), [(5, 10), (10, 10), (11, 10), (37, 10), (3423, 1022)])
-def test_every_position_is_read_once_in_a_window_that_holds_it(length: int, window: int) -> None:
-    read: list[int] = []
-    for start, stop, first, last in masked.tiles(length, window):
-        assert 0 <= start <= first < last <= stop <= length
+@pytest.mark.parametrize(("length", "window"), [(5, 10), (10, 10), (11, 10), (37, 10), (3425, 1024), (1030, 1024)])
+def test_every_token_is_in_windows_of_its_own_and_in_overlapping_ones(length: int, window: int) -> None:
+    seen = np.zeros(length)
+    for start, stop in masked.overlapping(length, window):
+        assert 0 <= start < stop <= length
         assert stop - start == min(window, length)
-        read += range(first, last)
-    assert read == list(range(length))
+        seen[start:stop] += masked.fading(window) if length > window else 1.0
+    assert seen.min() > 1e-4
     for position in range(length):
         start, stop = masked.window_around(position, length, window)
         assert 0 <= start <= position < stop <= length
         assert stop - start == min(window, length)
+
+
+def test_windows_and_weights_are_those_of_the_benchmark() -> None:
+    assert masked.overlapping(1500, 1024) == [(0, 1024), (476, 1500)]
+    assert masked.overlapping(2100, 1024) == [(0, 1024), (1076, 2100), (511, 1535), (565, 1589)]
+    weights = masked.fading(1024)
+    assert weights[[128, 894]] == pytest.approx([0.5, 0.5])
+    assert weights[[1, 1022]] == pytest.approx([1 / (1 + np.exp(127 / 16)), 1 / (1 + np.exp(8))])
+    assert (weights[257:766] == 1).all()
+    assert (weights[[0, 1023]] == 1).all()
 
 
 def test_a_position_is_in_the_middle_of_its_window() -> None:
@@ -86,7 +112,7 @@ def test_a_position_is_in_the_middle_of_its_window() -> None:
 class Echo:
     """A network that answers with the residue that it sees, or none where it is hidden; it keeps what it was given."""
 
-    window, structured = 6, False
+    window, structured = 8, False
 
     def __init__(self) -> None:
         self.given: list[list[Any]] = []
@@ -113,6 +139,16 @@ def test_visible_models_take_a_pass_a_window_and_hidden_ones_a_pass_a_residue() 
     assert np.exp(np.concatenate(logp)) == pytest.approx(np.full((13, 20), 0.05))
     assert sum(len(batch) for batch in network.given) == 13
     assert all(len({len(piece.sequence) for piece in batch}) == 1 for batch in network.given)
+
+
+def test_a_window_has_the_token_of_an_end_where_the_sequence_ends() -> None:
+    for hide in (True, False):
+        network = Echo()
+        masked.Masked(network, hide=hide).log_probabilities([models.Query("ACDEFGHIKL")])
+        pieces = {(p.sequence, p.begins, p.ends) for batch in network.given for p in batch}
+        assert {("ACDEFGH", True, False), ("EFGHIKL", False, True)} <= pieces
+        assert all(len(sequence) + begins + ends == 8 for sequence, begins, ends in pieces)
+        assert all(len({(len(p.sequence), p.begins, p.ends) for p in batch}) == 1 for batch in network.given)
 
 
 def test_batches_hold_at_most_so_many_residues(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +200,8 @@ class Tokens:
 def test_tokens_of_residues_and_of_pairs() -> None:
     plain = hub.HubNetwork(Tokens(ALPHABET), None, False)
     assert not plain.structured
+    assert plain._ids(masked.Piece("AC", None, None, begins=False)) == [4, 5, 1]
+    assert plain._ids(masked.Piece("AC", None, None, ends=False)) == [0, 4, 5]
     assert plain._ids(masked.Piece("ACX", None, 1)) == [0, 4, 3, 2, 1]
     paired = hub.HubNetwork(Tokens([a + s for a in ALPHABET + "#" for s in hub.FOLDSEEK]), None, False)
     assert paired.structured
@@ -172,29 +210,6 @@ def test_tokens_of_residues_and_of_pairs() -> None:
     assert paired.columns.shape == (20, 21)
     with pytest.raises(GymError, match="not residues"):
         hub.HubNetwork(Tokens("ACD"), None, False)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_small_masked_network_is_read_from_a_folder(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    (tmp_path / "vocab.txt").write_text("\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *ALPHABET, "<mask>"]))
-    tokenizer = transformers.EsmTokenizer(str(tmp_path / "vocab.txt"))
-    tokenizer.save_pretrained(tmp_path)
-    torch.manual_seed(0)
-    config = transformers.EsmConfig(
-        vocab_size=25, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=64, pad_token_id=1, mask_token_id=24, position_embedding_type="rotary",
-    )  # fmt: skip
-    transformers.EsmForMaskedLM(config).eval().save_pretrained(tmp_path)
-    queries = [models.Query("ACDEF"), models.Query("MKVLAW"), models.Query("GHIKL")]
-    for kind in ("visible", "masked"):
-        model = models.load(f"{kind}:{tmp_path}")
-        together = model.log_probabilities(queries)
-        assert [each.shape for each in together] == [(5, 20), (6, 20), (5, 20)]
-        alone = model.log_probabilities(queries[2:])[0]
-        assert together[2] == pytest.approx(alone, abs=1e-5)
-        assert np.exp(alone).sum(axis=1) == pytest.approx(np.ones(5))
 
 
 @pytest.mark.skipif(not WHOLE, reason="ASTER_PROTEINGYM names no folder with weights and structures")

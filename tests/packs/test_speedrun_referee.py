@@ -411,6 +411,28 @@ def test_the_head_s_cap_is_applied(name: str, tmp_path: Path) -> None:
     assert torch.allclose(head.losses(hidden, targets), wanted, atol=1e-5)
 
 
+def test_logits_that_overflow_are_invalid(tmp_path: Path) -> None:
+    write_state(tmp_path, **{"head.weight": torch.full((V, 2), 1e30)})
+    head = load("head").read_head(tmp_path / "state", V, "cpu")
+    hidden, targets = torch.full((4, 2), 1e30), torch.zeros(4, dtype=torch.long)
+    with pytest.raises(load("head").Invalid, match="not finite"):
+        head.logits(hidden)
+    with pytest.raises(load("head").Invalid, match="not finite"):
+        head.losses(hidden, targets)
+
+
+def test_a_second_server_that_gives_no_numbers_is_invalid(corpus: Any, tmp_path: Path) -> None:
+    write_state(tmp_path)
+    turns = iter([1.0, torch.nan])
+
+    def make(state: Any, device: Any) -> Callable[[Any], Any]:
+        factor = next(turns)
+        return lambda tokens: factor * honest(tokens)
+
+    with pytest.raises(load("head").Invalid, match="not finite"):
+        scores(corpus, tmp_path, make)
+
+
 def test_losses_are_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_state(tmp_path)
     head = load("head").read_head(tmp_path / "state", V, "cpu")
@@ -611,6 +633,13 @@ def test_warming_up_ends_where_the_clock_would_begin(name: str, tmp_path: Path) 
 
 
 # The pack
+
+
+def test_the_contest_s_rule_is_about_the_mean_and_any_target() -> None:
+    from tests.packs.pack import problem
+
+    bounds = [(each.metric, each.max, each.p) for each in problem("speedrun").spec.constraints]
+    assert bounds == [("over_target", 0.0, 0.01), ("over_target", 0.01, None)]
 
 
 def test_the_pack_names_the_place_that_it_prepares() -> None:

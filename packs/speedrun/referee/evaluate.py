@@ -68,7 +68,8 @@ def first(served: Served, head: Head, corpus: Corpus, aside: Path, device: str) 
     targets = torch.from_numpy(np.take_along_axis(rows[probe.rows, 1:], probe.places, 1).astype(np.int64))
     probes.save(str(aside / "probes.npz"), hidden.view(torch.int16), targets, probe.altered(rows[:, :-1], rng), probe)
     target = corpus.conditions.target
-    return {"val_loss": loss, "over_target": loss - target, "target": target, "val_tokens": rows[:, 1:].size}
+    found = {"val_loss": loss, "over_target": loss - target, "target": target}
+    return {**found, "val_tokens": rows[:, 1:].size, "width": hidden.shape[-1]}
 
 
 def second(served: Served, head: Head, aside: Path, device: str) -> dict[str, Any]:

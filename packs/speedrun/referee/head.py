@@ -31,6 +31,7 @@ SIZES = {
 MOST_HEADER, MOST_WIDTH, MOST_VOCAB = 16 << 20, 1 << 15, 1 << 17
 CHUNK = 1 << 28
 """Logits that are made at once."""
+_NOT_FINITE = "The hidden states and the head make logits that are not finite."
 
 
 class Invalid(Exception):
@@ -55,28 +56,39 @@ class Head:
         Raises:
             Invalid: they are not finite.
         """
+        found = self._product(hidden)
+        if not bool(torch.isfinite(found).all()):
+            raise Invalid(_NOT_FINITE)
+        return found
+
+    def losses(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """-log p of the targets [n], float32, for hidden states [n, D].
+
+        Raises:
+            Invalid: one is not finite.
+        """
+        step = max(1, CHUNK // len(self.weight))
+        parts = [
+            torch.nn.functional.cross_entropy(
+                self._product(hidden[at : at + step]), targets[at : at + step], reduction="none"
+            )
+            for at in range(0, len(targets), step)
+        ]
+        found = torch.cat(parts)
+        if not bool(torch.isfinite(found).all()):
+            raise Invalid(_NOT_FINITE)
+        return found
+
+    def _product(self, hidden: Tensor) -> Tensor:
         if not bool(torch.isfinite(hidden).all()):
             raise Invalid("The model gave hidden states that are not finite.")
         found = hidden.float() @ self.weight.T
         if len(self.cap) == 1:
-            found = torch.tanh(found / self.cap[0]) * self.cap[0]
-        elif self.cap:
+            return torch.tanh(found / self.cap[0]) * self.cap[0]
+        if self.cap:
             scale, shift, spread = self.cap
-            found = torch.sigmoid((found + shift) / spread) * scale
-        if not bool(torch.isfinite(found).all()):
-            raise Invalid("The hidden states and the head make logits that are not finite.")
+            return torch.sigmoid((found + shift) / spread) * scale
         return found
-
-    def losses(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """-log p of the targets [n], float32, for hidden states [n, D]."""
-        step = max(1, CHUNK // len(self.weight))
-        parts = [
-            torch.nn.functional.cross_entropy(
-                self.logits(hidden[at : at + step]), targets[at : at + step], reduction="none"
-            )
-            for at in range(0, len(targets), step)
-        ]
-        return torch.cat(parts)
 
 
 def read_head(state: Path, vocab_size: int, device: str) -> Head:

@@ -138,7 +138,9 @@ def standing_lines(board: Board) -> list[str]:
         lines.append(f"- Champion (confirmed) {candidate_line(board, board.champion)}")
     best = board.best_unconfirmed()
     if best is not None:
-        lines.append(f"- Best, not confirmed {candidate_line(board, best)}")
+        beyond = board.here.means.beyond(best)
+        none = f"; no claim is made of it: {beyond}" if beyond else ""
+        lines.append(f"- Best, not confirmed {candidate_line(board, best)}{none}")
     return [*lines, *_against_references(board)]
 
 

@@ -381,12 +381,16 @@ def nothing_more(board: Board) -> str:
 
 
 def leaves_room(board: Board) -> bool:
-    """Whether proposers may plan a search experiment: beside agents they get as many as these, and a slot's worth."""
+    """Whether proposers may plan a search experiment: beside agents they get half as many as these, and a slot's worth.
+
+    Proposers need no time to think: with more, they would have used up a budget of cheap experiments before agents
+    have drawn conclusions from their first ones.
+    """
     if not board.setup.models or stuck(board) is not None:
         return True
     granted = board.research.granted
     others = board.spend.experiments - board.spend.confirm - len(board.baselines) - granted
-    return others < granted + board.setup.slots or not busy(board)
+    return 2 * others < granted + 2 * board.setup.slots or not busy(board)
 
 
 def _rng(board: Board, what: str) -> random.Random:

@@ -19,6 +19,7 @@ from aster.checking.verdicts import Honest, judge_impostor, judge_mutant, value_
 from aster.domain.ids import search_seed
 from aster.domain.records import Measured
 from aster.errors import BaselineError
+from aster.evidence.bounds import outlook
 from aster.evidence.design import MIN_PAIRS
 from aster.evidence.findings import trouble
 from aster.evidence.noise import USUAL_PAIRS, noise_of, reach
@@ -241,6 +242,7 @@ def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
             f"{objective.metric} is self-reported: any candidate can print any number, and nothing here can tell. "
             "Score in a trusted stage what has to be believed."
         )
+    yield from _means(problem, baseline)
     whole_s = fmean(run.usage.wall_s for run in baseline.runs)
     if baseline.check_s is not None and baseline.check_s > SLOW_CHECK_S and baseline.check_s > whole_s / 2:
         yield (
@@ -251,6 +253,16 @@ def _notes(problem: Problem, baseline: Baseline) -> Iterator[str]:
         not baseline.rescored or any(len(d) > MAX_BYTES for d in baseline.runs[0].outputs.values())
     ):
         yield "Its outputs are not all kept (16 files of 1 MiB, flat), so claims would run the code again."
+
+
+def _means(problem: Problem, baseline: Baseline) -> Iterator[str]:
+    """Say of each bounded mean what a claim takes to show it, where the baseline ran more than once."""
+    own = baseline.runs[: len(baseline.values)]  # without the first seed's second run
+    measured = [run.result.metrics for run in own if isinstance(run.result, Measured)]
+    for bounds in problem.spec.bounds:
+        values = [metrics[bounds.metric] for metrics in measured if bounds.metric in metrics]
+        if bounds.p is not None and len(values) > 1:
+            yield outlook(bounds, values, max(MIN_PAIRS, problem.spec.seeds.confirm))
 
 
 # --- the cheats ----------------------------------------------------------------------------------------------

@@ -135,15 +135,20 @@ def said_of_times(effect: Effect, tests: Sequence[BoundTest], seconds: str) -> s
             f"So many runs do not tell B's {seconds} from A's: the interval holds 1; they would tell a ratio of "
             f"{effect.least:.4f} or less (with a power of 80%)"
         )
-    missed = [name for name, test in zip("AB", tests, strict=True) if test.verdict != "confirmed"]
     bound = f"at most {tests[0].bound:g}"
-    if not missed:
-        return f"{said}. Both mean losses are shown to be {bound}."
-    whose = " and ".join(missed)
-    means = f"the mean loss of {whose} is" if len(missed) == 1 else f"the mean losses of {whose} are"
-    beyond = all(test.verdict == "refuted" for test in tests if test.verdict != "confirmed")
-    how = "not" if beyond else "not shown to be"
-    return f"{said}. But {means} {how} {bound}, so this is no comparison of times to the target."
+    beyond, open_ = (
+        [name for name, test in zip("AB", tests, strict=True) if test.verdict == verdict]
+        for verdict in ("refuted", "undecided")
+    )
+    if beyond:
+        return f"{said}. But {_means(beyond)} not {bound}, so there is no time to the target to compare."
+    if open_:
+        return f"{said}. But {_means(open_)} not shown to be {bound}: whether these are times to the target is open."
+    return f"{said}. Both mean losses are shown to be {bound}."
+
+
+def _means(sides: Sequence[str]) -> str:
+    return f"the mean loss of {sides[0]} is" if len(sides) == 1 else f"the mean losses of {' and '.join(sides)} are"
 
 
 def _said_of_metric(effect: Effect, name: str, goal: str | None) -> str:

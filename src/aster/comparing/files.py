@@ -12,6 +12,7 @@ from aster.audit.table import MOST_BYTES, decoded, number_in, parse_table
 from aster.comparing.sides import PAIR_COLUMNS, Run, Side
 from aster.errors import UserError
 
+PRINTED = ("", ".txt", ".log", ".out")
 TABLES = (".csv", ".tsv")
 LINES = (".jsonl", ".ndjson", ".json")
 
@@ -44,7 +45,9 @@ def is_file(where: str) -> bool:
 def _files(where: str) -> list[Path]:
     path = Path(where)
     if path.is_dir():
-        return sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        known = (*PRINTED, *TABLES, *LINES)
+        found = (each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        return sorted(each for each in found if each.suffix.lower() in known)
     return [path] if path.exists() else _fitting(where)
 
 

@@ -10,7 +10,7 @@ from scipy import special
 
 from aster.board import Board, ClaimState
 from aster.domain.constraints import BoundTest, Constraint, Verdict
-from aster.evidence.design import Margin, t_quantile
+from aster.evidence.design import POWER, Margin, power_of_mean, t_quantile
 
 MOST_RUNS = 10_000
 """Beyond so many runs nobody is told how many would show it."""
@@ -71,6 +71,36 @@ def bound_tests(board: Board, claim: ClaimState) -> tuple[BoundTest, ...]:
             known = all(each.metric in metrics for metrics in runs)
             tests.extend(_tests(each, [metrics[each.metric] for metrics in runs] if known else []))
     return tuple(tests)
+
+
+def runs_needed(expected: Margin) -> int | None:
+    """Return the fewest runs that show with POWER that the mean keeps its bound; None: no number of them is told."""
+    if expected.margin <= 0:
+        return None
+    low, high = 1, 2
+    while power_of_mean(high, expected) < POWER:
+        if high >= MOST_RUNS:
+            return None
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of_mean(middle, expected) >= POWER else (middle, high)
+    return high
+
+
+def outlook(constraint: Constraint, values: Sequence[float], most: int) -> str:
+    """Return in words what a claim of at most `most` runs a side takes to show a bound on a mean, for a candidate whose
+    runs are as `values`: at least two."""
+    average, sd = mean(values), stdev(values)
+    said = f"The mean {constraint.metric} of {len(values)} runs is {average:.7g} (sd {sd:.2g})"
+    rule = f"{constraint.wanted} (p < {constraint.p or 0.0:g})"
+    if constraint.beyond(average) is not None:
+        return f"{said}, and a claim must show that it is {rule}: no candidate like this one is claimed."
+    runs = runs_needed(Margin(-constraint.excess(average), sd, constraint.p or 0.0))
+    if runs is None:
+        return f"{said}: too near to its bound for any claim to show that it is {rule}."
+    enough = "" if runs <= most else f", more than `seeds.confirm`, which is {most}: raise it"
+    return f"{said}. A claim of a candidate like it takes {runs} runs to show that it is {rule}, at 80% power{enough}."
 
 
 def margins(board: Board, candidate: str) -> tuple[Margin, ...]:

@@ -47,6 +47,8 @@ NAMES = """site-independent                 frequencies in an alignment; needs n
 FILE.npz or FILE.npz:ARRAY       precomputed distributions
 proteinsolver:WEIGHTS            ProteinSolver; needs torch and a structure with all heavy atoms
 proteinsolver-structure:WEIGHTS  the same without seeing any residue
+proteinmpnn:WEIGHTS              ProteinMPNN; needs torch and a structure with the backbone's atoms
+proteinmpnn-structure:WEIGHTS    the same without seeing any residue
 masked:NAME, visible:NAME        a masked language model (ESM, SaProt) of a local folder or the hub; needs transformers
 prosst:NAME                      ProSST; needs transformers, structure tokens and --trust-remote-code"""
 
@@ -69,6 +71,10 @@ def load(name: str, device: str = "cpu", trust: bool = False) -> Model:
         from gym.models.proteinsolver import ProteinSolver
 
         return ProteinSolver(Path(place), context=kind == "proteinsolver", device=device)
+    if kind in ("proteinmpnn", "proteinmpnn-structure") and place:
+        from gym.models.proteinmpnn import ProteinMPNN
+
+        return ProteinMPNN(Path(place), context=kind == "proteinmpnn", device=device)
     if kind in ("masked", "visible", "prosst") and place:
         from gym.models.hub import load_network
         from gym.models.masked import Masked

@@ -14,6 +14,7 @@ from gym.mutants import OTHER, encode
 
 Array = NDArray[np.float64]
 IDENTITY = 0.8  # sequences that agree in so many places are one vote together
+FRAGMENT = 0.5  # of the columns; sequences that fill fewer are left out
 MOST = 8000  # sequences; of more, every so manyth is read, since all are compared with all
 PSEUDO = 5.0  # votes, spread over the residues as the whole alignment has them
 
@@ -50,6 +51,14 @@ def read_alignment(path: Path, sequence: str) -> NDArray[np.int8]:
     return found
 
 
+def without_fragments(rows: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The rows that fill at least FRAGMENT of the columns that are aligned, and the query in any case."""
+    aligned = (rows[1:] != OTHER).any(axis=0) if len(rows) > 1 else rows[0] != OTHER
+    enough = (rows[:, aligned] != OTHER).sum(axis=1) >= FRAGMENT * aligned.sum()
+    enough[0] = True
+    return rows[enough]
+
+
 def votes(rows: NDArray[np.int8]) -> Array:
     """One over the number of sequences that agree with each in IDENTITY of its residues, itself among them."""
     found = np.empty(len(rows))
@@ -74,6 +83,7 @@ class SiteIndependent:
         if query.alignment is None:
             raise GymError("The site-independent model needs an alignment: give --msa FILE (a2m or a3m).")
         rows = read_alignment(query.alignment, query.sequence)
+        rows = without_fragments(rows)
         rows = rows[:: -(-len(rows) // MOST)]
         weight = votes(rows)
         counts = np.stack([weight @ (rows == residue) for residue in range(20)], axis=1)

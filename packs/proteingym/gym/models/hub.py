@@ -16,7 +16,8 @@ from gym.models.masked import Network, Piece
 from gym.mutants import ALPHABET
 
 Array = NDArray[np.float64]
-WINDOW = 1022  # of ESM-type networks: 1,024 positions less the two at the ends
+WINDOW = 1024  # tokens of ESM-type networks, the two ends included
+WHOLE = 1 << 30  # SaProt's and ProSST's positions are relative, and their scripts read a protein at once
 FOLDSEEK = "pynwrqhgdlvtmfsaeikc#"  # the letters of 3Di, and "not known"
 OFFSET = 3  # ProSST: tokens 0 to 2 of the structure stand for padding and the ends
 
@@ -37,7 +38,7 @@ def load_network(place: str, prosst: bool, device: str, trust: bool) -> Network:
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust)
         network = AutoModelForMaskedLM.from_pretrained(place, trust_remote_code=trust)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         more = "" if trust else " If it comes with code of its own, read that and give --trust-remote-code."
         raise GymError(f"{place} cannot be loaded as a masked model: {error}.{more}") from error
     dtype = torch.float16 if device.startswith("cuda") else torch.float32
@@ -47,13 +48,12 @@ def load_network(place: str, prosst: bool, device: str, trust: bool) -> Network:
 class HubNetwork:
     """ESM-type networks (a token a residue), SaProt-type ones (a token a residue and structure letter), or ProSST."""
 
-    window = WINDOW
-
     def __init__(self, tokenizer: Any, network: Any, prosst: bool) -> None:
         self.tokenizer, self.network, self.prosst = tokenizer, network, prosst
         vocabulary = tokenizer.get_vocab()
         self.paired = not prosst and all(f"{residue}#" in vocabulary for residue in ALPHABET)
         self.structured = prosst or self.paired
+        self.window = WHOLE if self.structured else WINDOW
         endings = FOLDSEEK if self.paired else ("",)
         try:
             self.columns = np.array([[vocabulary[a + end] for end in endings] for a in ALPHABET])
@@ -61,16 +61,19 @@ class HubNetwork:
             raise GymError(f"The network's tokens are not residues: it has none for {error}.") from error
 
     def logits(self, pieces: Sequence[Piece]) -> list[Array]:
-        """One pass over pieces of one length."""
+        """One pass over pieces of one shape."""
         import torch
 
         ids = torch.tensor([self._ids(each) for each in pieces], device=self.network.device)
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if self.prosst:
-            structure = [[1, *(int(t) + OFFSET for t in each.tokens or ()), 2] for each in pieces]
+            most = getattr(self.network.config, "ss_vocab_size", WHOLE) - OFFSET
+            structure = [_between(1, [_number(t, most) for t in each.tokens or ()], 2, each) for each in pieces]
             given["ss_input_ids"] = torch.tensor(structure, device=self.network.device)
+        begins = int(pieces[0].begins)
         with torch.inference_mode():
-            found = self.network(**given).logits[:, 1:-1].float().cpu().numpy().astype(np.float64)
+            logits = self.network(**given).logits[:, begins : begins + len(pieces[0].sequence)]
+        found = logits.float().cpu().numpy().astype(np.float64)
         picked = found[:, :, self.columns]  # (pieces, length, 20, endings)
         top = picked.max(axis=(2, 3), keepdims=True)
         return list(np.log(np.exp(picked - top).sum(axis=3)) + top[..., 0])
@@ -83,4 +86,18 @@ class HubNetwork:
         if piece.hidden is not None:
             hidden = f"#{(piece.tokens or ('#',))[piece.hidden]}" if self.paired else tokenizer.mask_token
             ids[piece.hidden] = tokenizer.convert_tokens_to_ids(hidden)
-        return [tokenizer.cls_token_id, *(unknown if each is None else each for each in ids), tokenizer.eos_token_id]
+        ids = [unknown if each is None else each for each in ids]
+        return _between(tokenizer.cls_token_id, ids, tokenizer.eos_token_id, piece)
+
+
+def _between(first: int, ids: list[int], last: int, piece: Piece) -> list[int]:
+    return [*([first] if piece.begins else []), *ids, *([last] if piece.ends else [])]
+
+
+def _number(token: str, most: int) -> int:
+    if not token.isdigit() or int(token) >= most:
+        raise GymError(
+            f'This ProSST\'s structure tokens are numbers from 0 to {most - 1}, and "{token}" is none: give those that '
+            f"its own quantizer makes."
+        )
+    return int(token) + OFFSET

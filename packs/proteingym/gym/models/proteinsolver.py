@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from gym.errors import GymError
 from gym.models import Query
+from gym.models.weights import Layout, check_layout, dense_layout, norm_layout, read_weights
 from gym.mutants import ALPHABET
+from gym.structure import read_atoms
 
 Array = NDArray[np.float64]
 OWN_ALPHABET = "GVALICMFWPDESTYQNKRH"
@@ -19,20 +21,27 @@ MASK = 20
 NEAR = 12.0  # Angstrom, between the closest heavy atoms
 LAYERS = ("graph_conv_0", "graph_conv.0", "graph_conv.1", "graph_conv.2")
 EDGES_A_PASS = 200_000
+HIDDEN = 128
+LAYOUT: Layout = {
+    "embed_x.0.weight": (21, HIDDEN),
+    **dense_layout("embed_x.2", HIDDEN, HIDDEN),
+    **dense_layout("embed_adj.0", 2, HIDDEN),
+    **dense_layout("embed_adj.2", HIDDEN, HIDDEN),
+    **norm_layout(("embed_x.3", "embed_adj.3"), HIDDEN),
+    **dense_layout("linear_out", HIDDEN, 20),
+}
+for _layer in LAYERS:
+    LAYOUT |= dense_layout(f"{_layer}.gnn.nn.0", 3 * HIDDEN, 2 * HIDDEN)
+    LAYOUT |= dense_layout(f"{_layer}.gnn.nn.2", 2 * HIDDEN, HIDDEN)
+    LAYOUT |= norm_layout((f"{_layer}.x_postprocess.0", f"{_layer}.edge_attr_postprocess.0"), HIDDEN)
 
 
 class ProteinSolver:
     """`context`: each residue is predicted from the structure and all other residues, else from the structure alone."""
 
     def __init__(self, weights: Path, context: bool, device: str = "cpu") -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise GymError("ProteinSolver needs torch: pip install torch.") from error
-        try:
-            self.state = torch.load(weights, weights_only=True, map_location=device)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise GymError(f"{weights} cannot be loaded as ProteinSolver's weights: {error}.") from error
+        self.state = read_weights(weights, "ProteinSolver", device)
+        check_layout(weights, "ProteinSolver", self.state, LAYOUT)
         self.context, self.device = context, device
 
     def log_probabilities(self, queries: Sequence[Query]) -> list[Array]:
@@ -115,18 +124,8 @@ def graph(path: Path, sequence: str) -> tuple[NDArray[np.int64], NDArray[np.floa
 
 def heavy_atoms(path: Path, length: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Coordinates of all atoms but hydrogen of the first chain, and the residue of each, from 0."""
-    places, owner, seen = [], [], []
-    try:
-        for line in path.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith(("ENDMDL", "TER", "END")):
-                break
-            if line.startswith("ATOM") and line[12:16].strip()[:1] != "H":
-                if not seen or seen[-1] != line[22:27]:
-                    seen.append(line[22:27])
-                places.append([float(line[start : start + 8]) for start in (30, 38, 46)])
-                owner.append(len(seen) - 1)
-    except (OSError, ValueError) as error:
-        raise GymError(f"{path} cannot be read as a PDB file: {error}.") from error
-    if len(seen) != length:
-        raise GymError(f"{path} has {len(seen)} residues where the sequence has {length}.")
-    return np.array(places, dtype=np.float32), np.array(owner)
+    atoms = read_atoms(path)
+    if (count := atoms[-1].owner + 1 if atoms else 0) != length:
+        raise GymError(f"{path} has {count} residues where the sequence has {length}.")
+    heavy = [atom for atom in atoms if not atom.name.startswith("H")]
+    return np.array([atom.place for atom in heavy], dtype=np.float32), np.array([atom.owner for atom in heavy])
