@@ -74,7 +74,9 @@ class Scores:
 
 
 def between(weights: NDArray[np.float64], gains: NDArray[np.float64]) -> float:
-    """The standard error of a weighted mean over families that are a sample; weights add up to 1."""
+    """The standard error of a weighted mean over families that are a sample, weights adding up to 1; nan for one."""
+    if len(weights) < 2:
+        return float("nan")
     shared = float((weights**2).sum())
     spread = float((weights * (gains - weights @ gains) ** 2).sum()) / (1.0 - shared)
     return float(np.sqrt(spread * shared))
@@ -153,18 +155,16 @@ def verdict(parts: Sequence[Part], scored: Mapping[str, Scores]) -> str:
     base, whole = scored["baseline"], scored["all changes"]
     alone = [part for part in parts[2:] if part.alone is not None]
     gains = [(part.lines, scored[f"only {said(part)}"].search - base.search) for part in alone]
-    at = simplest(gains, whole.search - base.search)
+    whole_gain, hidden_gain = whole.search - base.search, whole.hidden - base.hidden
+    at = simplest(gains, whole_gain) if whole_gain > 0 else None
     if at is None:
         return "No change carries half of the gain alone."
     only = scored[f"only {said(alone[at])}"]
-    shares = [
-        (getattr(only, part) - getattr(base, part)) / (getattr(whole, part) - getattr(base, part))
-        for part in ("search", "hidden")
-    ]
+    carried = f"{(only.hidden - base.hidden) / hidden_gain:.0%}" if hidden_gain > 0 else "there is no gain"
     return (
-        f"The single simplest change is: {said(alone[at])}. With {alone[at].lines} changed lines it is the shortest that "
-        f"carries at least half of the gain alone: {shares[0]:.0%} of it on the search set, {shares[1]:.0%} on the "
-        "hidden one."
+        f"The single simplest change is: {said(alone[at])}. With {alone[at].lines} changed lines it is the shortest "
+        f"that carries at least half of the gain alone: {(only.search - base.search) / whole_gain:.0%} of it on the "
+        f"search set, {carried} on the hidden one."
     )
 
 
@@ -178,7 +178,9 @@ def main(arguments: list[str] | None = None) -> int:
     campaign = load_campaign(options.campaign)
     name = options.candidate or campaign.board.champion
     if not name or name not in campaign.board.candidates:
-        print("The campaign has no such candidate." if name else "It has no champion; name a candidate.", file=sys.stderr)
+        print(
+            "The campaign has no such candidate." if name else "It has no champion; name a candidate.", file=sys.stderr
+        )
         return 2
     candidate = campaign.board.candidates[name]
     parts = of_ideas(candidate) if candidate.recipe else of_steps(campaign, name)
