@@ -12,7 +12,7 @@ from tests.packs.gym import module
 
 from aster.app import LEDGER
 from aster.domain.ablation import Part
-from aster.domain.records import Candidate, Change
+from aster.domain.records import Candidate, Change, Knob
 
 tool = module("leave_one_out")
 KEPT = Path(__file__).parents[1] / "data" / "agents" / "proteingym.db.gz"
@@ -79,7 +79,7 @@ def test_the_table_and_the_simplest_change() -> None:
 
 def test_ideas_are_left_out_with_what_was_set_in_them() -> None:
     burial, exchange = Change("half-sphere"), Change("exchange")
-    settings = {"solution/positions.py::BURIAL": 0.7}
+    settings: dict[str, Knob] = {"solution/positions.py::BURIAL": 0.7}
     candidate = Candidate("c-1", "", (), "ideas", None, (burial, exchange), settings=settings)
     base, whole, first, second = tool.of_ideas(candidate)
     assert (first.steps, second.steps) == (("half-sphere",), ("exchange",))
