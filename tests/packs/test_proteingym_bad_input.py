@@ -411,10 +411,7 @@ def test_data_is_named_by_the_environment_and_seen_from_where_the_user_is(
     assert (tmp_path / "here" / "search" / "inputs").is_dir()
 
 
-def test_what_cannot_be_left_out_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leave = module("leave_one_out")
-    monkeypatch.setattr(leave.sys, "argv", ["leave_one_out", str(tmp_path / "nothing")])
-    assert leave.main() == 2
+    assert leave.main([str(tmp_path / "nothing")]) == 2
     assert "There is no campaign nothing" in capsys.readouterr().err

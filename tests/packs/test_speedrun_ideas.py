@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
 
 import pytest
 from tests.packs.trainer import FOLDER, ideas
@@ -41,14 +40,6 @@ def test_a_published_change_is_that_of_a_record_and_may_save_steps(name: str) ->
     assert re.search(r"record \d+, .*@\w+", ideas()[name].source)
     [steps] = [knob for knob in ideas()[name].knobs if knob.name == "solution/train.py::STEPS"]
     assert len(steps.values) >= 2
-
-
-def test_pairs_merge_or_are_declared_not_to() -> None:
-    for first, second in combinations(ideas().ordinary, 2):
-        declared = second in ideas()[first].conflicts
-        assert declared == (first in ideas()[second].conflicts)
-        if ideas().declared_conflict(ideas().closure([first, second])) is None:
-            assert not isinstance(made(first, second), Conflict), (first, second)
 
 
 def test_what_came_with_one_record_after_the_other_merges() -> None:
