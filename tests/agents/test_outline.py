@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tests.agents.books import FILES, SEARCH
 
-from aster.agents.outline import MOST_DEFINITIONS, definitions, outline
+from aster.agents.outline import MOST_DEFINITIONS, definitions, imported, outline
 from aster.agents.sections import Section, tokens_of, written
 
 
@@ -56,3 +56,17 @@ def test_an_empty_section_says_so_or_is_left_out() -> None:
     assert written([Section("A", [], 10), Section("B", [], 10, "None yet."), Section("C", ["c"], 50)]) == (
         "## B\n\nNone yet.\n\n## C\n\nc"
     )
+
+
+def test_what_a_file_imports_is_found_beside_it_and_at_the_root() -> None:
+    known = ("solution/a.py", "solution/moves/a.py", "solution/moves/b/__init__.py", "solution/deep/c.py", "other/d.py")
+
+    def found(text: bytes, path: str = "solution/moves/x.py") -> list[str]:
+        return imported(path, text, known, "solution")
+
+    assert found(b"import a, numpy") == ["solution/moves/a.py", "solution/a.py"]
+    assert found(b"from . import b\nfrom .a import one") == ["solution/moves/b/__init__.py", "solution/moves/a.py"]
+    assert found(b"from ..deep import c\nimport d") == ["solution/deep/c.py"]
+    assert found(b"def late():\n    import deep.c") == ["solution/deep/c.py"]
+    assert found(b"from ....... import a") == []
+    assert found(b"import (") == found(b"import a", "solution/notes.txt") == []

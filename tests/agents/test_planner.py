@@ -146,6 +146,22 @@ def test_it_ends_when_its_allowance_does() -> None:
         run(of, lambda asked: says(("look_up", {"query": "more"})))
 
 
+def test_it_reads_frozen_files_by_either_name_and_no_trusted_ones() -> None:
+    found = problem(files={**FILES, "solution/facts.csv": b"hydrophobic,7\n"})
+    names = ("solution/facts.csv", "facts.csv", "./run.py", "evaluate.py", "../evaluate.py", "solution/fact.csv")
+    reads = says(*(("read_file", {"path": name}) for name in names))
+    of = started()
+    desk = FakeDesk(of.assign("planner"), scripted(reads, says(("submit_plan", {}))), board=of.board)
+    desk._files = {BASELINE: FILES}
+    asyncio.run(run_planner(desk, found))
+    told = desk.told()[1]
+    assert told.count('"solution/facts.csv" (frozen: read only), 1 lines in all') == 2
+    assert told.count("    1 hydrophobic,7") == 2
+    assert f'"solution/run.py" of {BASELINE}' in told
+    assert told.count(f"{BASELINE} has no file") == 3
+    assert 'has no file "solution/fact.csv"; did you mean "solution/facts.csv"?' in told
+
+
 def test_it_reads_the_diff_of_an_idea_of_the_library() -> None:
     page = b"---\nname = 'hex'\n---\nStart hexagonal.\n```diff\n+HEX = 1\n```\n"
     with_ideas = problem(ideas={"ideas/hex.md": page, "ideas/drafts/no.md": b"no"})

@@ -253,9 +253,17 @@ def test_the_same_from_the_best_and_from_what_is_best_is_the_same() -> None:
 
 def test_the_critic_is_told_what_is_under_way_and_what_is_alike_in_one_answer() -> None:
     of, walk = started()
-    waiting = of.draft(of.line("layout"), "hexagons", "Begin with a lattice.")
+    layout = of.line("layout")
+    waiting = of.draft(layout, "hexagons", "Begin with a lattice.")
+    anew = of.draft(layout, "rings", "Begin with rings.", anew=True)
+    best = of.tried(walk, "walk further", 0.5)
+    given = of.draft(layout, "spirals", "Begin with a spiral.", anew=True)
+    of.assign("subagent", layout, hypothesis=given, parent=best)
     near = {"change": "anneal the walk slowly", "text": ANNEAL["text"] + " Cool it slowly and restart."}
-    _, desk = run(of, walk, [submit(ANNEAL, near)], [verdicts("", "")])
+    _, desk = run(of, walk, [submit(ANNEAL, near)], [verdicts("", "")], left=3)
     brief = desk.told()[1]
-    assert f'- {waiting} on "layout" from {BASELINE} "hexagons": it waits for a subagent' in brief
+    assert "- For search the campaign has about 3 experiments left, for all who are at work or wait" in brief
+    assert f'- {anew} on "layout" from whatever is best by then "rings": it waits for a subagent' in brief
+    assert f'- {given} on "layout" from {best} (scored 1.5) "spirals": a subagent is at it' in brief
+    assert f'- {waiting} on "layout" from {BASELINE} (scored 1) "hexagons": it waits for a subagent' in brief
     assert "- like others in this list: hypothesis 2 (" in brief.partition("## Hypothesis 2")[0]

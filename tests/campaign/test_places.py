@@ -81,3 +81,18 @@ def test_proposers_get_half_as_many_experiments_as_agents_at_work() -> None:
     assert leaves_room(beside(granted=10, others=6))
     assert not leaves_room(beside(granted=10, others=7))
     assert leaves_room(beside(granted=10, others=50, live=0)), "nobody else is there to use them"
+
+
+def test_each_is_told_of_a_fair_share_of_what_is_left(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, raising("a"), agents=5, experiments=24)
+    lab.run()
+    told = []
+    for event in lab.events():
+        if isinstance(event, ev.AssignmentGiven) and event.assignment.role == "subagent":
+            given = event.assignment
+            assert given.search_left is not None
+            told.append((given.search_left, given.allowance.experiments))
+    assert all(own <= max(1, left // 2) for left, own in told), "others wait while one is given work"
+    first = [own for _, own in told[:5]]
+    assert sum(first) <= told[0][0], "what all are told that begin together is there"
+    assert first == [told[0][0] // 5] * 5

@@ -191,6 +191,9 @@ HEDGED = [
     ("The score is about 2.71.", (), ("2.71",)),
     ("The next one could reach 2.64 (likely 2.65).", ("2.65",), ("2.64",)),
     ("Its gain of 0.33 is perhaps luck.", (), ("0.33",)),
+    ("The best strength perhaps lies between 0.2 and 0.63.", ("0.2", "0.63"), ()),
+    ("It may lie anywhere from 0.2 sd to 0.63 sd.", ("0.2", "0.63"), ()),
+    ("It lies between 0.2 and perhaps 0.63.", ("0.63",), ("0.2",)),
 ]
 
 

@@ -28,7 +28,7 @@ from aster.domain.records import Candidate, Setup
 from aster.domain.research import Assignment, DirectionDraft, Effect, Role
 from aster.problems.problem import Problem
 
-OUTLINE_TOKENS = 4_000
+OUTLINE_TOKENS, FROZEN_TOKENS = 4_000, 1_000
 STATEMENT_CHARS = 30_000
 
 
@@ -83,7 +83,8 @@ class CampaignBriefing:
         """Return what an agent is told of the campaign as it is now, within a budget of tokens."""
         match assignment.role:
             case "planner":
-                return planner_brief(board, self._best_files(board), _measured(self._ideas))
+                frozen = self._problem.frozen_solution_files
+                return planner_brief(board, self._best_files(board), _measured(self._ideas), frozen)
             case "worker":
                 return worker_brief(board, assignment)
             case "subagent":
@@ -120,7 +121,8 @@ class CampaignBriefing:
             tell.objective_text(setup),
             _conditions(problem),
         )
-        files = outline(problem.editable_files, OUTLINE_TOKENS)
+        frozen = _frozen(problem)
+        files = outline(problem.editable_files, OUTLINE_TOKENS) + (f"\n\n{frozen}" if frozen else "")
         match role:
             case "planner":
                 references = "\n".join(tell.reference_lines(setup)) or "None."
@@ -129,7 +131,8 @@ class CampaignBriefing:
             case "worker":
                 return WorkerPrompt(*about, files, MOST_DRAFTS)
             case "critic":
-                return CriticPrompt(*about)
+                title, statement, objective, conditions = about
+                return CriticPrompt(title, statement, objective, f"{conditions}\n\n{frozen}".strip())
             case "subagent":
                 if setup.one_shot:
                     return OneShotPrompt(*about)
@@ -152,6 +155,11 @@ def _conditions(problem: Problem) -> str:
         f"An experiment runs {' and then '.join(stages)}, with {uses.cpus} CPU cores, {uses.memory_mb} MiB{gpus}, no "
         "network and a read-only file system around it; then a trusted stage, which runs none of its code, scores it."
     ]
+    if any(each.sealed for each in spec.data):
+        lines.append(
+            "Claims are tested on sealed data, which no search sees. However little scores of a search scatter, a "
+            "small gain may be one on the search's data alone: a change needs a reason to hold on other data too."
+        )
     for each in spec.bounds:
         if each.p is None:
             lines.append(f"Constraint: `{each.metric}` must be {each.wanted}.")
@@ -164,15 +172,21 @@ def _conditions(problem: Problem) -> str:
     return "\n".join(lines)
 
 
+def _frozen(problem: Problem) -> str:
+    """Return the solution's files that only can be read, with their definitions; "" if there are none."""
+    files = problem.frozen_solution_files
+    return f"Frozen, which `read_file` shows too:\n\n{outline(files, FROZEN_TOKENS)}" if files else ""
+
+
 def _surfaces(problem: Problem) -> str:
     named = problem.spec.solution.surfaces
     if named:
         rows = [f"- {name}: {', '.join(paths)}" for name, paths in sorted(named.items())]
         return "A direction is on one of these surfaces, and its paths are these:\n\n" + "\n".join(rows)
     return (
-        "The problem names no surfaces. Give each direction a surface with a name of your own and the paths that "
-        "belong to it, `FILE` or `FILE::DEFINITION`, so that open directions do not share any; without paths all files "
-        "may be edited. New files may always be added where the problem allows it."
+        "The problem binds no surface to paths. Give each direction a surface, with a name from the problem's text or "
+        "of your own, and the paths that belong to it, `FILE` or `FILE::DEFINITION`, so that open directions do not "
+        "share any; without paths all files may be edited. New files may always be added where the problem allows it."
     )
 
 

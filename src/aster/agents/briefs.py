@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from aster.agents import tellings as tell
 from aster.agents.combining import FilesOf
 from aster.agents.memory import best_gains, memories_of
+from aster.agents.outline import FROZEN
 from aster.agents.pairs import combination_lines
 from aster.agents.quoting import in_line, quoted
 from aster.agents.sections import Section, written
@@ -14,6 +15,7 @@ from aster.archive import draw_parents, ranked_elites
 from aster.board import Board
 from aster.domain.ids import seeded
 from aster.domain.research import Assignment
+from aster.evidence.findings import noise_seen
 
 MOST_ADVICE = 600
 """Characters of the critic's advice that a subagent is told."""
@@ -29,15 +31,18 @@ LATER = "What the critic set aside; hand it over again once what it needs is the
 WRITTEN_BY = {"planner": "The hypothesis, by the planner", "worker": "The hypothesis, by your worker"}
 
 
-def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[str] = ()) -> str:
+def planner_brief(
+    board: Board, files: Mapping[str, bytes], measured: Sequence[str] = (), frozen: Collection[str] = ()
+) -> str:
     """Return what the planner is told: about 16,000 tokens at most.
 
     Args:
         files: nothing of them but their names.
         measured: what earlier campaigns measured of ideas of the library, an item each, the best first.
+        frozen: the names of files that can only be read.
     """
     known = memories_of(board)
-    elites = [f"- {tell.candidate_line(board, each)}" for each in ranked_elites(board)[:10]]
+    elites = [f"- {tell.candidate_line(board, each)}{tell.beaten(board, each)}" for each in ranked_elites(board)[:10]]
     refused = _refused(board)
     ideas = [f"- {name}: {'; '.join(tell.put_text(board, put) for put in puts)}" for name, puts in known.ideas(24)]
     return written(
@@ -58,10 +63,15 @@ def planner_brief(board: Board, files: Mapping[str, bytes], measured: Sequence[s
             Section("Candidates that differ, the best of each kind", elites, 700),
             Section("Spent, and at work", tell.spend_lines(board), 250),
             Section("What of your last plan could not be done", refused, 400),
-            Section("Files in the best version", [f"- {in_line(path)}" for path in sorted(files)], 600),
+            Section("Files in the best version", _files(files, frozen), 600),
             Section("Your last note", _last_note(board), 500),
         ]
     )
+
+
+def _files(files: Collection[str], frozen: Collection[str]) -> list[str]:
+    own = [f"- {in_line(path)}" for path in sorted(files)]
+    return [*own, *(f"- {in_line(path)} {FROZEN}" for path in sorted(frozen))]
 
 
 def _refused(board: Board) -> list[str]:
@@ -135,7 +145,8 @@ def _parents(board: Board, assignment: Assignment) -> list[str]:
     rng = seeded(board.setup.seed, "parents", assignment.id)
     firsts = [each for each in (board.best_unconfirmed(), board.standing) if each is not None]
     drawn = draw_parents(board, rng, PARENTS)
-    return [f"- {tell.candidate_line(board, each)}" for each in dict.fromkeys([*firsts, *drawn])]
+    names = dict.fromkeys([*firsts, *drawn])
+    return [f"- {tell.candidate_line(board, each)}{tell.beaten(board, each)}" for each in names]
 
 
 def _handoff(board: Board, direction: str) -> list[str]:
@@ -147,7 +158,7 @@ def _handoff(board: Board, direction: str) -> list[str]:
 
 
 def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> str:
-    """Return what a subagent is told: about 10,200 tokens at most."""
+    """Return what a subagent is told: about 10,700 tokens at most."""
     hypothesis = board.hypotheses[assignment.hypothesis or ""]
     surface = board.directions[hypothesis.direction].record.surface
     known = memories_of(board)
@@ -162,6 +173,7 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
             Section("Where you start from", _start(board, assignment), 400),
             Section("What is to be combined", combination_lines(board, assignment, files_of), 3400),
             Section("Where the campaign stands", tell.standing_lines(board), 650),
+            Section("Under way beside you", list(tell.under_way_lines(board, assignment.id)), 500),
             Section("What is known nearby", tell.memory_lines(board, near, 300), 1000),
             Section("Dead ends here", tell.memory_lines(board, dead, 300), 500),
             Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 450),
@@ -179,8 +191,8 @@ def _task(board: Board, assignment: Assignment) -> list[str]:
         lines.append(quoted(hypothesis.advice, "Advice of the critic that let it through; weigh it", MOST_ADVICE))
     if hypothesis.predicts is not None:
         lines.append(f"It predicts a gain of {hypothesis.predicts:g}.")
-    least = tell.least_gain(board)
-    if not board.setup.objective.exact:
+    least, known = tell.least_gain(board), noise_seen(board)
+    if not board.setup.objective.exact and (known is None or known[0] > 0):
         lines.append(f"A gain below {least:.3g} cannot be told from none by one measurement.")
     elif least > 0:
         lines.append(f"A difference of at most {least:.3g} is a tie.")

@@ -43,12 +43,13 @@ class Group(Struct, frozen=True):
     drafts: Sequence[Draft]
 
 
-def critic_brief(board: Board, groups: Sequence[Group], root: str, files_of: FilesOf) -> str:
+def critic_brief(board: Board, groups: Sequence[Group], root: str, files_of: FilesOf, left: int | None = None) -> str:
     """Return what the critic is told: about 12,000 tokens, and for each hypothesis itself and up to 3,000 more.
 
     Args:
         root: the solution's folder.
         files_of: the editable files of a candidate.
+        left: about how many experiments the campaign has left for search; None: no limit tells.
     """
     groups = [group for group in groups if group.drafts]
     drafts = [draft for group in groups for draft in group.drafts]
@@ -56,7 +57,7 @@ def critic_brief(board: Board, groups: Sequence[Group], root: str, files_of: Fil
     share = min(LIKE_EACH, LIKE_TOKENS // max(1, len(drafts)))
     codes = _codes(board, groups)
     sections = [
-        Section("Where the campaign stands", tell.standing_lines(board), 750),
+        Section("Where the campaign stands", [*_left(left), *tell.standing_lines(board)], 800),
         Section("Under way and waiting, in all directions", list(_under_way(board)), 1500),
     ]
     number = 0
@@ -75,6 +76,11 @@ def critic_brief(board: Board, groups: Sequence[Group], root: str, files_of: Fil
     return written([*sections, Section("What to do", ["Review them all with submit_reviews."], 100)])
 
 
+def _left(left: int | None) -> list[str]:
+    text = f"- For search the campaign has about {left} experiments left, for all who are at work or wait"
+    return [] if left is None else [text]
+
+
 def _about(group: Group) -> list[str]:
     of = group.direction
     return [
@@ -86,20 +92,11 @@ def _about(group: Group) -> list[str]:
 def _under_way(board: Board) -> Iterator[str]:
     """Yield what is being tried, was handed over or asked for, or waits, an item each."""
     research = board.research
-    for name in research.live:
-        hypothesis = research.assignments[name].record.hypothesis
-        if hypothesis is not None:
-            yield _named(board, hypothesis, "a subagent is at it")
+    yield from tell.under_way_lines(board)
     for draft in handed_over(board):
         yield f"- {in_line(draft.change, 160)} from {draft.parent or 'the best'}: handed over or asked for just now"
     for hypothesis in chain.from_iterable(line.drafts for line in research.lines.values()):
-        yield _named(board, hypothesis, "it waits for a subagent")
-
-
-def _named(board: Board, name: str, how: str) -> str:
-    hypothesis = board.hypotheses[name]
-    surface = board.directions[hypothesis.direction].record.surface
-    return f"- {name} on {in_line(surface, 60)} from {hypothesis.parent} {in_line(hypothesis.change, 160)}: {how}"
+        yield tell.hypothesis_line(board, hypothesis, "it waits for a subagent")
 
 
 # --- code ----------------------------------------------------------------------------------------------------

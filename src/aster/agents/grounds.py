@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from aster.agents.guard import Guard
 from aster.agents.lineage import own_files
+from aster.agents.outline import FROZEN, imported
 from aster.agents.protocol import Desk
 from aster.agents.quoting import quoted
 from aster.agents.tools import listed
@@ -32,6 +33,7 @@ class Start(Struct, frozen=True):
         paths: what may be edited: globs of files or "FILE::DEFINITION"; empty: all that is editable.
         change, text: the hypothesis's. `other`: the candidate whose change is to be brought in.
         named: the candidates that the brief names, by id. `parents`: theirs, as far as these are no such themselves.
+        whole: frozen modules are shown at first, and logs without what is for people; an older Aster did neither.
         own: files of the parent that this direction added, in the parent's own line: they may be edited too.
     """
 
@@ -43,6 +45,7 @@ class Start(Struct, frozen=True):
     named: dict[str, Candidate] = {}
     parents: dict[str, Candidate] = {}
     own: tuple[str, ...] = ()
+    whole: bool = False
 
 
 class Grounds:
@@ -92,6 +95,7 @@ async def starting(desk: Desk, baseline: Collection[str]) -> Start:
                 each: board.candidates[each] for of in named.values() for each in of.parents[:1] if each not in named
             },
             own=own_files(board, parent, hypothesis.direction, desk.files, baseline),
+            whole=True,
         )
         return msgspec.json.encode(start).decode()
 
@@ -104,14 +108,19 @@ def named_in(board: Board, text: str) -> dict[str, Candidate]:
     return {name: board.candidates[name] for name in islice(ids, MOST_NAMED)}
 
 
-def opening(work: Workspace, most: int) -> str:
-    """Return the list of files, and as many of them in full as `most` characters hold, those of the surface first."""
+def opening(work: Workspace, most: int, whole: bool = True) -> str:
+    """Return the list of files, and as many of them in full as `most` characters hold: those of the surface first, then
+    the frozen ones that these import, if `whole`."""
     parts = [f"## Files\n\n{listed(work)}"]
-    paths = sorted(work.files(), key=lambda path: work.guard.reach(path) not in ("all", "parts"))
+    files, frozen = work.files(), work.frozen if whole else {}
+    surface = [path for path in files if work.guard.reach(path) in ("all", "parts")]
+    needed = [each for path in surface for each in imported(path, files[path], frozen, work.root)]
+    paths = dict.fromkeys([*surface, *needed, *files])
     left = most
     for path in paths:
         text = work.shown(path)
         if text is not None and 0 < len(text) <= left:
             left -= len(text)
-            parts.append(quoted(text.removesuffix("\n"), path, 2 * len(text)))
+            label = f"{path} {FROZEN}" if path in frozen else path
+            parts.append(quoted(text.removesuffix("\n"), label, 2 * len(text)))
     return "\n\n".join(parts)

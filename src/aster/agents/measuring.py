@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from aster.domain.ids import tree_id
 from aster.domain.records import Cancelled, Candidate, Measured, Outcome
 from aster.domain.research import Ask
 from aster.domain.trees import pack_tree
-from aster.evidence.findings import against_noise, least_told, tie, trouble
+from aster.evidence.findings import against_noise, least_told, noise_seen, tie, trouble
 from aster.evidence.repeats import TOLD, repeated
 
 LOG_FINE, LOG_WHOLE, LOG_MOST = 1_500, 4_000, 16_000
@@ -33,6 +34,9 @@ ANOTHER = (
     "It ran on another search seed, and ranks nobody: a version ranks, and is claimed, by what it wrote on the "
     "seeds that all share. All its runs together tell how much is luck."
 )
+
+_NOT_KEPT = re.compile(r"^\[aster\] not kept: .*\n?", re.MULTILINE)
+"""What people are told of outputs that were scored and then left; it says nothing of the change."""
 
 MOST_CHECKS = 24
 """Checks that an assignment may ask for."""
@@ -74,14 +78,17 @@ class Laboratory:
         parent: what versions are compared with.
         baseline: the problem's own editable files, for the shape of diffs.
         checks: whether the problem has cheap stages.
+        whole: as `Start` has it.
 
     Attributes:
         ran: the experiments that have run, oldest first.
         told, printed: what was said of outcomes; and what candidates printed, as far as it was shown or can be.
     """
 
-    def __init__(self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool) -> None:
-        self._desk, self._parent, self._baseline, self._checks = desk, parent, baseline, checks
+    def __init__(
+        self, desk: Desk, parent: Candidate, baseline: Mapping[str, bytes], *, checks: bool, whole: bool = True
+    ) -> None:
+        self._desk, self._parent, self._baseline, self._checks, self._whole = desk, parent, baseline, checks, whole
         self._used = self._checked = 0
         self._check_texts: dict[str, str] = {}
         self._warned: set[str] = set()
@@ -259,8 +266,9 @@ class Laboratory:
         self.printed.append(self._desk.log_of(outcome)[-LOG_MOST:])
 
     def _log(self, outcome: Outcome, most: int | None = None) -> str:
-        log = self._desk.log_of(outcome).rstrip()
         measured = isinstance(outcome.result, Measured)
+        log = self._desk.log_of(outcome).rstrip()
+        log = _NOT_KEPT.sub("", log).rstrip() if measured and self._whole else log
         most = most or (LOG_FINE if measured and len(log) > LOG_WHOLE else LOG_WHOLE)
         label = "Its log" if len(plain(log)) <= most else "The end of its log"
         return "\n" + quoted(log, label, most, from_end=True) if log.strip() else ""
@@ -312,7 +320,10 @@ def tell(board: Board, experiment: str, outcome: Outcome, candidate: str, parent
         f"It took {outcome.usage.wall_s:.1f} s, all stages together.",
     ]
     if board.candidates[candidate].diagnosis:
-        lines.append("It is for diagnosis: nothing starts from this version, and it is never claimed to be better.")
+        lines.append(
+            "It is for diagnosis: nothing starts from this version, and it is never claimed to be better. To keep it "
+            "after all, run the same files with `diagnosis` false, which uses up another experiment."
+        )
     if _same_output(board, outcome, parent):
         lines.insert(2, "What it wrote is, byte for byte, what its parent wrote: the change made no difference.")
     return Report(f"{objective.metric} {value:.10g}, {word}", "\n".join(lines))
@@ -349,6 +360,9 @@ def _compared(board: Board, candidate: str, parent: str, value: float) -> tuple[
         return f"{head} {_signed(gain)} against it.{doubt}", f"{_signed(gain)} against its parent"
     least, word = least_told(board, seeds), against_noise(board, gain, seeds)
     bound = f" Differences up to {least:.3g} tell nothing." if least > 0 else ""
+    known = noise_seen(board)
+    if known is not None and known[0] == 0 and gain:
+        bound += " That holds for what search is scored on; a claim's fresh seeds may bring other things."
     return f"{head} {_signed(gain)} against it, {word}.{bound}", f"{_signed(gain)} against its parent, {word}"
 
 

@@ -65,7 +65,7 @@ class OneShot:
         Whatever one sample comes to, the others come to their end first: they are under way, and paid for.
         """
         start = await starting(desk, self._grounds.baseline)
-        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=False)
+        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=False, whole=start.whole)
         allowance = desk.assignment.allowance
         number = max(1, min(allowance.experiments, allowance.requests // TURNS))
         samples = [self._sample(desk, start, laboratory, each) for each in range(number)]
@@ -90,7 +90,7 @@ class OneShot:
                 desk.assignment.id,
                 "subagent",
                 desk.instructions,
-                f"{desk.brief}\n\n{opening(work, SHOWN)}",
+                f"{desk.brief}\n\n{opening(work, SHOWN, start.whole)}",
                 [],
                 Submit("propose", "Hand in your change.", Proposal, check),
                 most_turns=TURNS,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import product
+from pathlib import PurePosixPath
 
 from aster.agents.sections import tokens_of
 
@@ -12,6 +14,9 @@ MOST_DEFINITIONS = 24
 """Definitions and constants of a file that are listed."""
 
 MOST_WIDTH = 110
+
+FROZEN = "(frozen: read only)"
+"""Stands behind the name of a file that nobody can change."""
 
 
 def outline(files: Mapping[str, bytes], most: int) -> str:
@@ -32,6 +37,30 @@ def definitions(data: bytes) -> list[str]:
     """Return the qualified names of the classes and functions in Python source; none if it is none."""
     tree = _parsed(data)
     return [] if tree is None else [name for name, _ in _walk(tree.body, "")]
+
+
+def imported(path: str, data: bytes, known: Collection[str], root: str) -> list[str]:
+    """Return those of the known files that a Python file imports, in the order in which it does.
+
+    Args:
+        root: the solution's folder, where modules are looked for beside the file's own folder.
+    """
+    tree, found = _parsed(data) if path.endswith(".py") else None, dict[str, None]()
+    for node in () if tree is None else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            within = [node.module] if node.module else []
+            names = [*within, *(".".join([*within, each.name]) for each in node.names)]
+        else:
+            continue
+        level = getattr(node, "level", 0)
+        parents = PurePosixPath(path).parents
+        folders = parents[level - 1 : level] if level else (parents[0], PurePosixPath(root))
+        for folder, name in product(folders, names):
+            module = folder / name.replace(".", "/")
+            found.update((each, None) for each in (f"{module}.py", f"{module}/__init__.py") if each in known)
+    return list(found)
 
 
 def source_of(data: bytes, name: str) -> str | None:

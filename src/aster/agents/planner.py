@@ -200,7 +200,8 @@ def judged(desk: Desk, problem: Problem, plan: Plan) -> Judged:
     groups = [
         Group(each, paths_of(problem, each), [d for d in each.drafts if next(verdicts) is None]) for each in plan.open
     ]
-    return Judged(troubles, tried, critic_brief(board, groups, problem.spec.solution.root, desk.files))
+    brief = critic_brief(board, groups, problem.spec.solution.root, desk.files, desk.search_left())
+    return Judged(troubles, tried, brief)
 
 
 def troubles_of(board: Board, plan: Plan) -> list[str]:

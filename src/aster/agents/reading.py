@@ -11,6 +11,7 @@ from aster.agents import tellings as tell
 from aster.agents.converse import Misuse, Place, Tool
 from aster.agents.diffs import diff
 from aster.agents.memory import memories_of
+from aster.agents.outline import FROZEN
 from aster.agents.protocol import Desk
 from aster.agents.quoting import in_line, quoted
 from aster.agents.similar import ALIKE_WORDS, tried_as, tried_like
@@ -65,7 +66,13 @@ def reading_tools(desk: Desk, problem: Problem) -> list[Tool[Any]]:
     """Return the tools, for one agent."""
     reader = Reader(desk, problem)
     return [
-        Tool("read_file", "Read a file of a candidate, with line numbers.", ReadFile, reader.read_file, outside=True),
+        Tool(
+            "read_file",
+            "Read a file of a candidate, with line numbers.",
+            ReadFile,
+            reader.read_file,
+            outside=True,
+        ),
         Tool(
             "show_change",
             "Show as a diff what a candidate changed: in its parent, or in any other candidate.",
@@ -106,13 +113,17 @@ class Reader:
         """Return numbered lines of a file."""
         board = self._desk.look()
         name = args.candidate or board.best_unconfirmed() or board.standing or ""
-        files = self._files(board, name)
-        if args.path not in files:
-            raise Misuse(f"{name} has no editable file {in_line(args.path, 120)}{nearest(args.path, list(files))}.")
-        lines = files[args.path].decode("utf-8", "replace").splitlines()
+        frozen = self._problem.frozen_solution_files
+        files = {**frozen, **self._files(board, name)}
+        path = args.path.strip().removeprefix("./")
+        path = path if path in files else f"{self._problem.spec.solution.root}/{path}"
+        if path not in files:
+            raise Misuse(f"{name} has no file {in_line(args.path, 120)}{nearest(args.path, list(files))}.")
+        lines = files[path].decode("utf-8", "replace").splitlines()
         shown = lines[args.first_line - 1 : args.first_line - 1 + args.lines]
         numbered = "\n".join(f"{number:5} {line}" for number, line in enumerate(shown, args.first_line))
-        return quoted(numbered, f"{in_line(args.path)} of {name}, {len(lines)} lines in all", MOST_CHARS)
+        whose = FROZEN if path in frozen else f"of {name}"
+        return quoted(numbered, f"{in_line(path)} {whose}, {len(lines)} lines in all", MOST_CHARS)
 
     async def show_change(self, args: ShowChange, _: Place) -> str:
         """Return a diff."""

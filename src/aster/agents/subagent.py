@@ -115,7 +115,7 @@ class Subagent:
         """Work until there is a finding; see `AgentRunner`."""
         start = await starting(desk, self._grounds.baseline)
         work = self._grounds.workspace(desk, start)
-        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks)
+        laboratory = Laboratory(desk, start.parent, self._grounds.baseline, checks=self._checks, whole=start.whole)
         bench = _Session(desk, work, laboratory, start, self._again, strict=self._grounds.strict)
         allowance = desk.assignment.allowance
         try:
@@ -124,7 +124,7 @@ class Subagent:
                 desk.assignment.id,
                 "subagent",
                 desk.instructions,
-                f"{desk.brief}\n\n{opening(work, SHOWN_AT_FIRST)}",
+                f"{desk.brief}\n\n{opening(work, SHOWN_AT_FIRST, start.whole)}",
                 [*file_tools(desk, work, start), *bench.tools()],
                 Submit("finish", "End your work and hand over what was learnt.", Finishing, bench.check_finding),
                 most_turns=max(1, allowance.requests * 5 // 6),  # the rest is for calls that have to be made again

@@ -16,6 +16,9 @@ from aster.domain.records import Reference, Setup
 from aster.evidence.bounds import bound_text
 from aster.evidence.findings import least_told, noise_seen, tie
 
+MOST_CLAIMS = 50
+"""The latest claims that are looked at for what a candidate was beaten by."""
+
 MOST_REFERENCES = 6
 """Published marks that the best score is held against."""
 
@@ -121,6 +124,35 @@ def _took(board: Board, candidate: str) -> str:
     return ""
 
 
+def beaten(board: Board, candidate: str) -> str:
+    """Return which candidate was confirmed to beat one, by the latest claims, to stand behind its line; "" for none."""
+    for state in islice(reversed(board.claims.values()), MOST_CLAIMS):
+        if state.record.against == candidate and state.decided is not None and state.decided.verdict == "confirmed":
+            return f"; {state.record.candidate} was confirmed to beat it"
+    return ""
+
+
+def under_way_lines(board: Board, but: str | None = None) -> Iterator[str]:
+    """Yield what subagents are at, an item each, but for that of one assignment."""
+    research = board.research
+    for name in research.live:
+        record = research.assignments[name].record
+        if record.hypothesis is not None and name != but:
+            yield hypothesis_line(board, record.hypothesis, "a subagent is at it", record.parent)
+
+
+def hypothesis_line(board: Board, name: str, how: str, start: str | None = None) -> str:
+    """Return a hypothesis with what it starts from and its score: `start`, or what its record says."""
+    hypothesis = board.hypotheses[name]
+    if start is None and not hypothesis.anew:
+        start = hypothesis.parent
+    score = board.score(start) if start is not None else None
+    scored = f" (scored {shown(score.mean)})" if score is not None else ""
+    surface = in_line(board.directions[hypothesis.direction].record.surface, 60)
+    origin = start or "whatever is best by then"
+    return f"- {name} on {surface} from {origin}{scored} {in_line(hypothesis.change, 160)}: {how}"
+
+
 def standing_lines(board: Board) -> list[str]:
     """Return where the campaign stands: baseline, noise, champion, best unconfirmed; the best beside references."""
     if board.baseline is None:
@@ -129,11 +161,7 @@ def standing_lines(board: Board) -> list[str]:
     if not board.setup.objective.exact:
         known = noise_seen(board)
         if known is not None:
-            least = least_gain(board)
-            lines.append(
-                f"- Noise seen so far: sd {known[0]:.3g} over {known[1]} runs; gains of one run up to {least:.3g} are "
-                "within it"
-            )
+            lines.append(f"- Noise seen so far: {_noise(board, *known)}")
     if board.champion is not None:
         lines.append(f"- Champion (confirmed) {candidate_line(board, board.champion)}")
     best = board.best_unconfirmed()
@@ -142,6 +170,15 @@ def standing_lines(board: Board) -> list[str]:
         none = f"; no claim is made of it: {beyond}" if beyond else ""
         lines.append(f"- Best, not confirmed {candidate_line(board, best)}{none}")
     return [*lines, *_against_references(board)]
+
+
+def _noise(board: Board, sd: float, runs: int) -> str:
+    if sd == 0:
+        return (
+            f"none, {runs} runs of the same scored alike. So far scores are exact for what search is scored on, which "
+            "tells nothing of what else the fresh seeds of a claim bring: a small gain may not carry over"
+        )
+    return f"sd {sd:.3g} over {runs} runs; gains of one run up to {least_gain(board):.3g} are within it"
 
 
 def _against_references(board: Board) -> list[str]:

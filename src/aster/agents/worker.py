@@ -126,7 +126,8 @@ class _Filter:
         async def judge() -> str:
             board = self._desk.look()
             worth = self._weighed(board, direction, args)
-            found = judged(board, direction, drafts, worth, root=self._root, files_of=self._desk.files)
+            left = self._desk.search_left()
+            found = judged(board, direction, drafts, worth, root=self._root, files_of=self._desk.files, left=left)
             return msgspec.json.encode(found).decode()
 
         return msgspec.json.decode(await self._desk.step(place.agent, place.turn, place.call, judge), type=Judged)
@@ -181,19 +182,28 @@ async def run_worker(desk: Desk, problem: Problem) -> Handoff:
 
 
 def judged(
-    board: Board, direction: str, drafts: list[Draft], worth: Weighed, *, root: str, files_of: FilesOf
+    board: Board,
+    direction: str,
+    drafts: list[Draft],
+    worth: Weighed,
+    *,
+    root: str,
+    files_of: FilesOf,
+    left: int | None = None,
 ) -> Judged:
     """Return what the board says of a handoff with these drafts.
 
     Args:
         worth: what the numbers of its text are worth.
-        root, files_of: as for `critic_brief`.
+        root, files_of, left: as for `critic_brief`.
     """
     troubles = unknown_parents(board, drafts)
     tried = tried_already(board, drafts, direction)
-    left = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
+    kept = [draft for draft, why in zip(drafts, tried, strict=True) if why is None]
     record = board.directions[direction].record
-    brief = critic_brief(board, [Group(record, record.paths, left)], root, files_of) if left and not troubles else ""
+    group, brief = Group(record, record.paths, kept), ""
+    if kept and not troubles:
+        brief = critic_brief(board, [group], root, files_of, left)
     return Judged(tuple(troubles), tuple(tried), brief, worth.unbacked, worth.logged, worth.estimates)
 
 

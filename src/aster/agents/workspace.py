@@ -52,6 +52,16 @@ class Workspace:
         """Who judges edits."""
         return self._guard
 
+    @property
+    def frozen(self) -> Mapping[str, bytes]:
+        """The files that can only be read."""
+        return self._fixed
+
+    @property
+    def root(self) -> str:
+        """The solution's folder."""
+        return self._root
+
     def files(self) -> dict[str, bytes]:
         """Return the editable files as they are now."""
         now = {**self._parent, **self._changes}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from itertools import count
 
@@ -13,6 +12,7 @@ from aster.agents.quoting import flat
 from aster.board import Board, Line
 from aster.campaign.budget import may_search, search_room
 from aster.campaign.handing import best, take_results
+from aster.campaign.places import has_place, open_lines, places, promised, share
 from aster.campaign.step import Step
 from aster.domain import events as ev
 from aster.domain.ids import blob_id, search_seed, seeded, short_id
@@ -211,62 +211,20 @@ def _adopt(step: Step, ask: Ask) -> None:
 
 def _hand_out(step: Step, briefing: Briefing) -> None:
     board, rng = step.board, _rng(step.board, "assign")
-    if _promised(board) == 0:
+    if promised(board) == 0:
         return  # what is left is spoken for: nobody is to write what will never run
-    if _room(board) and _planner_due(board):
+    if has_place(board) and _planner_due(board):
         _give(step, briefing, rng, "planner")
-    for line in _open_lines(board):
-        if _room(board) and _worker_due(line):
+    for line in open_lines(board):
+        if has_place(board) and _worker_due(line):
             _give(step, briefing, rng, "worker", line)
-    places = _places(board)
-    while places > 0 and _room(board):
-        ready = {line.record.id: line for line in _open_lines(board) if line.drafts}
+    left = places(board)
+    while left > 0 and has_place(board):
+        ready = {line.record.id: line for line in open_lines(board) if line.drafts}
         chosen = next((ready[name] for name in fund_lines(board, rng) if name in ready), None)
         if chosen is None or not _give(step, briefing, rng, "subagent", chosen):
             return
-        places -= 1
-
-
-def _promised(board: Board) -> int | None:
-    """Return how many experiments another subagent may be promised; None: no limit tells.
-
-    Those that were asked for are gone, and every subagent at work that has asked for none yet is owed one.
-    """
-    room = search_room(board)
-    if room is None:
-        return None
-    return max(0, room - len(board.research.owed))
-
-
-def _room(board: Board) -> bool:
-    return len(board.research.live) < board.setup.agents
-
-
-def _places(board: Board) -> float:
-    """Return how many more subagents the budget has something for: an experiment each, and what one came to so far.
-
-    Those at work count as what they have not spent yet of what others came to. While nobody is at work money stops
-    nobody: what is left may be enough.
-    """
-    research, limits = board.research, board.setup.limits
-    states = [research.assignments[name] for name in research.live]
-    working = [state for state in states if state.record.role == "subagent"]
-    promised = _promised(board)
-    places = most = math.inf if promised is None else promised
-    ended = sum(len(model.yields) for model in research.models.values())
-    for limit, spent, own in (
-        (limits.usd, research.bill.usd, [state.usd for state in working]),
-        (limits.tokens, research.bill.tokens, [state.tokens for state in working]),
-    ):
-        if limit is not None and ended and spent > 0:
-            each = spent / ended  # with the share of those who planned it
-            to_come = sum(max(0.0, each - used) for used in own)
-            places = min(places, (limit - spent - to_come) // each)
-    return places if working else max(min(1, most), places)
-
-
-def _open_lines(board: Board) -> list[Line]:
-    return [line for name, line in board.research.lines.items() if board.directions[name].retired is None]
+        left -= 1
 
 
 def _planner_due(board: Board) -> bool:
@@ -299,7 +257,7 @@ def done(board: Board) -> str | None:
 
 def _at_work(board: Board) -> bool:
     """Whether any direction has something under way, or may find something to do."""
-    return any(line.busy or line.drafts or _worker_due(line) for line in _open_lines(board))
+    return any(line.busy or line.drafts or _worker_due(line) for line in open_lines(board))
 
 
 def _worker_due(line: Line) -> bool:
@@ -316,13 +274,12 @@ def _give(step: Step, briefing: Briefing, rng: random.Random, role: Role, line: 
         return False
     hypothesis = board.hypotheses[line.drafts[0]] if line is not None and role == "subagent" else None
     instructions = briefing.instructions(board, role)
-    left, allowed = _promised(board), ONE_SHOT if role == "subagent" and board.setup.one_shot else ALLOWANCES[role]
-    most = allowed.experiments if left is None else min(allowed.experiments, left)
+    allowed = ONE_SHOT if role == "subagent" and board.setup.one_shot else ALLOWANCES[role]
     assignment = Assignment(
         id=short_id("a", board.setup.seed, board.decision, role, line and line.record.id, hypothesis and hypothesis.id),
         role=role,
         model=model,
-        allowance=replace(allowed, experiments=most),
+        allowance=replace(allowed, experiments=share(board, allowed.experiments)),
         instructions=blob_id(instructions.encode()),
         brief="",
         direction=line.record.id if line is not None else None,

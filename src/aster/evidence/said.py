@@ -56,9 +56,9 @@ _HEDGE = (
     r"\b(?:perhaps|maybe|possibly|probably|presumably|likely|about|around|roughly|approximately|an?\s+estimated|"
     r"estimate[sd]?|expect(?:ed|s|ing)?|predict(?:ed|s)?|guess(?:ed)?|would|could|might|may|should)"
     r"(?:\s+(?:an?|of|by|to|the|is|at|be|gains?|cost|save|take|bring|give|another|only|some|least|most|up|about|"
-    r"around|perhaps|roughly|another|further|between|from))*\s*[~≈]?\s*$"
+    r"around|perhaps|roughly|another|further|between|from|lies?|lying|somewhere|anywhere|range[sd]?))*\s*[~≈]?\s*$"
 )
-_RANGE = r"(?:[+\-−±]?[\d.,]+(?:\s?%)?\s*(?:to|or|and|-|–)\s*)?"
+_RANGE = rf"(?:[+\-−±]?[\d.,]+(?:\s?%|\s*(?:{_UNITS}|sd\b))?\s*(?:to|or|and|-|–)\s*)?"
 _HEDGED = re.compile(_HEDGE.replace(r"\s*[~≈]?\s*$", rf"\s*[~≈]?\s*{_RANGE}$"), re.IGNORECASE)
 _HAPPENED = re.compile(
     r"\b(?:scor(?:ed|es)|measur(?:ed|es)|reach(?:ed|es)|gain(?:ed|s)|improved|improves|got|gave|gives|took|takes|was|"
