@@ -123,7 +123,7 @@ def run_rank(task: dict[str, Any], rank: int) -> dict[str, Any]:
 
         def go(self) -> Any:
             stream = super().go()
-            self.went = time.perf_counter()
+            self.graphs, self.went = graphs(), time.perf_counter()
             return stream
 
     said = {"vocab_size": found.vocab_size, "bos": found.bos, "length": found.length, "batch": found.batch}
@@ -137,12 +137,19 @@ def run_rank(task: dict[str, Any], rank: int) -> dict[str, Any]:
     took = time.perf_counter() - run.went
     if rank:
         return {}
-    row = {**speed(torch, run, took, run.went - began), **reached(run.points, said["target"])}
+    late = {"compiled_on_the_clock": graphs() - run.graphs}
+    row = {**speed(torch, run, took, run.went - began), **late, **reached(run.points, said["target"])}
     row["parameters"] = sum(tensor.numel() for tensor in state.values())
     rows = min(task["val_tokens"] // found.length, len(corpus.val)) if task["val_tokens"] else 0
     if rows:
         row |= validated(torch, train, state, corpus, rows, run.device)
     return row
+
+
+def graphs() -> int:
+    """Return how many graphs torch.compile has made in this process."""
+    found = sys.modules.get("torch._dynamo.utils")
+    return int(found.counters["stats"]["unique_graphs"]) if found else 0
 
 
 def speed(torch: Any, run: Any, took: float, warmed: float) -> dict[str, Any]:
@@ -184,6 +191,7 @@ def validated(torch: Any, train: Any, state: dict[str, Any], corpus: Any, rows: 
     from referee.head import Head  # type: ignore[import-not-found]
 
     began = time.perf_counter()
+    torch.backends.cuda.matmul.allow_tf32 = True
     hidden = train.load({name: tensor.to(device) for name, tensor in state.items()}, device)
     cap = tuple(state["head.cap"].tolist()) if "head.cap" in state else ()
     head = Head(state["head.weight"].float().to(device), cap)
@@ -331,8 +339,14 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> str:
         if "error" not in row:
             groups.setdefault(", ".join(f"{name} {row.get(name)}" for name in ALIKE), []).append(row)
     parts = [f"{title}\n\n{table(group)}" for title, group in groups.items()]
-    failed = [f"{row['variant']}, seed {row['seed']}: {row['error']}" for row in rows if "error" in row]
-    return "\n\n".join([*parts, *failed])
+    told = [f"{row['variant']}, seed {row['seed']}: {what}" for row in rows if (what := amiss(row))]
+    return "\n\n".join([*parts, *told])
+
+
+def amiss(row: Mapping[str, Any]) -> str:
+    """Return why a run failed, or why its time is too long."""
+    late = row.get("compiled_on_the_clock", 0)
+    return str(row.get("error", "")) or (f"{late} graphs were compiled while the clock ran" if late else "")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +68,14 @@ def test_rows_of_other_machines_are_another_table() -> None:
     assert script().tables(rows).count("| none | 1 | 100 |") == 2
 
 
+def test_what_is_compiled_while_the_clock_runs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamo = SimpleNamespace(counters={"stats": {"unique_graphs": 3}})
+    monkeypatch.setitem(sys.modules, "torch._dynamo.utils", dynamo)
+    assert script().graphs() == 3
+    rows = [row("none", 1, 100.0, compiled_on_the_clock=0), row("fast", 1, 98.0, compiled_on_the_clock=2)]
+    assert script().tables(rows).splitlines()[-1] == "fast, seed 1: 2 graphs were compiled while the clock ran"
+
+
 def test_a_target_is_reached_by_a_mean_of_losses() -> None:
     points = [{"seconds": float(at), "loss": loss} for at, loss in enumerate([5.0, 3.0, 5.0, 4.0, 3.5, 3.0])]
     assert script().reached(points, 3.9) == {"reached": 5.0, "target": 3.9}
@@ -103,4 +113,5 @@ def test_runs_are_rows_with_losses_and_times(tmp_path: Path, ranks: int) -> None
     assert good["val_loss"] < math.log(304)
     assert good["val_tokens"] == 10 * LENGTH
     assert good["world_size"] == ranks
+    assert good["compiled_on_the_clock"] == 0
     assert all("error" in each for each in bad)
