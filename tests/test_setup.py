@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.toys import toy_problem
 
@@ -40,6 +41,16 @@ def test_twice_as_many_agents_as_slots_think_side_by_side(toy: Problem) -> None:
 def test_without_models_there_are_no_agents(toy: Problem) -> None:
     setup = made(toy)
     assert (setup.models, setup.agents, setup.mode) == ((), 0, "ordered")
+
+
+def test_sealed_data_is_noted(toy: Problem) -> None:
+    """Ledgers of before say nothing of it."""
+    assert not made(toy).sealed
+    sealed = made(load_problem("proteingym"))
+    assert sealed.sealed
+    fields = msgspec.to_builtins(sealed)
+    assert msgspec.convert(fields, Setup) == sealed
+    assert not msgspec.convert({name: value for name, value in fields.items() if name != "sealed"}, Setup).sealed
 
 
 def test_gpu_hours_make_a_campaign_one_of_arrival(toy: Problem) -> None:

@@ -85,13 +85,18 @@ def searched(labelled: list[Labelled], values: Array) -> dict[str, float]:
 
 def drawn(labelled: list[Labelled], values: Array, seed: int) -> dict[str, float]:
     """The mean over families drawn by their weight in the average; each family's score is that of its assays."""
+    chances, scores = by_family(labelled, values)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 20231]))
+    picked = rng.choice(len(chances), size=DRAWS, p=chances)
+    return {NAMES[name]: float(value) for name, value in zip(MEASURES, scores[picked].mean(axis=0), strict=True)}
+
+
+def by_family(labelled: list[Labelled], values: Array) -> tuple[Array, Array]:
+    """What each family weighs in the average, adding up to 1, and its scores, shape (families, measures)."""
     shares = weights([each.assay for each in labelled])
     names = sorted({each.family for each in labelled})
     member = np.array([[each.family == name for each in labelled] for name in names]) * shares
-    scores = member @ values / member.sum(axis=1, keepdims=True)
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 20231]))
-    picked = rng.choice(len(names), size=DRAWS, p=member.sum(axis=1) / shares.sum())
-    return {NAMES[name]: float(value) for name, value in zip(MEASURES, scores[picked].mean(axis=0), strict=True)}
+    return member.sum(axis=1) / shares.sum(), member @ values / member.sum(axis=1, keepdims=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,8 +8,11 @@ With --data, or the environment variable ASTER_PROTEINGYM, the assays come from 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gym.data import Gym
@@ -23,10 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Prepare; 2 with one paragraph on stderr if something is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        folder = options.data or _downloaded(options)
-        gym = Gym(folder)
-        models = options.models.split(",") if options.models else common_models(gym)
-        sets = split(gym, options.out, models, tell)
+        with alone(options.out):
+            gym = Gym(options.data or _downloaded(options))
+            models = options.models.split(",") if options.models else common_models(gym)
+            sets = split(gym, options.out, models, tell, forgiving=options.data is None)
     except GymError as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 2
@@ -37,6 +40,25 @@ def main(arguments: list[str] | None = None) -> int:
         proteins = len({each.uniprot for each in assays})
         tell(f"{name}: {len(assays)} assays of {proteins} proteins, in {options.out / name}")
     return 0
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder for ourselves; one who is killed lets it go, and whom it left running does not.
+
+    Raises:
+        GymError: somebody else prepares it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise GymError(
+                f"{folder} is being prepared by another process, perhaps one that a killed `aster prepare` left "
+                "running: wait until it has ended, then prepare again."
+            ) from error
+        yield
 
 
 def tell(text: str) -> None:

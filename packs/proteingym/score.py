@@ -1,6 +1,7 @@
 """Score the variants of your own protein, or all single changes of it.
 
-    python score.py --model M --sequence MKV... [--assay mutants.csv] [--scoring calibrated] [--out scores.csv]
+    python -m aster.cli.pack proteingym score --model M --sequence MKV... [--assay mutants.csv]
+        [--scoring calibrated] [--out scores.csv]
 
 The sequence is capital letters, or the path of a FASTA file. With --assay, a CSV with a column `mutant` (A24C, or
 A24C:D30E), its rows come back with a column of scores, and where it has a column DMS_score too the measures are
@@ -94,8 +95,14 @@ def read_variants(path: Path, sequence: str) -> list[str]:
 
 
 def check_paths(options: argparse.Namespace) -> None:
-    """Raise GymError if a file could not be written."""
+    """Raise GymError if a file could not be written, or would be written over one that is read."""
+    kind, _, place = options.model.partition(":")  # FILE.npz:ARRAY, or proteinmpnn:WEIGHTS
+    given = (options.sequence, kind, place, options.assay, options.structure, options.msa, options.structure_tokens)
+    taken = {Path(each).resolve() for each in given if each}
     for path in (options.out, options.picture, options.write_probs):
+        if path is not None and path.resolve() in taken:
+            raise GymError(f"{path} is read, or written already, by this same call: give another file to write.")
+        taken |= {path.resolve()} if path is not None else set()
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise GymError(f"{path} cannot be written: it has to be a file in a folder that is there.")
     if options.picture is not None and options.picture.suffix.lower() not in (".png", ".svg"):

@@ -110,6 +110,7 @@ def make_setup(
         models=tuple(models),
         agents=_count_agents(agents, side_by_side, models),
         one_shot=_checked_one_shot(one_shot, models),
+        sealed=any(data.sealed for data in spec.data),
         attempt_gpu_s=spec.resources.gpus * (sum(stage.timeout_s for stage in spec.stages) + GRACE_S),
     )
 

@@ -30,9 +30,10 @@ pytestmark = [
 ]
 
 WITHIN_S = 2.0
-LIMIT_S = 1.0
-BOMB_S = 4.0
-"""Longer, because the one before may still be keeping the machine busy when the next has to start."""
+LIMITS_S = (1.0, 8.0)
+"""The second where the machine was so busy that the candidate did not come to speak before the first."""
+LONGER_S = 4.0
+"""Where what is beside or before it may keep the machine busy when it has to start."""
 
 Make = Callable[[float], LocalExecutor]
 
@@ -116,14 +117,18 @@ LOUD = ("threads that never return",)  # beside others it may not come to speak 
 
 @pytest.mark.parametrize("trick", [pytest.param(each, marks=[pytest.mark.alone] * (each in LOUD)) for each in TRICKS])
 def test_dead_within_two_seconds_of_the_limit(trick: str, make: Make, tmp_path: Path) -> None:
-    executor = make(LIMIT_S)
-    executor.submit(job(TELL + TRICKS[trick] + "\ntime.sleep(600)\n"))
-    arrival = arrival_of(executor, tmp_path)
-    assert isinstance(arrival.fact, OutcomeRecorded)
-    got = arrival.fact.outcome
-    assert b"here" in arrival.blobs[got.log or ""]
-    assert got.result == TimedOut("solve", LIMIT_S)
-    assert got.usage.wall_s < LIMIT_S + WITHIN_S
+    for limit in LIMITS_S:
+        executor = make(limit)
+        executor.submit(job(TELL + TRICKS[trick] + "\ntime.sleep(600)\n", f"x-{limit:.0f}.1"))
+        arrival = arrival_of(executor, tmp_path)
+        assert isinstance(arrival.fact, OutcomeRecorded)
+        got = arrival.fact.outcome
+        assert got.result == TimedOut("solve", limit)
+        assert got.usage.wall_s < limit + WITHIN_S
+        if spoke := b"here" in arrival.blobs[got.log or ""]:
+            break
+        executor.close()
+    assert spoke
 
 
 BOMBS = {
@@ -141,12 +146,12 @@ BOMBS = {
 def test_fork_bombs_are_dead_within_two_seconds_of_the_limit(bomb: str, make: Make, tmp_path: Path) -> None:
     if not walls_or_skip("plain", tmp_path).groups and not os.getuid():
         pytest.skip("nothing bounds the number of root's processes here: no control groups")
-    executor = make(BOMB_S)
+    executor = make(LONGER_S)
     executor.submit(job(TELL + "tell()\n" + BOMBS[bomb]))
     arrival = arrival_of(executor, tmp_path)
     assert isinstance(arrival.fact, OutcomeRecorded)
     assert b"here" in arrival.blobs[arrival.fact.outcome.log or ""]
-    assert arrival.fact.outcome.usage.wall_s < BOMB_S + WITHIN_S
+    assert arrival.fact.outcome.usage.wall_s < LONGER_S + WITHIN_S
 
 
 LEAVES = "if not os.fork():\n leave(); tell()\n while True: time.sleep(600)\ntime.sleep(0.1)\n"
@@ -260,14 +265,14 @@ def test_keeper_and_fork_server_killed(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_stopped_keeper(make: Make, tmp_path: Path) -> None:
-    executor = make(LIMIT_S)
+    executor = make(LONGER_S)
     executor.submit(job(TELL + TRICKS["double fork"] + "\n" + BLOCKED))
     waiting(tmp_path)
     os.kill(keeper_of(tmp_path), signal.SIGSTOP)
     arrival = arrival_of(executor, tmp_path)
     assert isinstance(arrival.fact, OutcomeRecorded)
-    assert arrival.fact.outcome.result == TimedOut("solve", LIMIT_S)
-    assert arrival.fact.outcome.usage.wall_s < LIMIT_S + WITHIN_S
+    assert arrival.fact.outcome.result == TimedOut("solve", LONGER_S)
+    assert arrival.fact.outcome.usage.wall_s < LONGER_S + WITHIN_S
 
 
 def test_a_stopped_keeper_that_is_killed(make: Make, tmp_path: Path) -> None:

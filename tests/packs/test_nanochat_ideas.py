@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -34,14 +33,6 @@ def test_an_idea_states_its_case(name: str) -> None:
     assert idea.base != idea.patched
     assert f"| {idea.surface} |" in (FOLDER / "README.md").read_text()
     assert not any(re.search(r"\d\.\d{6,}", text) for path, text in idea.patched.items() if path not in idea.base)
-
-
-def test_pairs_merge_or_are_declared_not_to() -> None:
-    for first, second in combinations(ideas().ordinary, 2):
-        declared = second in ideas()[first].conflicts
-        assert declared == (first in ideas()[second].conflicts)
-        if ideas().declared_conflict(ideas().closure([first, second])) is None:
-            assert not isinstance(made(first, second), Conflict), (first, second)
 
 
 def test_what_should_pay_together_merges() -> None:

@@ -27,6 +27,7 @@ from tests.packs.pack import library, problem, tree, write
 families, packed, split = module("gym.families"), module("gym.packed"), module("gym.split")
 aggregate, data, scores = module("gym.aggregate"), module("gym.data"), module("gym.scores")
 download, submission, pictures = module("gym.download"), module("gym.submission"), module("gym.pictures")
+mutants = module("gym.mutants")
 GymError = module("gym.errors").GymError
 MODELS = ["proteinsolver/seqcond", "proteinsolver/allmask"]
 
@@ -97,7 +98,7 @@ def test_the_baseline_is_the_calibrated_score_by_the_official_average(prepared: 
     found = []
     for assay in assays:
         measured, logp = gym.measured(assay), gym.distributions(MODELS[0], assay)
-        table = scores.calibrated(logp, module("gym.mutants").encode(assay.sequence))
+        table = scores.calibrated(logp, mutants.encode(assay.sequence))
         score = scores.sum_mutants(table, measured.mutants)
         found.append([module("gym.metrics").spearman(measured.fitness, score)])
     assert report["spearman"] == pytest.approx(
@@ -111,18 +112,29 @@ def test_a_confirmation_scores_hidden_families_drawn_by_the_seed(prepared: Path,
     path = predicted(tree("proteingym"), tmp_path, *both)
     assert path.stat().st_size == 128 * 160
     labels = [prepared / name / "labels" for name in split.SETS]
-    assert judged(path, *labels, seed=1)["spearman"] == judged(path, *labels, seed=2)["spearman"]  # there is but one
+    first, second = (judged(path, *labels, seed=seed) for seed in (1, 2))
+    assert first == second  # there is but one family
+    assert "plain_mean" not in first  # it is a draw, and no average of a search
 
 
 def test_draws_average_to_the_official_average() -> None:
     evaluate = module("evaluate")
-    kinds = ["Activity", "Activity", "Binding", "Stability"]
+    kinds = ["Activity", "Activity", "Activity", "Binding", "Stability"]
     assays = [data.Assay(str(i), f"P{i}", kind, "Human", "Low", "", 0.0) for i, kind in enumerate(kinds)]
-    labelled = [packed.Labelled(each, f"F{i // 2 * i}", 0, None) for i, each in enumerate(assays)]
-    values = np.tile(np.array([[0.1], [0.3], [0.5], [0.9]]), (1, 5))
+    families = ["F0", "F0", "F1", "F2", "F3"]  # which weigh 2/9, 1/9, 1/3 and 1/3
+    labelled = [packed.Labelled(each, family, 0, None) for each, family in zip(assays, families, strict=True)]
+    values = np.tile(np.array([[0.1], [0.3], [0.8], [0.5], [0.0]]), (1, 5))
     drawn = [evaluate.drawn(labelled, values, seed)["spearman"] for seed in range(3000)]
     assert np.mean(drawn) == pytest.approx(float(aggregate.average(assays, values)[0]), abs=0.02)
-    assert len(set(drawn)) == 3
+    assert len(set(drawn)) == 4
+
+
+def test_a_search_reports_the_plain_mean_and_the_weakest_function_too() -> None:
+    evaluate, kinds = module("evaluate"), ["Activity", "Activity", "Stability"]
+    assays = [data.Assay(str(i), "PPQ"[i], kind, "Human", "Low", "", 0.0) for i, kind in enumerate(kinds)]
+    labelled = [packed.Labelled(each, "F", 0, None) for each in assays]
+    found = evaluate.searched(labelled, np.tile(np.array([[0.2], [0.4], [0.9]]), (1, 5)))
+    assert (found["spearman"], found["plain_mean"], found["weakest_function"]) == pytest.approx((0.6, 0.5, 0.3))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,8 @@ def test_relatives_are_of_one_family_and_strangers_are_not() -> None:
     cousin = np.concatenate([cousin[:100], cousin[105:]])  # with a gap
     stranger = letters[rng.integers(0, 20, 300)]
     proteins = [(n, "".join(s)) for n, s in (("B", first), ("A", cousin), ("C", stranger), ("B", first[:50]))]
-    assert families.families(proteins) == ["A", "A", "C", "A"]
+    proteins.append(("C", "".join(letters[rng.integers(0, 20, 300)])))  # of one entry, though it is another sequence
+    assert families.families(proteins) == ["A", "A", "C", "A", "C"]
     assert families.alignment_score("ACDEF", "ACDEF") == 15
     assert families.alignment_score("ACDEF", "ACDWEF") == 12
 
@@ -210,6 +223,12 @@ class Halting(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def alignments() -> dict[str, str]:
+    """The small data's proteins by the names of their alignments' files."""
+    with (SMALL / "reference_files" / "DMS_substitutions.csv").open(newline="") as file:
+        return {f"{row['DMS_id']}_b01.a2m": row["target_seq"] for row in csv.DictReader(file)}
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     zipped = {}
@@ -222,7 +241,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             for path in sorted((SMALL / folder).glob(pattern)):
                 archive.writestr(f"some/folder/{path.name}", path.read_bytes())
         zipped[f"/v1.3/{name}"] = memory.getvalue()
-    reference = (SMALL / "reference_files" / "DMS_substitutions.csv").read_bytes()
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        for name, sequence in alignments().items():
+            archive.writestr(f"DMS_msa_files/{name}", f">query\n{sequence}\n>other\n{sequence[:-9] + 9 * 'A'}\n")
+    zipped[f"/v1.3/{download.MSAS}"] = memory.getvalue()
+    head, *rows = (SMALL / "reference_files" / "DMS_substitutions.csv").read_text().splitlines()
+    rows = [f"{head},MSA_filename", *(f"{row},{row.partition(',')[0]}_b01.a2m" for row in rows)]
+    reference = ("\n".join(rows) + "\n").encode()
     handler = type("Served", (Halting,), {"content": {**zipped, "/reference.csv": reference}, "asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -249,9 +275,100 @@ def test_a_download_goes_on_where_it_broke_off_and_is_checked(served: str, tmp_p
     said.clear()
     fetch()
     assert said == []  # nothing was fetched or unpacked again
+    cut = folder / "assays" / "IF1_ECOLI_Kelsic_2016.csv"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:100])  # as if unpacking had been stopped
+    fetch()
+    assert cut.read_bytes() == whole
     archive.write_bytes(archive.read_bytes() + b" ")
     with pytest.raises(GymError, match="not what it was"):
         fetch()
+
+
+def test_alignments_are_downloaded_and_give_distributions(served: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    fetch = partial(
+        download.official, tmp_path, "v1.3", True, said.append, served + "/{version}/", served + "/reference.csv"
+    )
+    gym = data.Gym(fetch())
+    assert gym.models() == ["site-independent"]
+    assert split.common_models(gym) == ["site-independent"]
+    assert len(split.usable(gym, ["site-independent"])) == 3
+    for assay in gym.assays:
+        logp = gym.distributions("site-independent", assay)
+        assert (logp.argmax(axis=1)[:-9] == mutants.encode(assay.sequence)[:-9]).all()
+    said.clear()
+    fetch()
+    assert said == []
+
+
+def test_an_assay_with_an_alignment_of_its_own_keeps_it(tmp_path: Path) -> None:
+    table, folder = tmp_path / "table.csv", tmp_path / "msa"
+    table.write_text("DMS_id,UniProt_ID,MSA_filename\nA_1,A,a1.a2m\nA_2,A,a2.a2m\nA_3,A,a1.a2m\nB_1,B,\nC_1,C,c.a2m\n")
+    folder.mkdir()
+    for name in ("a1", "a2"):
+        (folder / f"{name}.a2m").write_text(name)
+    for _ in range(2):
+        download._rename_alignments(folder, table)
+    assert {path.stem: path.read_text() for path in folder.iterdir()} == {
+        "a1": "a1",
+        "a2": "a2",
+        "A": "a1",
+        "A_2": "a2",
+    }
+
+
+class Stammering(BaseHTTPRequestHandler):
+    """Breaks off within a chunk, then in the middle, then answers with all of it, whatever was asked for, then 416."""
+
+    asked: list[str | None] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.headers.get("Range"))
+        self.send_response(416 if len(self.asked) > 3 else 200)
+        chunked = len(self.asked) == 1
+        self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "6")))
+        self.end_headers()
+        self.wfile.write({1: b"9\r\nabc", 2: b"abc"}.get(len(self.asked), b"abcdef"))
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_broken_answers_are_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(Stammering, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(Stammering, "asked", [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stammering)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        path = download.fetch(f"{url}/a.csv", tmp_path / "a.csv", lambda _: None)
+        assert Stammering.asked == [None, None, "bytes=3-"]
+        assert path.read_bytes() == b"abcdef"  # once, though a part of it had come before
+        (tmp_path / "b.csv.part").write_bytes(b"all")  # stopped when all had come
+        assert download.fetch(f"{url}/b.csv", tmp_path / "b.csv", lambda _: None).read_bytes() == b"all"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_damaged_archive_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(url: str, part: Path, tell: object) -> None:
+        with zipfile.ZipFile(part, "w") as archive:
+            archive.writestr("a.csv", "precious")
+        part.write_bytes(part.read_bytes().replace(b"precious", b"precioux"))
+
+    monkeypatch.setattr(download, "_continue", damaged)
+    with pytest.raises(GymError, match="was damaged on its way"):
+        download.fetch("http://nowhere/a.zip", tmp_path / "a.zip", lambda _: None)
+    monkeypatch.setattr(download, "_continue", lambda url, part, tell: part.write_bytes(b"<html>not found</html>"))
+    with pytest.raises(GymError, match="is no zip archive"):
+        download.fetch("http://nowhere/a.zip", tmp_path / "a.zip", lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 # The programs
@@ -309,7 +426,7 @@ def test_tables_are_a_submission_and_pictures(tmp_path: Path, capsys: pytest.Cap
         assert averages == sorted(averages, reverse=True)
     header = (tmp_path / "Spearman" / "Summary_performance_DMS_substitutions_Spearman.csv").read_text().split("\n")[0]
     published = (SMALL / "benchmarks" / "Summary_performance_DMS_substitutions_Spearman.csv").read_text().split("\n")[0]
-    assert header == published
+    assert header == f"{published},Model details,References"  # the small table has not the columns of prose
     level = tmp_path / "Spearman" / "DMS_substitutions_Spearman_DMS_level.csv"
     assays, models, values = data.read_table(level)
     assert (len(assays), len(models), values.shape) == (3, 6, (3, 6))
@@ -318,11 +435,17 @@ def test_tables_are_a_submission_and_pictures(tmp_path: Path, capsys: pytest.Cap
 def test_a_flip_is_one() -> None:
     gym = data.Gym(SMALL)
     logp = gym.distributions(MODELS[0], gym.assays[0])
-    tuned = scores.calibrated(logp, np.zeros(len(logp), dtype=np.int8))
-    (i, a), (j, b) = pictures.flip(logp)
+    wild = mutants.encode(gym.assays[0].sequence)
+    tuned = scores.calibrated(logp, wild)
+    (i, a), (j, b) = pictures.flip(logp, wild)
+    assert wild[i] != a
+    assert wild[j] != b
     assert logp[i, a] > logp[j, b]
     assert tuned[i, a] < tuned[j, b]
-    assert pictures.flip(np.full((1, 20), -np.log(20.0))) is None
+    for row, residue in ((i, a), (j, b)):  # were a picked one the wild type, it would be no change
+        wild[row] = residue
+    assert {(i, a), (j, b)}.isdisjoint(pictures.flip(logp, wild))
+    assert pictures.flip(np.full((1, 20), -np.log(20.0)), wild[:1]) is None
 
 
 def test_a_sequence_is_letters_or_a_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import stats
 from tests.packs.gym import SMALL, module
 
 metrics, aggregate, data = module("gym.metrics"), module("gym.aggregate"), module("gym.data")
+mutants, submission = module("gym.mutants"), module("gym.submission")
 TABLE = SMALL / "benchmarks" / "DMS_substitutions_Spearman_DMS_level.csv"
 PUBLISHED = SMALL / "benchmarks" / "Summary_performance_DMS_substitutions_Spearman.csv"
 
@@ -95,6 +97,32 @@ def test_columns_by_mutation_depth_are_means_over_proteins_and_functions() -> No
     assert (found["Depth_1"][0], found["Depth_2"][0]) == pytest.approx((0.4, 0.5))
 
 
+def test_the_tables_of_proteins_and_functions_are_written_as_the_benchmark_writes_them(tmp_path: Path) -> None:
+    assays, models, values = official()
+    nothing = data.Measured([], mutants.parse([]), np.zeros(0), np.zeros(0, dtype=bool))
+    scored = [submission.Scored(assay, nothing, np.zeros((0, len(models)))) for assay in assays]
+    submission._levels(tmp_path, "Spearman", models, scored, values)
+    functions, proteins = (
+        list(csv.DictReader((tmp_path / f"DMS_substitutions_Spearman_{name}_level.csv").open()))
+        for name in ("Uniprot_Selection_Type", "Uniprot")
+    )
+    table = published()
+    assert [row["Selection Type"] for row in functions] == [*aggregate.FUNCTIONS, ""]  # last the mean
+    for row, column in zip(
+        functions, [*(f"Function_{f}" for f in aggregate.FUNCTIONS), "Average_Spearman"], strict=True
+    ):
+        assert {model: float(row[model]) for model in models} == {
+            model: float(table[model][column]) for model in models
+        }
+    assert list(proteins[0])[len(models) :] == ["Selection Type", "UniProt_ID", "MSA_Neff_L_category", "Taxon"]
+    names = [row["UniProt_ID"] for row in proteins]
+    assert (len(names), len(set(names)), names[-1]) == (222, 187, "")  # an entry's row is there for each of its assays
+    at = models.index("GEMME")
+    mine = [row[at] for assay, row in zip(assays, values, strict=True) if assay.uniprot == "BLAT_ECOLX"]
+    found = {row["GEMME"] for row in proteins if row["UniProt_ID"] == "BLAT_ECOLX"}
+    assert [float(each) for each in found] == [round(float(np.mean(mine)), 3)]
+
+
 # The measures
 
 
@@ -150,6 +178,42 @@ def test_all_measures_at_once_are_the_single_ones() -> None:
         "Top_recall": metrics.top_recall(fitness, score),
     }
     assert metrics.measures(fitness, fit, score) == single
+
+
+def test_the_edges_of_the_ndcg() -> None:
+    assert metrics.ndcg(np.arange(19.0), np.arange(19.0)) == 1.0  # a tenth of 19 is the first alone
+    first = np.arange(19.0)
+    first[17] = 99.0
+    assert metrics.ndcg(np.arange(19.0), first) == pytest.approx(17 / 18)
+    assert metrics.ndcg(np.arange(20.0), np.where(np.arange(20) == 0, 1.0, -np.arange(20.0))) < 0.1
+    assert math.isnan(metrics.ndcg(np.ones(20), np.arange(20.0)))
+    assert metrics.ndcg(np.ones(9), np.arange(9.0)) == 0.0  # nothing is looked at
+    assert metrics.ndcg(np.arange(10.0), -np.arange(10.0)) == 0.0
+
+
+def test_variants_of_each_depth_are_judged_by_the_median_of_all() -> None:
+    """And five changes or more are one depth."""
+    rng, depths = np.random.default_rng(3), np.array([1] * 30 + [2] * 30 + [5] * 20 + [7] * 20)
+    names = [":".join(f"A{at + 1}C" for at in rng.permutation(9)[:depth]) for depth in depths]
+    measured = data.Measured(names, mutants.parse(names), rng.normal(size=100), rng.random(100) < 0.4)
+    score = measured.fitness + rng.normal(size=100) - 0.5 * depths
+    assay = data.Assay("a", "P", "Activity", "Human", "Low", "A" * 9, 0.0)
+    found = submission.tables([submission.Scored(assay, measured, score[:, None])])
+    for label, rows in (("1", depths == 1), ("2", depths == 2), ("5+", depths >= 5)):
+        fit, high = measured.fit[rows], (score >= np.median(score))[rows]
+        expected = 0.0 if len(set(high.tolist())) == 1 else np.corrcoef(fit, high)[0, 1]
+        assert found.depths["MCC"][label][0, 0] == pytest.approx(expected)
+        assert found.depths["Spearman"][label][0, 0] == pytest.approx(
+            stats.spearmanr(measured.fitness[rows], score[rows])[0]
+        )
+    assert np.isnan(found.depths["Spearman"]["3"]).all()
+
+
+def test_averages_are_of_values_as_they_are_published() -> None:
+    made = [data.Assay(str(i), "PQ"[i], "A", "Human", "Low", "", 0.0) for i in range(2)]
+    values = np.array([[0.1004], [0.2004]])
+    found = aggregate.summary(made, values, {"1": values})
+    assert (found["Average"][0], found["Depth_1"][0]) == pytest.approx((0.15, 0.15), abs=1e-12)
 
 
 def test_a_constant_has_no_correlation() -> None:

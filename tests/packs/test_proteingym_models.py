@@ -52,6 +52,18 @@ def test_fragments_have_no_vote(tmp_path: Path) -> None:
     assert len(alignment.without_fragments(rows[:1])) == 1
 
 
+def test_frequencies_are_of_the_whole_alignment_but_for_fragments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logp(*rows: str) -> Any:
+        path = written(tmp_path / "a.a3m", "ACDE", *rows)
+        return alignment.SiteIndependent().log_probabilities([models.Query("ACDE", alignment=path)])[0]
+
+    assert (logp("FGHI", "F---") == logp("FGHI")).all()
+    monkeypatch.setattr(alignment, "MOST", 3)  # of six sequences every second is read
+    assert (logp("CCCC", "FGHI", "KKKK", "LMNP", "WWWW") == logp("FGHI", "LMNP")).all()
+
+
 @pytest.mark.skipif(not WHOLE, reason="ASTER_PROTEINGYM names no folder with alignments")
 @pytest.mark.parametrize("protein", ["BLAT_ECOLX", "PTEN_HUMAN"])
 def test_frequencies_are_those_that_were_computed_before(protein: str) -> None:

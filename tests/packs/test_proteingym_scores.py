@@ -90,6 +90,14 @@ def test_a_broken_assay_is_told(text: str, message: str, tmp_path: Path) -> None
         data.read_assay(path, "MK")
 
 
+def test_what_is_fit_is_the_files_column_or_the_cut_or_the_median(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("mutant,DMS_score\nM1A,1\nM1C,2\nM1D,3\n")
+    assert data.read_assay(tmp_path / "a.csv", "M").fit.tolist() == [False, True, True]
+    assert data.read_assay(tmp_path / "a.csv", "M", cutoff=3.0).fit.tolist() == [False, False, True]
+    (tmp_path / "a.csv").write_text("mutant,DMS_score,DMS_score_bin\nM1A,1,1\nM1C,2,0\nM1D,3,0\n")
+    assert data.read_assay(tmp_path / "a.csv", "M", cutoff=3.0).fit.tolist() == [True, False, False]
+
+
 def test_a_folder_without_assays_is_told(tmp_path: Path) -> None:
     with pytest.raises(GymError, match="has no reference_files"):
         data.Gym(tmp_path)
@@ -119,8 +127,10 @@ def test_the_calibrated_score_is_its_definition() -> None:
 def test_ties_count_as_no_more_likely_and_a_flat_row_is_zero() -> None:
     flat = np.full((1, 20), -math.log(20.0))
     assert scores.calibrated(flat, np.zeros(1, dtype=np.int8)) == pytest.approx(np.zeros((1, 20)))
-    logp = np.log(np.array([[0.05] * 2 + [0.9 / 18] * 18]))
-    assert len(set(np.round(scores.calibrated(logp, np.zeros(1, dtype=np.int8))[0], 12))) <= 2
+    logp = np.log(np.array([[0.3, 0.3] + [0.4 / 18] * 18]))
+    found = scores.calibrated(logp, np.zeros(1, dtype=np.int8))[0]
+    assert found[:2] == pytest.approx([0.0, 0.0])  # each is summed with the other
+    assert found[2:] == pytest.approx([math.log(0.4 / 0.9)] * 18)
 
 
 def test_the_calibrated_score_is_stable_where_probabilities_vanish() -> None:
@@ -147,6 +157,7 @@ def test_odds_are_zero_for_the_wild_type_and_unmodelled_rows_stay_so() -> None:
         assert np.isnan(table[4]).all()
         known = [i for i in range(30) if wild[i] < 20 and i != 4]
         assert (table[known, wild[known]] == 0.0).all()
+    assert (scores.log_odds(logp, wild)[20] == logp[20]).all()  # of an unknown residue nothing is taken off
 
 
 def test_a_multiple_mutant_is_the_sum_of_its_changes() -> None:

@@ -123,6 +123,20 @@ def test_the_baseline_is_shown_beside_what_came_of_it() -> None:
     assert html.index(base64.b64encode(after).decode()) < html.index(base64.b64encode(before).decode())
 
 
+def test_a_level_on_sealed_data_is_not_compared_with_the_search() -> None:
+    tile, caption = (
+        "champion, mean of 6 fresh seeds",
+        "The star was measured on sealed data, which the search never sees",
+    )
+    words = read(noisy_story(sealed=True))[1].words()
+    assert f"{tile}, on sealed data" in words
+    assert caption in words
+    words = read(noisy_story())[1].words()
+    assert tile in words
+    assert "sealed" not in words
+    assert caption not in read(noisy_story(verdict=False, sealed=True))[1].words()
+
+
 def test_every_sandbox_of_the_campaign_is_told() -> None:
     story = packing_story(4, 2)
     for term, sandbox in enumerate(("plain", "bubblewrap", "plain"), 2):

@@ -75,6 +75,7 @@ HARD: dict[str, Callable[[], Story]] = {
     "lower is better": lambda: noisy_story(search_seeds=2, verdict=False),
     "five": lambda: packing_story(5, 2),
     "confirmed": noisy_story,
+    "confirmed on sealed data": lambda: noisy_story(sealed=True),
     "three": lambda: packing_story(30, 2),
     "60 records": lambda: packing_story(400, 60),
     "60 records, lower": lambda: crowd(60, 0.8, "minimize"),
@@ -252,6 +253,17 @@ def test_claims_with_and_without_interval_are_drawn() -> None:
     assert "being tested" in words
     assert len(figure.axes) == 2  # the second shows the seeds
     assert svg(figure)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_star_on_sealed_data_stands_with_the_other_side_of_its_test(sealed: bool) -> None:
+    """Its level is not the line's: both sides were measured on data that the search never saw."""
+    view = progress_view(noisy_story(sealed=sealed).board)
+    words = [text.get_text() for text in texts(progress(view))]
+    (mark,) = view.confirmed
+    against = f"against {mark.old:.{view.places}f} in the same test"
+    assert (against in words, "confirmed claim, on sealed data" in words) == (sealed, sealed)
+    assert ("confirmed claim" in words) == (not sealed)
 
 
 def test_exact_claims_have_no_seeds_to_draw() -> None:

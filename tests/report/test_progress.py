@@ -118,6 +118,7 @@ def test_a_confirmed_claim_is_marked_with_its_interval(
     story.decide(claim, "confirmed", 4.0, 3.0, 5.0)
     (mark,) = progress_view(story.board).confirmed
     assert (mark.x, mark.value, mark.low, mark.high, mark.champion) == (80.0, sum(new) / 3, *ends, True)
+    assert mark.old == sum(old) / 3
 
 
 def test_an_undecided_claim_is_not_marked() -> None:

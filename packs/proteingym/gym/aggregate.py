@@ -113,7 +113,8 @@ def bootstrap_errors(
     for kind in kinds:
         rows = less[[key[1] == kind for key in inner.keys]]
         total += _resampled(rows, samples, rng)
-    return np.asarray((total / len(kinds)).std(axis=0, ddof=1))
+    means = [column[~np.isnan(column)] for column in total.T / len(kinds)]  # nan: only empty cells were drawn
+    return np.array([each.std(ddof=1) if each.size > 1 else np.nan for each in means])
 
 
 def average_error(assays: Sequence[Assay], values: Array, samples: int = 2_000, seed: int = 0) -> Array:

@@ -3,9 +3,12 @@
 reference_files/DMS_substitutions.csv     one row an assay: sequence, UniProt, function type, taxon, MSA depth
 assays/<DMS_id>.csv                       columns mutant, DMS_score, and DMS_score_bin or none
 assays_multi/<DMS_id>.csv                 the same, of assays with multiple mutants; goes before assays/
-structures/<UniProt_ID>.pdb               a model of the whole sequence
+structures/<UniProt_ID>.pdb               a model of the sequence, or of a part of it
 probs/<model>/<UniProt_ID>.npz            log-probabilities: see `distributions`
 msa/<UniProt_ID>.a3m or .a2m              alignments
+
+A file of distributions, or an alignment, that is named after an assay (<DMS_id>) goes before the UniProt entry's.
+Where assays of an entry start from different sequences, its distributions are of the first assay's, in the alphabet.
 """
 
 from __future__ import annotations
@@ -65,15 +68,16 @@ class Gym:
         if not (folder / REFERENCE).is_file():
             raise GymError(
                 f"{folder} {'has no ' + str(REFERENCE) if folder.is_dir() else 'is no folder'}: give one of the layout "
-                "that gym/data.py describes, or run prepare.py without --data to download the official one."
+                "that gym/data.py describes, or run `aster prepare proteingym` without --data for the official one."
             )
         self.reference = {each.name: each for each in _reference(folder / REFERENCE)}
         there = {path.stem for name in ("assays", "assays_multi") for path in (folder / name).glob("*.csv")}
         self.assays = [each for name, each in sorted(self.reference.items()) if name in there]
+        self.first = {each.uniprot: each.sequence for each in reversed(self.assays)}
         if not self.assays:
             raise GymError(
                 f"{folder} holds no assay of its reference file: put files such as assays/BLAT_ECOLX_Stiffler_2015.csv "
-                f"there, or run prepare.py without --data to download the official ones."
+                f"there, or run `aster prepare proteingym` without --data to download the official ones."
             )
 
     def path(self, assay: Assay, singles: bool = False) -> Path:
@@ -104,11 +108,14 @@ class Gym:
 
     def alignment(self, assay: Assay) -> Path | None:
         """The protein's alignment, or None."""
-        found = (self.folder / "msa" / f"{assay.uniprot}.{end}" for end in ("a3m", "a2m"))
-        return next((path for path in found if path.exists()), None)
+        names = (f"{name}.{end}" for name in (assay.name, assay.uniprot) for end in ("a3m", "a2m"))
+        return next((path for name in names if (path := self.folder / "msa" / name).exists()), None)
 
     def _npz(self, model: str, assay: Assay) -> Path:
-        return self.folder / "probs" / model.partition("/")[0] / f"{assay.uniprot}.npz"
+        folder = self.folder / "probs" / model.partition("/")[0]
+        own = folder / f"{assay.name}.npz"
+        other = self.first[assay.uniprot] != assay.sequence
+        return own if other or own.exists() else folder / f"{assay.uniprot}.npz"
 
 
 def read_assay(path: Path, sequence: str, cutoff: float = float("nan")) -> Measured:

@@ -7,6 +7,7 @@ SHA-256 is written to SHA256SUMS beside it; a later run that finds another conte
 from __future__ import annotations
 
 import hashlib
+import http.client
 import shutil
 import time
 import urllib.error
@@ -59,7 +60,7 @@ def fetch(url: str, path: Path, tell: Tell) -> Path:
             try:
                 _continue(url, part, tell)
                 break
-            except (OSError, urllib.error.URLError) as error:
+            except (OSError, http.client.HTTPException) as error:  # a URLError is an OSError
                 if attempt == TRIES:
                     raise GymError(
                         f"{url} cannot be downloaded: {error}. What came is kept in {part}; run it again to go on."
@@ -127,7 +128,10 @@ def _check_sum(path: Path, sums: Path) -> None:
     lines = sums.read_text(encoding="ascii").splitlines() if sums.exists() else []
     known = {name: value for value, _, name in (line.partition("  ") for line in lines)}
     if known.setdefault(path.name, digest.hexdigest()) != digest.hexdigest():
-        raise GymError(f"{path} is not what it was when it was downloaded (see {sums}). Delete it and run this again.")
+        raise GymError(
+            f"{path} is not what it was when it was downloaded. Delete it, and its line in {sums} too if the server's "
+            "own has changed since, and run this again."
+        )
     sums.write_text("".join(f"{value}  {name}\n" for name, value in sorted(known.items())), encoding="ascii")
 
 
@@ -149,11 +153,15 @@ def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
 
 
 def _rename_alignments(folder: Path, table: Path) -> None:
-    """Beside each alignment a link of the protein's name: files are named after the search that made them."""
-    columns = read_columns(table, ("UniProt_ID", "MSA_filename"))
-    for uniprot, name in zip(columns["UniProt_ID"], columns["MSA_filename"], strict=True):
-        link = folder / f"{uniprot}.a2m"
-        if name and (folder / name).exists() and not link.exists():
+    """Beside each alignment a link of the protein's name, and of the assay's where the protein has another one."""
+    columns = read_columns(table, ("DMS_id", "UniProt_ID", "MSA_filename"))
+    first: dict[str, str] = {}
+    for assay, uniprot, name in zip(*(columns[each] for each in ("DMS_id", "UniProt_ID", "MSA_filename")), strict=True):
+        if not name or not (folder / name).exists():
+            continue
+        own = first.setdefault(uniprot, name) != name
+        link = folder / f"{assay if own else uniprot}.a2m"
+        if not link.exists():
             link.symlink_to(name)
 
 
@@ -164,19 +172,20 @@ def site_independent(folder: Path, tell: Tell) -> None:
 
     gym, model = Gym(folder), SiteIndependent()
     out = folder / "probs" / "site-independent"
-    todo = {each.uniprot: each for each in gym.assays if not (out / f"{each.uniprot}.npz").exists()}
+    named = {each.uniprot if gym.first[each.uniprot] == each.sequence else each.name: each for each in gym.assays}
+    todo = {name: each for name, each in sorted(named.items()) if not (out / f"{name}.npz").exists()}
     out.mkdir(parents=True, exist_ok=True)
-    for number, (uniprot, assay) in enumerate(sorted(todo.items()), 1):
+    for number, (name, assay) in enumerate(todo.items(), 1):
         alignment = gym.alignment(assay)
         if alignment is None:
             continue
-        tell(f"site-independent distributions of {uniprot} ({number} of {len(todo)})")
+        tell(f"site-independent distributions of {name} ({number} of {len(todo)})")
         try:
             logp = model.log_probabilities([Query(assay.sequence, alignment=alignment)])[0]
         except GymError as error:
             tell(f"left out: {error}")
             continue
-        _save(out / f"{uniprot}.npz", logp, assay.sequence)
+        _save(out / f"{name}.npz", logp, assay.sequence)
 
 
 def _save(path: Path, logp: NDArray[np.float64], sequence: str) -> None:

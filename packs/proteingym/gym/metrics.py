@@ -99,9 +99,10 @@ def measures(fitness: Array, fit: Truth, score: Array, cut: float | None = None)
     """All five, by the benchmark's names, with the score sorted once.
 
     `fit`: which variants count as fit (`DMS_score_bin`). `cut`: the score from which on a variant is predicted to be
-    fit, for MCC; a part of an assay is judged by the median of the whole.
+    fit, for MCC; a part of an assay is judged by the median of the whole. All are `nan` where a score is `nan`, so
+    that the cell is empty: models are compared on the same variants.
     """
-    if fitness.size == 0:
+    if fitness.size == 0 or not np.isfinite(score).all():
         return dict.fromkeys(MEASURES, float("nan"))
     ranked = ranks(score)
     return {

@@ -97,11 +97,8 @@ def check_once(mutants: Mutants, names: Sequence[str], where: str = "the mutants
         raise GymError(f"{where}: mutant {bad + 1}, {names[bad][:60]}, changes one position twice. Mend or drop it.")
 
 
-def check_wild_types(mutants: Mutants, sequence: str, where: str = "the mutants", first: int = 1) -> None:
-    """Raise GymError unless every change starts from the residue that the sequence has there.
-
-    `first`: the number of the sequence's first residue in the mutants' own numbering, for the message.
-    """
+def check_wild_types(mutants: Mutants, sequence: str, where: str = "the mutants") -> None:
+    """Raise GymError unless every change starts from the residue that the sequence has there."""
     codes = encode(sequence)
     inside = mutants.position < codes.size
     wrong = ~inside
@@ -110,13 +107,13 @@ def check_wild_types(mutants: Mutants, sequence: str, where: str = "the mutants"
         return
     at = int(np.flatnonzero(wrong)[0])
     position = int(mutants.position[at])
-    change = f"{ALPHABET[mutants.wild[at]]}{position + first}{ALPHABET[mutants.mutated[at]]}"
+    change = f"{ALPHABET[mutants.wild[at]]}{position + 1}{ALPHABET[mutants.mutated[at]]}"
     if position >= codes.size:
-        found = f"the sequence ends at {codes.size - 1 + first}"
+        found = f"the sequence ends at {codes.size}"
     else:
         found = f"the sequence has {sequence[position]} there"
     raise GymError(
-        f"{where}: {change} (mutant {int(mutants.row[at]) + 1}) says that residue {position + first} is "
+        f"{where}: {change} (mutant {int(mutants.row[at]) + 1}) says that residue {position + 1} is "
         f"{ALPHABET[mutants.wild[at]]}, but {found}. {int(wrong.sum())} of {wrong.size} changes do not match: give the "
         f"sequence that the mutants were made from, or renumber them."
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.int8]
 
 DARK, MIDDLE, LIGHT, WARM = "#1f4e8c", "#6b7785", "#c3ccd5", "#c8553d"
 
@@ -54,11 +55,12 @@ def scatter(path: Path, before: Array, after: Array, labels: tuple[str, str] = (
     _save(figure, path)
 
 
-def flip(logp: Array) -> tuple[tuple[int, int], tuple[int, int]] | None:
+def flip(logp: Array, wild: Codes) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Two changes (position, residue) that log p and the calibrated score rank the other way round, most clearly so."""
-    tuned = calibrated(logp, np.zeros(len(logp), dtype=np.int8))
+    tuned = calibrated(logp, wild)
     raw, score = np.exp(logp).ravel(), tuned.ravel()
-    some = np.flatnonzero(np.isfinite(score) & (raw > 0.005) & (raw < 0.3))
+    changed = (np.arange(20)[None, :] != wild[:, None]).ravel()  # the wild type's own residue is no change
+    some = np.flatnonzero(changed & np.isfinite(score) & (raw > 0.005) & (raw < 0.3))
     some = some[np.argsort(-raw[some], kind="stable")][:2000]
     if some.size < 2:
         return None

@@ -17,7 +17,7 @@ from gym.families import families, is_hidden
 from gym.mutants import encode, repeated
 from gym.packed import Entry, Labelled, write_inputs, write_labels
 from gym.shown import make, write_shown
-from gym.structure import no_structure, read_structure
+from gym.structure import Structure, no_structure, read_structure
 
 Array = NDArray[np.float64]
 SETS = ("search", "hidden")
@@ -34,14 +34,18 @@ def common_models(gym: Gym) -> list[str]:
     if not covered:
         raise GymError(
             f"{gym.folder} holds no distributions: put log-probabilities at probs/<model>/<UniProt_ID>.npz (see the "
-            "pack's README), or write them with `python score.py --write-probs`."
+            "pack's README), or write them with `python -m aster.cli.pack proteingym score --write-probs`."
         )
     widest = max(covered.values(), key=len)
     return [model for model, names in covered.items() if set(names) >= set(widest)]
 
 
-def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None]) -> dict[str, list[Assay]]:
+def split(
+    gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None], forgiving: bool = False
+) -> dict[str, list[Assay]]:
     """Write `search` and `hidden` below `out`, each with `inputs` and `labels`; return the assays of each.
+
+    `forgiving`: a structure that is not of its protein's sequence is said and left out.
 
     Raises:
         GymError: a file is broken, or one of the sets is empty.
@@ -64,11 +68,12 @@ def split(gym: Gym, out: Path, models: Sequence[str], tell: Callable[[str], None
     shutil.rmtree(draft, ignore_errors=True)
     try:
         for name in SETS:
-            _write(gym, draft / name, found[name], models, family, tell)
+            _write(gym, draft / name, found[name], models, family, tell, forgiving)
             worth = effective([family[each.uniprot, each.sequence] for each in found[name]], weights(found[name]))
             tell(f"{name}: its families scatter like {worth:.1f} of equal weight")
-        for name in SETS:
+        for name in SETS:  # both go first: whoever stops us in between has no data, and not sets of two folders
             shutil.rmtree(out / name, ignore_errors=True)
+        for name in SETS:
             (draft / name).rename(out / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -88,6 +93,18 @@ def effective(names: Sequence[str], shares: Array) -> float:
     return sum(total.values()) ** 2 / sum(each**2 for each in total.values())
 
 
+def _structure(path: Path | None, sequence: str, tell: Callable[[str], None] | None) -> Structure:
+    """The protein's structure, or none; without `tell` one that does not fit is an error."""
+    try:
+        if path is not None:
+            return read_structure(path, sequence)
+    except GymError as error:
+        if tell is None:
+            raise
+        tell(f"left out: {error}")
+    return no_structure(len(sequence))
+
+
 def _write(
     gym: Gym,
     out: Path,
@@ -95,6 +112,7 @@ def _write(
     models: Sequence[str],
     family: dict[tuple[str, str], str],
     tell: Callable[[str], None],
+    forgiving: bool,
 ) -> None:
     proteins = sorted(
         {(each.uniprot, each.sequence): each for each in assays}.items(),
@@ -102,8 +120,7 @@ def _write(
     )
     entries = []
     for (_, sequence), assay in proteins:
-        path = gym.structure(assay)
-        structure = no_structure(len(sequence)) if path is None else read_structure(path, sequence)
+        structure = _structure(gym.structure(assay), sequence, tell if forgiving else None)
         entries.append(Entry(encode(sequence), {m: filled(gym.distributions(m, assay)) for m in models}, structure))
     place = {key: at for at, (key, _) in enumerate(proteins)}
     labelled = []

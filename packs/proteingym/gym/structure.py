@@ -13,6 +13,7 @@ from gym.errors import GymError
 Coordinates = NDArray[np.float32]
 
 BACKBONE = ("N", "CA", "C", "O")
+SAME = 0.9  # of the residues have to agree for a structure to be of a sequence
 _NAMES = "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR"
 _RESIDUES = dict(zip(_NAMES.split(" "), "ACDEFGHIKLMNPQRSTVWY", strict=True))
 
@@ -65,19 +66,25 @@ def read_atoms(path: Path) -> list[Atom]:
 
 
 def read_structure(path: Path, sequence: str) -> Structure:
-    """Read the alpha and beta carbons, and the confidence.
+    """Read the alpha and beta carbons, and the confidence; residues that the chain lacks have none.
+
+    The chain may be of a part of the sequence, or go beyond it, and may differ from it in a few residues.
 
     Raises:
-        GymError: the chain is not the sequence, or the file is no PDB file.
+        GymError: the chain is not of the sequence, or the file is no PDB file.
     """
-    found = no_structure(len(sequence))
-    for atom in _of_sequence(path, sequence):
+    found, atoms = no_structure(len(sequence)), read_atoms(path)
+    first = _place(path, _chain(atoms), sequence)
+    for atom in atoms:
+        at = first + atom.owner
+        if not 0 <= at < len(sequence):
+            continue
         if atom.name == "CA":
-            found.alpha[atom.owner], found.confidence[atom.owner] = atom.place, atom.confidence
-            if np.isnan(found.beta[atom.owner, 0]):
-                found.beta[atom.owner] = atom.place
+            found.alpha[at], found.confidence[at] = atom.place, atom.confidence
+            if np.isnan(found.beta[at, 0]):
+                found.beta[at] = atom.place
         elif atom.name == "CB":
-            found.beta[atom.owner] = atom.place
+            found.beta[at] = atom.place
     return found
 
 
@@ -96,7 +103,27 @@ def read_backbone(path: Path, sequence: str) -> Coordinates:
 
 def _of_sequence(path: Path, sequence: str) -> list[Atom]:
     atoms = read_atoms(path)
-    letters = {atom.owner: atom.letter for atom in atoms}
-    if "".join(letters.values()) != sequence:
+    if _chain(atoms) != sequence:
         raise GymError(f"{path}: its first chain is not the sequence of the assay; take a model of the whole sequence.")
     return atoms
+
+
+def _chain(atoms: list[Atom]) -> str:
+    return "".join({atom.owner: atom.letter for atom in atoms}.values())
+
+
+def _place(path: Path, chain: str, sequence: str) -> int:
+    """Where in the sequence the chain's first residue is: where the most residues agree, without gaps."""
+    whole, part = (np.frombuffer(text.encode(), dtype=np.uint8) for text in (sequence, chain))
+    agree = {0: 0}
+    for at in range(1 - part.size, whole.size):
+        overlap = min(whole.size, at + part.size) - max(at, 0)
+        if 2 * overlap >= min(whole.size, part.size):
+            agree[at] = int((whole[max(at, 0) :][:overlap] == part[max(-at, 0) :][:overlap]).sum())
+    best = max(agree, key=lambda at: (agree[at], -abs(at)))
+    overlap = min(whole.size, best + part.size) - max(best, 0)
+    if agree[best] < max(SAME * overlap, 1):
+        raise GymError(
+            f"{path}: its first chain is not the sequence of the assay, nor a part of it; take a model of it."
+        )
+    return best

@@ -2,9 +2,12 @@
 
 scores/<DMS_id>.csv                                          mutant, DMS_score, DMS_score_bin, one column a model
 <Measure>/DMS_substitutions_<Measure>_DMS_level.csv          one row an assay
-<Measure>/DMS_substitutions_<Measure>_Uniprot_level.csv      one row a UniProt entry, and `Average`'s
-<Measure>/DMS_substitutions_<Measure>_Uniprot_Selection_Type_level.csv
+<Measure>/DMS_substitutions_<Measure>_Uniprot_level.csv      a UniProt entry's mean, and last the rows' own
+<Measure>/DMS_substitutions_<Measure>_Uniprot_Selection_Type_level.csv      the same of each function type
 <Measure>/Summary_performance_DMS_substitutions_<Measure>.csv     one row a model, best first
+
+As in the benchmark's own file of them, a UniProt entry's row is there once for each of its assays (and as often again
+where those are said to be of several MSA depths), and the last row is the mean of all rows, not that of the entries.
 """
 
 from __future__ import annotations
@@ -89,20 +92,34 @@ def _levels(folder: Path, name: str, models: Sequence[str], scored: Sequence[Sco
         ),
     )
     proteins = mean_by([(a.uniprot,) for a in assays], values)
-    about = {a.uniprot: a for a in assays}
-    _write(
+    about = {key: [a for a in assays if a.uniprot == key] for (key,) in proteins.keys}
+    rows = [
+        (row, [function, key, msa_depth, taxon])
+        for (key,), row in zip(proteins.keys, proteins.values, strict=True)
+        for msa_depth in dict.fromkeys(a.msa_depth for a in about[key])
+        for taxon in dict.fromkeys(a.taxon for a in about[key])
+        for function in [a.function for a in about[key]]
+    ]
+    _averaged(
         folder / f"{_STEM}_{name}_Uniprot_level.csv",
-        ["UniProt_ID", *models, "MSA_Neff_L_category", "Taxon", "Selection Type"],
-        (
-            [key, *row, about[key].msa_depth, about[key].taxon, about[key].function]
-            for (key,), row in zip(proteins.keys, rounded(proteins.values), strict=True)
-        ),
+        [*models, "Selection Type", "UniProt_ID", "MSA_Neff_L_category", "Taxon"],
+        rows,
     )
     functions = by_two(assays, values, lambda each: each.function)
-    _write(
+    _averaged(
         folder / f"{_STEM}_{name}_Uniprot_Selection_Type_level.csv",
-        ["Selection Type", *models],
-        ([key, *row] for (key,), row in zip(functions.keys, rounded(functions.values), strict=True)),
+        [*models, "Selection Type"],
+        [(row, [key]) for (key,), row in zip(functions.keys, functions.values, strict=True)],
+    )
+
+
+def _averaged(path: Path, head: Sequence[str], rows: Sequence[tuple[Array, list[str]]]) -> None:
+    """Write values and what they are of; the last row is the values' mean, of nothing."""
+    values, about = np.array([row for row, _ in rows]), [named for _, named in rows]
+    last = mean_by([()] * len(rows), values).values
+    about.append([""] * len(about[0]))
+    _write(
+        path, head, ([*row, *named] for row, named in zip(rounded(np.concatenate([values, last])), about, strict=True))
     )
 
 
@@ -111,11 +128,21 @@ def _summary(
 ) -> None:
     order = [f"Function_{each}" for each in FUNCTIONS] + [*MSA_DEPTHS.values(), *TAXA.values()]
     order += [f"Depth_{each}" for each in DEPTHS]
+    prose = ["Model details", "References"]  # for whoever submits to fill in
     best = np.argsort(-columns["Average"], kind="stable")
-    head = ["Model_rank", "Model_name", "Model type", f"Average_{name}", f"Bootstrap_standard_error_{name}", *order]
+    head = [
+        "Model_rank",
+        "Model_name",
+        "Model type",
+        f"Average_{name}",
+        f"Bootstrap_standard_error_{name}",
+        *order,
+        *prose,
+    ]
     rows = (
         [rank, models[at], kinds[at], *rounded(np.array([columns["Average"][at], errors[at]]))]
         + [rounded(columns[column])[at] for column in order]
+        + ["" for _ in prose]
         for rank, at in enumerate(best, 1)
     )
     _write(folder / f"Summary_performance_{_STEM}_{name}.csv", head, rows)

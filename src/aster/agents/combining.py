@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Callable, Mapping
 
 from aster.board import Board
-from aster.domain.merging import clashing_lines, merge_text
+from aster.domain.merging import clashing_lines, is_python, merge_text
 from aster.domain.records import Candidate
 
 MOST_LINES = 20_000
@@ -34,7 +32,7 @@ def combined(board: Board, first: str, second: str, files_of: FilesOf) -> dict[s
             return None
         if text is not None:
             merged[path] = text
-    if not all(_is_python(path, text) for path, text in merged.items() if text != trees[1].get(path)):
+    if not all(is_python(path, text) for path, text in merged.items() if text != trees[1].get(path)):
         return None
     return {path: text.encode("utf-8", "surrogateescape") for path, text in merged.items()}
 
@@ -52,7 +50,7 @@ def clashes(board: Board, first: str, second: str, files_of: FilesOf) -> dict[st
             found[path] = "one of them adds or removes it, or it is too long to be merged"
         elif places := clashing_lines(*(text or "" for text in versions)):
             found[path] = "\n".join(f"<<<<<<<\n{ours}=======\n{theirs}>>>>>>>" for ours, theirs in places)
-        elif not _is_python(path, merge_text(*versions)[1] or ""):
+        elif not is_python(path, merge_text(*versions)[1] or ""):
             found[path] = "merged line by line, it is no Python"
     return found
 
@@ -78,15 +76,3 @@ def lineage(board: Board, candidate: str) -> list[str]:
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return files as text; bytes that are no UTF-8 come back as they were."""
     return {path: data.decode("utf-8", "surrogateescape") for path, data in files.items()}
-
-
-def _is_python(path: str, text: str) -> bool:
-    if not path.endswith(".py"):
-        return True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested deeper than Python reads
-        return False
-    return True

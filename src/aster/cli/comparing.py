@@ -12,6 +12,7 @@ from aster.cli.options import DEFAULT_CAMPAIGNS, CampaignsOption, JsonOption
 
 if TYPE_CHECKING:
     from aster.board import Board
+    from aster.comparing.compare import Comparison
     from aster.comparing.sides import Side
 
 
@@ -32,7 +33,7 @@ def compare(
         bool, typer.Option("--time-to-target", help="Compare times, and test both mean losses against --target.")
     ] = False,
     target: Annotated[
-        float | None, typer.Option(metavar="X", help="The most that a mean loss may be [the campaign's constraint].")
+        float | None, typer.Option(metavar="X", help="The most a mean loss may be [the campaign's].")
     ] = None,
     p: Annotated[
         float | None,
@@ -59,24 +60,13 @@ def compare(
     A difference of means, or with --time-to-target a ratio of times, with its interval and what so many runs can tell.
     """
     from aster.comparing.compare import compare_metric, compare_times
-    from aster.comparing.files import is_file, side_of
-    from aster.errors import UserError
 
     _check(
         time_to_target,
         {"--target": target, "--p": p, "--time": time, "--loss": loss},
         {"--metric": metric, "--goal": goal},
     )
-    board = None
-    if is_file(a) and is_file(b):
-        if campaign is not None:
-            raise UserError(f"{a} and {b} are files, so --campaign says nothing; leave it out.")
-        sides = side_of(a), side_of(b)
-    elif is_file(a) or is_file(b):
-        missing = b if is_file(a) else a
-        raise UserError(f"There is no file {missing}. Give two files or folders of results, or two candidates.")
-    else:
-        board, sides = _candidates(a, b, campaign or "last", campaigns)
+    board, sides = _sides(a, b, campaign, campaigns)
     if time_to_target:
         target, p, loss = _bound(board, target, p, loss)
         found = compare_times(*sides, target, p, time=time or _timed(board), loss=loss, pair=pair)
@@ -85,14 +75,15 @@ def compare(
         if board is not None and metric in (None, board.setup.objective.metric):
             metric, aim = board.setup.objective.metric, aim or board.setup.objective.goal
         found = compare_metric(*sides, metric, aim, pair)
-    if as_json:
-        import msgspec
+    _tell(found, as_json)
 
-        typer.echo(msgspec.json.encode(found).decode())
-        return
+
+def _tell(found: Comparison, as_json: bool) -> None:
+    import msgspec
+
     from aster.comparing.text import lines_of
 
-    for line in lines_of(found):
+    for line in [msgspec.json.encode(found).decode()] if as_json else lines_of(found):
         typer.echo(line)
 
 
@@ -109,6 +100,21 @@ def _check(time_to_target: bool, timed: dict[str, object], plain: dict[str, obje
             f"--time-to-target compares times, so {other[0]} says nothing; name the time with --time and the loss with "
             "--loss."
         )
+
+
+def _sides(a: str, b: str, campaign: str | None, campaigns: Path) -> tuple[Board | None, tuple[Side, Side]]:
+    """Return what is to be compared, and for candidates their campaign."""
+    from aster.comparing.files import is_file, side_of
+    from aster.errors import UserError
+
+    if is_file(a) and is_file(b):
+        if campaign is not None:
+            raise UserError(f"{a} and {b} are files, so --campaign says nothing; leave it out.")
+        return None, (side_of(a), side_of(b))
+    if is_file(a) or is_file(b):
+        missing = b if is_file(a) else a
+        raise UserError(f"There is no file {missing}. Give two files or folders of results, or two candidates.")
+    return _candidates(a, b, campaign or "last", campaigns)
 
 
 def _candidates(a: str, b: str, campaign: str, campaigns: Path) -> tuple[Board, tuple[Side, Side]]:

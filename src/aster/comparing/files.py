@@ -58,7 +58,7 @@ def _fitting(where: str) -> list[Path]:
     base = Path(path.anchor) if path.is_absolute() else Path()
     try:
         return sorted(each for each in base.glob(str(path.relative_to(base))) if each.is_file())
-    except (ValueError, NotImplementedError):  # no pattern that pathlib knows
+    except ValueError:  # no pattern that pathlib knows
         return []
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import merge3
+from msgspec import Struct
 
 
 def merge_text(base: str | None, ours: str | None, theirs: str | None) -> tuple[bool, str | None]:
@@ -38,6 +41,65 @@ def clashing_lines(base: str, ours: str, theirs: str) -> list[tuple[str, str]]:
     return [("".join(group[2]), "".join(group[3])) for group in groups if group[0] == "conflict"]
 
 
+class Edit(Struct, frozen=True):
+    """Lines `start` to `end` of a text (`end` is not among them) are replaced by `lines`."""
+
+    start: int
+    end: int
+    lines: tuple[str, ...]
+
+    def bars(self, other: Edit) -> bool:
+        """Whether both change the same lines, or it is open which of their new lines comes first."""
+        if self == other:
+            return False
+        low, high = max(self.start, other.start), min(self.end, other.end)
+        inside = any(a.start == a.end and b.start < a.start < b.end for a, b in ((self, other), (other, self)))
+        return low < high or inside or (low == high and bool(self.lines) and bool(other.lines))
+
+
+def edits(before: Sequence[str], after: Sequence[str]) -> list[Edit]:
+    """Return what leads from one list of lines to another, from the top."""
+    found = Matcher(None, before, after).get_opcodes()
+    return [Edit(i1, i2, tuple(after[j1:j2])) for tag, i1, i2, j1, j2 in found if tag != "equal"]
+
+
+def merge_touching(base: str, ours: str, theirs: str) -> tuple[bool, str]:
+    """Merge two versions of a text as `merge_text` does, but for changes that stand directly beside each other.
+
+    What one version removes and what the other inserts may touch. Where an edit could as well be one of lines further
+    up (a block with an empty line after it, or before it), it is that if the merge needs it.
+
+    Returns:
+        Whether they clash, and the merged text (`ours` if they clash).
+    """
+    lines = split_lines(base)
+    mine, yours = (edits(lines, split_lines(text)) for text in (ours, theirs))
+    for first, second in ((mine, yours), (_raised(lines, mine), yours), (mine, _raised(lines, yours))):
+        if not any(a.bars(b) for a in first for b in second):
+            merged: list[str] = []
+            at = 0
+            for edit in sorted({*first, *second}, key=lambda edit: (edit.start, edit.end)):
+                merged += [*lines[at : edit.start], *edit.lines]
+                at = edit.end
+            return False, "".join([*merged, *lines[at:]])
+    return True, ours
+
+
+def _raised(lines: Sequence[str], found: Sequence[Edit]) -> list[Edit]:
+    """Return the same edits with each removal, and each insertion, as far up as it can stand."""
+    raised: list[Edit] = []
+    least = 0
+    for edit in found:
+        start, end, new = edit.start, edit.end, edit.lines
+        while not new and start > least and lines[start - 1] == lines[end - 1]:
+            start, end = start - 1, end - 1
+        while start == end and start > least and lines[start - 1] == new[-1]:
+            start, end, new = start - 1, end - 1, (new[-1], *new[:-1])
+        raised.append(Edit(start, end, new))
+        least = edit.end
+    return raised
+
+
 class Matcher(difflib.SequenceMatcher[str]):
     """Matches the equal lines at both ends first, then every line between, however common.
 
@@ -59,6 +121,19 @@ class Matcher(difflib.SequenceMatcher[str]):
         ends = [difflib.Match(a - tail, b - tail, tail)] if tail else []
         start = [difflib.Match(0, 0, head)] if head else []
         return [*start, *inner, *ends, difflib.Match(a, b, 0)]
+
+
+def is_python(path: str, text: str) -> bool:
+    """Whether a file is no Python file, or can be parsed."""
+    if not path.endswith(".py"):
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested deeper than Python reads
+        return False
+    return True
 
 
 def split_lines(text: str) -> list[str]:

@@ -117,6 +117,8 @@ class Setup(Struct, frozen=True):
     """The fewest pairs of a claim, where its power would ask for no more."""
     one_shot: bool = False
     """Whether subagents answer once with edits, instead of working with tools."""
+    sealed: bool = False
+    """Whether claims are tested on data that the search never sees, so that their levels are not the search's."""
 
     def infeasible(self, metrics: Mapping[str, float]) -> str | None:
         """Return in words which constraints a measurement breaks and by how much, or None if it keeps them all."""

@@ -137,7 +137,8 @@ def _handles(view: Progress) -> list[Any]:
     if view.records:
         handles.append(dot(color=LINE, ls="-", lw=2, mec="white", label=mean))
     if view.confirmed:
-        handles.append(dot(color=STAR, marker="*", ms=10, mew=0, label="confirmed claim"))
+        proven = "confirmed claim, on sealed data" if view.sealed else "confirmed claim"
+        handles.append(dot(color=STAR, marker="*", ms=10, mew=0, label=proven))
     if view.misses:
         handles.append(dot(color=MISS, marker="|", ms=7, label=_missed(view)))
     return handles

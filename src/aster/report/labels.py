@@ -161,7 +161,7 @@ def sides(view: Progress) -> list[Side]:
         found.append(Side(base.mean, ((f"baseline {number(base.mean, places)}{spread_of}", SOFT, False),), None))
     champion = next((m for m in view.confirmed if m.champion), None)
     if champion is not None:
-        found.append(Side(champion.value, _champion_lines(champion, places), None))
+        found.append(Side(champion.value, _champion_lines(champion, places, view.sealed), None))
     last = view.records[-1] if view.records else None
     if last is not None and last.gain is not None and (not champion or champion.claim.candidate != last.candidate):
         text = f"best so far {number(last.value, places)}"
@@ -169,7 +169,7 @@ def sides(view: Progress) -> list[Side]:
     return found
 
 
-def _champion_lines(mark: Mark, places: int) -> tuple[tuple[str, str, bool], ...]:
+def _champion_lines(mark: Mark, places: int, sealed: bool) -> tuple[tuple[str, str, bool], ...]:
     claim = mark.claim
     assert claim.gain is not None
     assert claim.low is not None
@@ -179,7 +179,8 @@ def _champion_lines(mark: Mark, places: int) -> tuple[tuple[str, str, bool], ...
     if claim.exact:
         return first, (f"{gain}, exact", STAR, False)
     interval = f"{percent(claim.level)}: {signed(claim.low, places)} to {signed(claim.high, places)}"
-    return first, (f"{gain}, {count(len(claim.pairs), 'pair')}", STAR, False), (interval, STAR, False)
+    lines = first, (f"{gain}, {count(len(claim.pairs), 'pair')}", STAR, False), (interval, STAR, False)
+    return (*lines, (f"against {number(mark.old, places)} in the same test", STAR, False)) if sealed else lines
 
 
 def published(value: float) -> str:

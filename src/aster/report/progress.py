@@ -87,11 +87,13 @@ class Miss(Struct, frozen=True):
 class Mark(Struct, frozen=True):
     """A confirmed claim: the candidate's mean over its fresh seeds, and the claim's interval laid beside it.
 
-    `low` and `high` are the mean of the beaten candidate moved by the ends of the gain's interval, in order.
+    `old`: the mean of the beaten candidate in the same test. `low` and `high` are that mean moved by the ends of the
+    gain's interval, in order.
     """
 
     x: float
     value: float
+    old: float
     low: float
     high: float
     claim: ClaimView
@@ -99,7 +101,10 @@ class Mark(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """All that the progress figure shows. `places`: decimals worth printing."""
+    """All that the progress figure shows.
+
+    `places`: decimals worth printing. `sealed`: claims were measured on other data than the search's line.
+    """
 
     title: str
     metric: str
@@ -117,6 +122,7 @@ class Progress(Struct, frozen=True):
     hardware: tuple[str, ...]
     seconds: float
     places: int
+    sealed: bool = False
 
 
 def progress_view(board: Board) -> Progress:
@@ -145,6 +151,7 @@ def progress_view(board: Board) -> Progress:
         hardware=tuple(sorted({outcome.hardware for _, _, outcome in ends})),
         seconds=ends[-1][0] if ends else 0.0,
         places=places_for(best, noise, setup.objective.resolution),
+        sealed=setup.sealed,
     )
 
 
@@ -255,4 +262,4 @@ def _marks(board: Board, times: dict[str, float]) -> Iterator[Mark]:
         old = fmean(pair.old for pair in view.pairs)
         low, high = sorted((old + sign * view.low, old + sign * view.high))
         x = max(times[end] for pair in view.pairs for end in (pair.experiment, pair.other))
-        yield Mark(x, fmean(p.new for p in view.pairs), low, high, view, view is confirmed[-1])
+        yield Mark(x, fmean(p.new for p in view.pairs), old, low, high, view, view is confirmed[-1])
