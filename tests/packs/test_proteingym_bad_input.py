@@ -243,7 +243,7 @@ def test_tables_on_a_full_disk(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "o" / "scores"))
 
-    monkeypatch.setattr(module("tables"), "write", full)
+    monkeypatch.setattr(module("gym.submission"), "write", full)
     words = ("--data", SMALL, "--models", "proteinsolver/seqcond", "--out", tmp_path / "o")
     assert "scores cannot be written: No space left on device" in refused("tables", capsys, *words)
 
