@@ -70,17 +70,15 @@ def test_inputs_are_fresh_and_hold_what_shortcuts_get_wrong(score: ModuleType) -
     for series in drawn[:2]:
         assert (np.ptp(series, axis=1) == 0).any()
         assert (series == np.round(series)).all(axis=1).any()
-        right = score.matrix(series)
-        off = [banded(series[i], series[j]) - right[i, j] for i, j in product(range(8), repeat=2) if i < j]
+        right, warp = score.matrix(series), score.matrix.__globals__["warp"]
+        off = [banded(warp, series[i], series[j]) - right[i, j] for i, j in product(range(8), repeat=2) if i < j]
         assert max(off) > 1e-6, "a band of 10 to either side gets all of this right"
 
 
-def banded(a: Array, b: Array) -> float:
+def banded(warp: Callable[[Array], float], a: Array, b: Array) -> float:
     """The distance along paths that stray from the diagonal by 10 at most."""
-    reference = sys.modules["reference"]  # the evaluator has imported it
     near = np.abs(np.subtract.outer(np.arange(a.size), np.arange(b.size))) <= 10
-    distance: float = reference.warp(np.where(near, np.abs(a[:, None] - b[None, :]), 1e9))
-    return distance
+    return warp(np.where(near, np.abs(a[:, None] - b[None, :]), 1e9))
 
 
 # The clock, with a clock of our own

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,12 +273,17 @@ def test_two_ranks_do_what_one_does(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.packs.trainer", str(tmp_path / "solution"), str(meeting)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GLOO_SOCKET_IFNAME": "lo"}
     ranks = [subprocess.Popen([*command, str(rank), "2", "3000"], env=env) for rank in range(2)]
+    made, deadline = [Path(f"{meeting}.{rank}") for rank in range(2)], time.monotonic() + 100
     try:
-        assert [rank.wait(timeout=60) for rank in ranks] == [0, 0]
+        while not all(path.exists() for path in made):
+            assert [rank.poll() for rank in ranks] == [None, None]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     finally:
         for rank in ranks:
             rank.kill()
-    found = [torch.load(f"{meeting}.{rank}") for rank in range(2)]
+            rank.wait()
+    found = [torch.load(path) for path in made]
     losses = [point["loss"] for point in alone.points]
     assert len(losses) == TINY["STEPS"]
     assert found[0][0] == found[1][0] == pytest.approx(losses, abs=1e-5)

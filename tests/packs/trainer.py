@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -124,7 +125,10 @@ class TestRun:
 
 
 def be_a_rank(solution: Path, meeting: Path, rank: int, ranks: int, tokens: int) -> None:
-    """Train as one of several processes, and put the losses and the state beside the meeting."""
+    """Train as one of several processes, put the losses and the state beside the meeting, and wait to be killed.
+
+    A rank that ends at once, while another still works, may bring both down.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -133,8 +137,9 @@ def be_a_rank(solution: Path, meeting: Path, rank: int, ranks: int, tokens: int)
     with imported(solution) as module:
         run = TestRun(torch, tokens, rank, ranks)
         state = module.train(run)
-    torch.save(([point["loss"] for point in run.points], state), f"{meeting}.{rank}")
-    torch.distributed.destroy_process_group()
+    torch.save(([point["loss"] for point in run.points], state), f"{meeting}.{rank}.part")
+    Path(f"{meeting}.{rank}.part").rename(f"{meeting}.{rank}")
+    threading.Event().wait()
 
 
 if __name__ == "__main__":
