@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 from aster.agents import tellings as tell
 from aster.agents.combining import FilesOf
@@ -19,6 +20,8 @@ from aster.evidence.findings import noise_seen
 
 MOST_ADVICE = 600
 """Characters of the critic's advice that a subagent is told."""
+MOST_BESIDE = 12
+"""Others at work that a subagent is told of: more have no room, and there may be a thousand."""
 
 PARENTS = 5
 """Parents that are drawn from the archive for a worker."""
@@ -173,7 +176,7 @@ def subagent_brief(board: Board, assignment: Assignment, files_of: FilesOf) -> s
             Section("Where you start from", _start(board, assignment), 400),
             Section("What is to be combined", combination_lines(board, assignment, files_of), 3400),
             Section("Where the campaign stands", tell.standing_lines(board), 650),
-            Section("Under way beside you", list(tell.under_way_lines(board, assignment.id)), 500),
+            Section("Under way beside you", list(islice(tell.under_way_lines(board, assignment.id), MOST_BESIDE)), 500),
             Section("What is known nearby", tell.memory_lines(board, near, 300), 1000),
             Section("Dead ends here", tell.memory_lines(board, dead, 300), 500),
             Section("What you may spend", [*_allowance(assignment), *tell.spend_lines(board)], 450),
