@@ -263,6 +263,8 @@ HOSTILE = {
 def test_a_hostile_candidate_wins_nothing(name: str, room: LocalExecutor) -> None:
     code, kind = HOSTILE[name]
     result = outcome(room, hostile(code)).result
+    if isinstance(result, Failed) and "did not answer in time" in result.reason and kind is not Failed:
+        result = outcome(room, hostile(code)).result  # the machine itself was away for all of the evaluator's patience
     assert isinstance(result, kind), result
     if isinstance(result, Measured):
         assert result.metrics["milliseconds"] > 1, "the baseline's loops take longer than that on any machine"

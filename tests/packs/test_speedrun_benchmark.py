@@ -107,7 +107,7 @@ def test_runs_are_rows_with_losses_and_times(tmp_path: Path, ranks: int) -> None
     good, *bad = [json.loads(line) for line in out.read_text().splitlines()]
     assert good["steps"] == 4
     assert good["tokens"] == 4 * 8 * LENGTH
-    assert good["train_seconds"] == pytest.approx(4 * good["step_ms"] / 1000, rel=1e-3)
+    assert good["train_seconds"] == pytest.approx(4 * good["step_ms"] / 1000, abs=1e-4)  # rounded
     assert good["trace"][0][2] == pytest.approx(math.log(304), abs=0.01)
     assert good["trace"][-1][2] < good["trace"][0][2]
     assert good["val_loss"] < math.log(304)
