@@ -5,8 +5,9 @@
     python benchmarks/speedrun_kernels.py --answers-only
 
 Forms of our kernels are the pack's baseline with ideas of packs/speedrun_kernels. The limit of a product is its
-operations, of a symmetric one half of them, at the device's published rate in bfloat16; of the loss, the logits read
-twice and their gradient written once, at the bandwidth of a copy that is measured first. Each figure is a share of a
+operations, of a symmetric one half of them, at the device's published rate in bfloat16, or all that it is given and
+returns, moved once, whichever takes longer; of the loss, the logits read twice and their gradient written once. Bytes
+move at the bandwidth of the fastest of a few copies, which are measured first. Each figure is a share of a
 CUDA graph of many calls, over inputs that rotate and do not fit the cache: the median of its replays, by device events.
 Before it is timed each form is compared with float64, from which it may be off twice as far as PyTorch. Rows are
 appended to benchmarks/results/speedrun_kernels.jsonl. Without a GPU nothing is timed: `--answers-only` compares with

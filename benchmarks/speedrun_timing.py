@@ -14,6 +14,9 @@ from typing import Any
 
 PEAKS = (("H100 PCIe", 756e12), ("H100", 989e12), ("H200", 989e12), ("A100", 312e12))
 """Operations a second in bfloat16, dense, as published."""
+COPIES = (2**27, 2**28, 2**29, 2**30)
+"""Bytes that are copied to find the bandwidth: each is read once and written once."""
+WARM_SECONDS = 0.3
 
 
 class Bench:
@@ -27,16 +30,32 @@ class Bench:
         self.forms: dict[tuple[str, ...], ModuleType] = {}
 
     def measure_limits(self) -> None:
-        """Bytes a second of a large copy, read and written; the device's rate, or else that of a large product."""
+        """Bytes a second of the fastest copy, read and written; the device's rate, or else that of a large product."""
         torch = self.torch
-        one, two = (torch.randn(2**28, device="cuda").bfloat16() for _ in range(2))
-        self.bandwidth = 4 * one.numel() / self.milliseconds([lambda: one.copy_(two)]) * 1e3
+        self.measure_copy()
         a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
         rate = 2 * 8192**3 / self.milliseconds([lambda: a @ a]) * 1e3
         name = torch.cuda.get_device_name()
         self.peak = next((peak for part, peak in PEAKS if part in name), rate)
         print(f"copy {self.bandwidth / 1e12:.2f} TB/s, product {rate / 1e12:.0f} of {self.peak / 1e12:.0f} TFLOP/s")
         self.keep({"case": "product [8192,8192,8192]", "form": "cuBLAS", "tflops": round(rate / 1e12, 1)})
+
+    def measure_copy(self) -> None:
+        """Copies of several sizes, none of which fits the cache, once the memory has been busy for a while."""
+        torch = self.torch
+        one, two = (torch.randn(max(COPIES) // 2, device="cuda").bfloat16() for _ in range(2))
+        began = time.monotonic()
+        while time.monotonic() - began < WARM_SECONDS:
+            one.copy_(two)
+            torch.cuda.synchronize()
+        found = {}
+        for size in COPIES:
+            to, of = one[: size // 2], two[: size // 2]
+            found[size] = 2 * size / self.milliseconds([lambda to=to, of=of: to.copy_(of)]) * 1e3
+        best = max(found, key=lambda size: found[size])
+        self.bandwidth = found[best]
+        rates = {str(size): round(rate / 1e12, 3) for size, rate in found.items()}
+        self.keep({"case": "copy", "form": "PyTorch", "copied_bytes": best, "tb_s": rates})
 
     def milliseconds(self, calls: list[Callable[[], Any]]) -> float:
         """The time of a call, in a graph of calls that do the same on different inputs."""
@@ -135,7 +154,10 @@ class Bench:
     def compare(
         self, case: str, forms: dict[str, Callable[..., Any]], sets: list[list[Any]], few: list[Any], **limit: float
     ) -> None:
-        """Check each form and time it. `PyTorch` is the first; `few` are the first rows of the first inputs."""
+        """Check each form and time it. `PyTorch` is the first; `few` are the first rows of the first inputs.
+
+        If no `size` is given, all inputs and outputs must move once.
+        """
         wide = [each.double() if each.is_floating_point() else each for each in few]
         right, known = listed(forms["PyTorch"](*wide)), []
         del wide
@@ -144,8 +166,11 @@ class Bench:
                 print(f"{case:36s} {form:20s} left out: no time", flush=True)
                 continue
             try:
-                errors = self.check(case, form, listed(call(*sets[0])), right, known)
+                found = listed(call(*sets[0]))
+                limit.setdefault("size", sum(each.numel() * each.element_size() for each in [*sets[0], *found]))
+                errors = self.check(case, form, found, right, known)
                 known = known or errors
+                del found
             except ValueError as wrong:
                 print(wrong, flush=True)
                 self.keep({"case": case, "form": form, "wrong": str(wrong)})
