@@ -59,8 +59,13 @@ def with_ideas(ideas: tuple[str, ...]) -> dict[str, str]:
     files = {path.name: path.read_text() for path in sorted((PACK / "solution" / "kernels").glob("*.py"))}
     for idea in ideas:
         diff = (PACK / "ideas" / f"{idea}.md").read_text().split("```diff\n")[1].split("```")[0]
-        name = diff.splitlines()[1].split("/")[-1]
-        files[name] = patched(files[name], diff.split("\n", 2)[2])
+        for part in re.split(r"^--- .*\n", diff, flags=re.MULTILINE)[1:]:
+            head, _, changes = part.partition("\n")
+            name = head.split("/")[-1]
+            if name in files:
+                files[name] = patched(files[name], changes)
+            else:  # a new file
+                files[name] = "".join(f"{line[1:]}\n" for line in changes.splitlines()[1:])
     return files
 
 

@@ -42,6 +42,8 @@ SYMMETRIC: dict[str, tuple[str, ...]] = {
     "announced": ANNOUNCED,
     "descriptors": ("tensor-descriptors",),
     "tuned": TUNED,
+    "parts": ("diagonal-once",),
+    "pieces": ("squares-and-strips", "diagonal-once"),
 }
 LOSS: dict[str, tuple[str, ...]] = {
     "before": (),
@@ -116,7 +118,7 @@ def bench_caa(bench: Bench, torch: Any, folder: Path) -> None:
 
 def bench_polar(bench: Bench, folder: Path) -> None:
     numbers = (3.9, -2.8, 0.5)
-    variants = {form: SYMMETRIC[form] for form in ("before", "announced", "descriptors", "tuned")}
+    variants = {form: SYMMETRIC[form] for form in ("before", "announced", "descriptors", "tuned", "pieces")}
     for batch, rows, width in shapes_of(bench):
         pick: Callable[[ModuleType], Any] = lambda k: lambda x: k.polar.polar_step(x, *numbers)  # noqa: E731
         eager = forms_of(bench, folder, {"before": ()}, lambda k: lambda x: k.polar.polar_step_eager(x, *numbers))
@@ -130,7 +132,7 @@ def bench_polar(bench: Bench, folder: Path) -> None:
 
 def bench_express(bench: Bench, torch: Any, folder: Path) -> None:
     kind = torch.bfloat16 if bench.device == "cuda" else torch.float32
-    variants = {form: SYMMETRIC[form] for form in ("before", "announced", "descriptors", "tuned")}
+    variants = {form: SYMMETRIC[form] for form in ("before", "announced", "descriptors", "tuned", "pieces")}
 
     def picked(module: ModuleType, name: str) -> Callable[..., Any]:
         return lambda g: getattr(module.polar, name)(g, kind=torch.promote_types(kind, g.dtype))

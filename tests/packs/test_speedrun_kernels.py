@@ -235,6 +235,42 @@ def test_each_idea_is_right_alone_and_with_others(ideas: tuple[str, ...], tmp_pa
         what_ideas_change_is_right(kernels)
 
 
+# an odd number of tiles, the last cut; an even one; one that is cut; more than one type
+PIECES = (((3, 72, 40), 0), ((12, 32, 24), 0), ((1, 8, 56), 0), ((2, 40, 24), 2))
+
+
+@pytest.mark.parametrize("broken", [0, 5, 12])
+def test_squares_and_strips_are_all_there_is(broken: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imported(tmp_path, "squares-and-strips") as kernels:
+        monkeypatch.setattr(kernels.symmetric, "_symmetric", None)
+        strips = __import__("kernels.symmetric_strips").symmetric_strips
+        monkeypatch.setattr(strips, "BROKEN", broken)
+        assert strips._pieces(torch.empty(24, 96, 64)) == (24 * 9 + 2 * broken * 3, 24, 2 * broken)
+        pieces_are_right(kernels)
+        assert not strips.suits(torch.empty(2, 32, 33))
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_sums_in_parts_are_all_there_is(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imported(tmp_path, "diagonal-once") as kernels:
+        monkeypatch.setattr(kernels.symmetric, "_symmetric", None)
+        parts = __import__("kernels.symmetric_parts").symmetric_parts
+        monkeypatch.setattr(parts, "MOST_PARTS", most)
+        counts = [parts._count(torch.empty(1, 40, width), 6) for width in (16, 32, 160)]
+        assert counts == [1, min(most, 2), min(most, 2)]
+        pieces_are_right(kernels)
+        assert not parts.suits(torch.empty(2, 33, 32))
+
+
+def pieces_are_right(kernels: ModuleType) -> None:
+    for shape, number in PIECES:
+        kind, most = TYPES[number]
+        x = draw(*shape, kind=kind)
+        same(kernels.symmetric, "xxt", [x], most=most, slopes=False)
+        a = ((x @ x.mT) / shape[-1]).detach()
+        same(kernels.symmetric, "ba_plus_caa", [a], 0.7, -0.3, most=most, slopes=False)
+
+
 def test_blocks_of_the_size_for_gpus_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, ideas in enumerate(((), ANNOUNCED)):
         with imported(tmp_path / str(number), *ideas) as kernels:
