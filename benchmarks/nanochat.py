@@ -6,19 +6,20 @@
 A variant is `none` (the baseline), ideas joined by `+`, or a folder with a solution; each may be followed by settings
 of constants: `none@FULL_ATTENTION=cudnn`, `smaller-batch+smear@MATRIX_LR=0.03@EMBED_LR=0.4`. Seeds go round over all
 variants, so that what changes on the machine meets them alike. Compiled code is kept in --work: the second seed of a
-variant starts faster. A run that fails is a row with its error, and the next one goes on. `--val-tokens 0` measures
-speed alone. `--table` prints the table of a file of rows and runs nothing; `--charts DIR` draws it, too.
+variant starts faster. While one run is scored the next one warms up; nothing runs beside training (nanochat_turns.py).
+A run that fails is a row with its error, and the next one goes on. `--val-tokens 0` measures speed alone. `--table`
+prints the table of a file of rows and runs nothing; `--charts DIR` draws it, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 import traceback
@@ -104,36 +105,42 @@ def write_tree(files: Mapping[str, bytes], folder: Path) -> None:
 # --- one run, in a process of its own ---
 
 
-def run_one(task: dict[str, Any]) -> dict[str, Any]:
-    """Train and score a solution; returns the measured part of a row."""
+def run_one(task: dict[str, Any], told: Any) -> dict[str, Any]:
+    """Train and score a solution, when it is `told` to; returns the measured part of a row."""
     sys.path[:0] = [str(Path(task["tree"]) / "solution"), task["pack"]]
     import torch
     import train  # type: ignore[import-not-found]
     from harness import Ahead, Run  # type: ignore[import-not-found]
     from referee.tokens import Corpus  # type: ignore[import-not-found]
 
-    corpus = Corpus(task["data"])
-    length, vocab_size = corpus.conditions.length, corpus.conditions.vocab_size
+    if task["device"] == "cuda":
+        import torch._inductor.compile_fx  # here, since it takes seconds, and those of warming up are waited for
 
     class Watched(Run):  # type: ignore[misc]
-        """Keeps its stream and when GO was."""
+        """Waits for its turn, and keeps its stream and when what began."""
 
         def go(self) -> Any:
+            self.warm = time.perf_counter()
+            told.wait_for("go")
             self.stream = super().go()
             self.went = time.perf_counter()
             return self.stream
 
+    corpus = Corpus(task["data"])
+    length, vocab_size = corpus.conditions.length, corpus.conditions.vocab_size
     rows, blocks = corpus.blocks(task["seed"])
     options = {"vocab_size": vocab_size, "length": length, "seed": task["seed"], "seconds": task["seconds"]}
-    run = Watched(Ahead(rows, blocks), device=task["device"], **options)
+    told.say("imported")
+    told.wait_for("ready")
     began = time.perf_counter()
+    run = Watched(Ahead(rows, blocks), device=task["device"], **options)
     state = train.train(run)
     if run.device == "cuda":
         torch.cuda.synchronize()
     took = time.perf_counter() - run.went
     tokens = (run.stream.total - run.stream.rows_left) * length
     row = {
-        "warm_up_seconds": round(run.went - began, 2),
+        "warm_up_seconds": round(run.warm - began, 2),
         "train_seconds": round(took, 3),
         "tokens": tokens,
         "steps": int(run.points[-1].get("step", 0)),
@@ -144,6 +151,9 @@ def run_one(task: dict[str, Any]) -> dict[str, Any]:
         **use(torch, run, tokens / took),
         "curve": curve(run.points),
     }
+    gc.collect()
+    torch.cuda.empty_cache()  # the next one warms up from here on, and needs the room
+    told.say("trained")
     scored = min(task["val_tokens"] // length, len(corpus.val))
     if scored:
         row.update(score(torch, train, {k: t.cpu() for k, t in state.items()}, corpus, scored, run.device))
@@ -197,9 +207,11 @@ def score(torch: Any, train: Any, state: dict[str, Any], corpus: Any, rows: int,
 
 def child(task_file: Path) -> int:
     """Do the run of a task file and put the row beside it; an exception is a row too."""
-    task = json.loads(task_file.read_text())
+    from nanochat_turns import Told  # type: ignore[import-not-found]
+
+    told = Told()
     try:
-        row = run_one(task)
+        row = run_one(json.loads(task_file.read_text()), told)
     except Exception as error:  # noqa: BLE001 - whatever a variant does wrong is its row, and the table goes on
         traceback.print_exc()
         row = {"error": f"{type(error).__name__}: {error}"[:500]}
@@ -210,60 +222,62 @@ def child(task_file: Path) -> int:
 # --- all runs ---
 
 
-def start_one(task: dict[str, Any], folder: Path, limit: float) -> dict[str, Any]:
-    """Do one run in a fresh process, with its output in a log file; returns its row."""
-    file = folder / "task.json"
-    answer = file.with_suffix(".row")
-    answer.unlink(missing_ok=True)
-    file.write_text(json.dumps(task))
-    caches = {
-        "TORCHINDUCTOR_CACHE_DIR": str(folder.parent / "inductor"),
-        "TRITON_CACHE_DIR": str(folder.parent / "triton"),
-    }
-    env = {"PYTORCH_ALLOC_CONF": "expandable_segments:True", **os.environ, **caches}
-    command = [sys.executable, __file__, "--task", str(file)]
-    with (folder / f"seed-{task['seed']}.log").open("w") as log:
-        try:
-            done = subprocess.run(command, env=env, stdout=log, stderr=log, timeout=limit, check=False)
-        except subprocess.TimeoutExpired:
-            return {"error": f"not done after {limit:.0f} s"}
-    if not answer.exists():
-        return {"error": f"the process ended with {done.returncode}"}
-    row: dict[str, Any] = json.loads(answer.read_text())
-    return row
-
-
-def campaign(asked: argparse.Namespace) -> None:
-    """Do all runs, seed by seed, until they are done or the time is over."""
-    began = time.monotonic()
-    work, pack = asked.work.resolve(), asked.pack.resolve()
-    ideas = library(pack)
-    trees = {}
+def trees_of(asked: argparse.Namespace) -> dict[str, Path]:
+    """Write the files of all variants; those that there cannot be are rows with their errors."""
+    pack = asked.pack.resolve()
+    ideas, trees = library(pack), {}
     for number, variant in enumerate(asked.ideas.split(",")):
         try:
             files = tree_of(variant, pack, ideas)
         except (ValueError, KeyError) as error:
             append(asked.out, {"variant": variant, "error": f"{type(error).__name__}: {error}"})
             continue
-        trees[variant] = work / f"variant-{number}"
+        trees[variant] = asked.work.resolve() / f"variant-{number}"
         write_tree(files, trees[variant])
-    longest = 0.0
-    for seed in (int(seed) for seed in asked.seeds.split(",")):
-        for variant, tree in trees.items():
-            now = time.monotonic()
-            if asked.until and now - began + longest > asked.until:
-                print(f"{now - began:.0f} s used: {variant}, seed {seed}, and what follows are not started", flush=True)
-                return
-            task = {"tree": str(tree), "pack": str(pack), "data": str(asked.data.resolve()), "seed": seed}
-            task |= {"seconds": asked.seconds, "val_tokens": asked.val_tokens, "device": asked.device}
-            left = asked.until - (now - began) if asked.until else 1e9
-            measured = start_one(task, tree, min(left, asked.limit))
-            row = {"variant": variant, "seed": seed, "seconds": asked.seconds, **conditions(asked.data), **measured}
-            row["wall_seconds"] = round(time.monotonic() - now, 1)
-            longest = max(longest, row["wall_seconds"])
-            append(asked.out, row)
-            if "error" in row:
-                print((tree / f"seed-{seed}.log").read_text()[-asked.trace :], flush=True)
+    return trees
+
+
+def planned(asked: argparse.Namespace, trees: Mapping[str, Path]) -> list[Any]:
+    """Return all runs, seed by seed."""
+    from nanochat_turns import Planned
+
+    common = {"pack": str(asked.pack.resolve()), "data": str(asked.data.resolve()), "device": asked.device}
+    common |= {"seconds": asked.seconds, "val_tokens": asked.val_tokens}
+    seeds = [int(seed) for seed in asked.seeds.split(",")]
+    return [
+        Planned(name, {**common, "tree": str(at), "seed": seed}, at) for seed in seeds for name, at in trees.items()
+    ]
+
+
+def campaign(asked: argparse.Namespace) -> None:
+    """Do all runs until they are done or the time is over."""
+    from nanochat_turns import Planned, Turn, in_turn
+
+    began = time.monotonic()
+    took: dict[str, float] = {}
+    runs, work = planned(asked, trees_of(asked)), asked.work.resolve()
+    caches = {"TORCHINDUCTOR_CACHE_DIR": str(work / "inductor"), "TRITON_CACHE_DIR": str(work / "triton")}
+    env = {"PYTORCH_ALLOC_CONF": os.environ.get("PYTORCH_ALLOC_CONF", "expandable_segments:True"), **caches}
+
+    def start(run: Planned) -> Turn:
+        return Turn(run, [sys.executable, __file__, "--task"], env)
+
+    def left_for(run: Planned) -> float:
+        used = time.monotonic() - began
+        if not asked.until or used + took.get(run.variant, max(took.values(), default=0)) <= asked.until:
+            return float(asked.until - used if asked.until else asked.limit)
+        print(
+            f"{used:.0f} s used: {run.variant}, seed {run.task['seed']}, and what follows are not started", flush=True
+        )
+        return 0
+
+    for turn, measured in in_turn(runs, start, asked.limit, left_for) if runs else ():
+        said = {"variant": turn.planned.variant, "seed": turn.planned.task["seed"], "seconds": asked.seconds}
+        row = {**said, **conditions(asked.data), **measured}
+        took[turn.planned.variant] = row["wall_seconds"] + row.get("score_seconds", 0)
+        append(asked.out, row)
+        if "error" in row:
+            print(turn.log.read_text()[-asked.trace :], flush=True)
 
 
 def append(out: Path, row: dict[str, Any]) -> None:
