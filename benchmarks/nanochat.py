@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import json
 import math
 import os
@@ -226,19 +227,19 @@ def trees_of(asked: argparse.Namespace) -> dict[str, Path]:
     """Write the files of all variants; those that there cannot be are rows with their errors."""
     pack = asked.pack.resolve()
     ideas, trees = library(pack), {}
-    for number, variant in enumerate(asked.ideas.split(",")):
+    for variant in asked.ideas.split(","):
         try:
             files = tree_of(variant, pack, ideas)
         except (ValueError, KeyError) as error:
             append(asked.out, {"variant": variant, "error": f"{type(error).__name__}: {error}"})
             continue
-        trees[variant] = asked.work.resolve() / f"variant-{number}"
+        trees[variant] = asked.work.resolve() / f"variant-{hashlib.sha256(variant.encode()).hexdigest()[:8]}"
         write_tree(files, trees[variant])
     return trees
 
 
 def planned(asked: argparse.Namespace, trees: Mapping[str, Path]) -> list[Any]:
-    """Return all runs, seed by seed."""
+    """Return all runs, seed by seed, or those alone that have no row yet."""
     from nanochat_turns import Planned
 
     common = {"pack": str(asked.pack.resolve()), "data": str(asked.data.resolve()), "device": asked.device}
@@ -299,8 +300,6 @@ def strict(value: Any) -> Any:
 
 def conditions(data: Path) -> dict[str, Any]:
     """Return what tells the data of a row: the first digits of the hash of its description."""
-    import hashlib
-
     found = sorted(data.rglob("meta.json"))
     return {"data": hashlib.sha256(found[0].read_bytes()).hexdigest()[:12] if found else "none"}
 
@@ -365,6 +364,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seeds", default="42")
     parser.add_argument("--ideas", default="none", help="variants, with commas between")
     parser.add_argument("--out", type=Path, default=Path("rows.jsonl"))
+    parser.add_argument("--missing", action="store_true", help="leave out what --out has a row of, with this data")
     parser.add_argument("--val-tokens", type=int, default=4_194_304)
     parser.add_argument("--until", type=float, default=0, help="start no run that would end after so many seconds")
     parser.add_argument("--limit", type=float, default=600, help="seconds that one run may take in all")

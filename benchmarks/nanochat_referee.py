@@ -68,6 +68,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     print(f"learn: {stage(work, ['solution/harness/learn.py'], learn):.1f} s", flush=True)
     learnt = json.loads((work / "out/learnt.json").read_text())
     print(json.dumps(learnt), flush=True)
+    if (said := sealing(work / "out/curve.jsonl", learnt)) is not None:
+        print(f"sealing: {said:.2f} s from the last step that was noted to the last hash", flush=True)
     serve = ["solution/harness/serve.py", str(work / "out/state")]
     states = (work / "pack/referee/head.py").is_file()  # the referee of the speedrun asks for hidden states
     sealed = [] if states else ["--sealed", str(options.data / "sealed") if options.sealed else "/nonexistent"]
@@ -80,6 +82,14 @@ def run(options: argparse.Namespace, work: Path) -> None:
     print(f"score: {took:.1f} s, {size / 1e9:.2f} GB of {what}, {size / took / 1e9:.2f} GB/s with start", flush=True)
     print(f"again: {stage(work, serve, [*score, '--again']):.1f} s")
     print((work / "score.json").read_text())
+
+
+def sealing(curve: Path, learnt: dict[str, Any]) -> float | None:
+    """Seconds of the budget between the end of training, as the solution noted it, and the sealed state."""
+    if "training_seconds" not in learnt or not curve.is_file():
+        return None
+    noted = [json.loads(line)["seconds"] for line in curve.read_text().splitlines()]
+    return float(learnt["training_seconds"] - noted[-1]) if noted else None
 
 
 def rates(count: int = 40) -> None:

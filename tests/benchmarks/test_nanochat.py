@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from pathlib import Path
@@ -50,6 +51,25 @@ def test_the_kept_table_is_that_of_the_rows() -> None:
     rows = nanochat.read_rows(RESULTS / "nanochat.jsonl")
     assert all(f"| {each['bpb']:.4f} |" in said for each in rows)
     assert nanochat.detectable(rows) in said
+
+
+def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(nanochat.ROOT / "benchmarks")  # as where it is run as a script
+    rows = [row("none", 1.2, data="none"), row("smear", 1.1, data="other"), row("smear", 1.1, 2, data="none")]
+    out = tmp_path / "rows.jsonl"
+    for each in [*rows, {"variant": "none", "seed": 2, "seconds": 60.0, "data": "none", "error": "no"}]:
+        nanochat.append(out, each)
+    asked = argparse.Namespace(
+        pack=tmp_path, data=tmp_path, device="cpu", seconds=60.0, val_tokens=1, seeds="1,2", out=out
+    )
+    trees = {"none": tmp_path / "a", "smear": tmp_path / "b"}
+
+    def runs(missing: bool) -> list[tuple[str, int]]:
+        asked.missing = missing
+        return [(each.variant, each.task["seed"]) for each in nanochat.planned(asked, trees)]
+
+    assert runs(False) == [("none", 1), ("smear", 1), ("none", 2), ("smear", 2)]
+    assert runs(True) == [("smear", 1), ("none", 2)]
 
 
 def test_what_is_detectable_comes_from_the_seeds() -> None:
