@@ -245,9 +245,11 @@ def planned(asked: argparse.Namespace, trees: Mapping[str, Path]) -> list[Any]:
     common = {"pack": str(asked.pack.resolve()), "data": str(asked.data.resolve()), "device": asked.device}
     common |= {"seconds": asked.seconds, "val_tokens": asked.val_tokens}
     seeds = [int(seed) for seed in asked.seeds.split(",")]
-    return [
-        Planned(name, {**common, "tree": str(at), "seed": seed}, at) for seed in seeds for name, at in trees.items()
-    ]
+    now = asked.seconds, conditions(asked.data)["data"]
+    kept = [row for row in read_rows(asked.out) if asked.missing and "bpb" in row]
+    there = {(row["variant"], row["seed"], row["seconds"], row["data"]) for row in kept}
+    pairs = [(seed, *tree) for seed in seeds for tree in trees.items() if (tree[0], seed, *now) not in there]
+    return [Planned(name, {**common, "variant": name, "tree": str(at), "seed": seed}, at) for seed, name, at in pairs]
 
 
 def campaign(asked: argparse.Namespace) -> None:
