@@ -153,7 +153,9 @@ def run_one(task: dict[str, Any], told: Any) -> dict[str, Any]:
         "curve": curve(run.points),
     }
     gc.collect()
-    torch.cuda.empty_cache()  # the next one warms up from here on, and needs the room
+    if run.device == "cuda":
+        torch.cuda.empty_cache()  # the next one warms up from here on, and needs the room
+        print(f"{torch.cuda.memory_reserved() / 2**30:.1f} GiB are held while it is scored", flush=True)
     told.say("trained")
     scored = min(task["val_tokens"] // length, len(corpus.val))
     if scored:
@@ -267,7 +269,7 @@ def campaign(asked: argparse.Namespace) -> None:
 
     def left_for(run: Planned) -> float:
         used = time.monotonic() - began
-        if not asked.until or used + took.get(run.variant, max(took.values(), default=0)) <= asked.until:
+        if not asked.until or used + took.get(run.variant, max(took.values(), default=asked.seconds)) <= asked.until:
             return float(asked.until - used if asked.until else asked.limit)
         print(
             f"{used:.0f} s used: {run.variant}, seed {run.task['seed']}, and what follows are not started", flush=True
