@@ -179,10 +179,10 @@ def trace(points: Sequence[Mapping[str, float]]) -> list[list[float]]:
 
 def reached(points: Sequence[Mapping[str, float]], target: float) -> dict[str, Any]:
     """Return when the mean of the last LATE training losses was first at most the target, if it was."""
-    losses = [point["loss"] for point in points]
-    for at in range(LATE, len(points) + 1):
-        if statistics.fmean(losses[at - LATE : at]) <= target:
-            return {"reached": round(points[at - 1]["seconds"], 3), "target": target}
+    known = [point for point in points if "loss" in point]
+    for at in range(LATE, len(known) + 1):
+        if statistics.fmean(point["loss"] for point in known[at - LATE : at]) <= target:
+            return {"reached": round(known[at - 1]["seconds"], 3), "target": target}
     return {"target": target}
 
 

@@ -80,6 +80,7 @@ def test_a_target_is_reached_by_a_mean_of_losses() -> None:
     points = [{"seconds": float(at), "loss": loss} for at, loss in enumerate([5.0, 3.0, 5.0, 4.0, 3.5, 3.0])]
     assert script().reached(points, 3.9) == {"reached": 5.0, "target": 3.9}
     assert script().reached(points, 1.0) == {"target": 1.0}
+    assert script().reached([{"step": 1, "seconds": 0.5, "aside": 1.0}, *points], 3.9)["reached"] == 5.0
 
 
 def test_what_is_set_for_all_gives_way_to_a_variants_own() -> None:

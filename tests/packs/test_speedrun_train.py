@@ -314,6 +314,31 @@ def test_an_idea_trains_is_sealed_and_stays_causal(tmp_path: Path, name: str) ->
         assert torch.allclose(hidden(tokens)[:, :20], hidden(altered)[:, :20], atol=1e-5)
 
 
+@pytest.mark.parametrize(("at", "looks", "steps"), [(0.0, [3, 5], 6), (1e3, [3], 3)])
+def test_a_run_ends_when_what_is_kept_aside_is_foretold(
+    tmp_path: Path, at: float, looks: list[int], steps: int
+) -> None:
+    torch.set_num_threads(1)
+    with candidate(tmp_path, "stop-when-good") as module:
+        module.STOP_AT, module.STEPS, module.LOOK_FROM = at, 6, 0.3
+        run, learnt, learn = TestRun(torch, 4000), [], module.learn
+
+        def noted(source: Any, loss_of: Any, *rest: Any) -> Any:
+            def note(tokens: Any, targets: Any) -> Any:
+                learnt.extend(tokens if run.went else [])
+                return loss_of(tokens, targets)
+
+            return learn(source, note, *rest)
+
+        module.learn = noted
+        module.train(run)
+        assert [point["step"] for point in run.points if "aside" in point] == looks
+        assert max(point["step"] for point in run.points if "loss" in point) == steps
+        kept, _ = module.aside(Tokens(torch, 4000), 2)
+    assert learnt
+    assert not any(torch.equal(row, other) for row in kept for other in learnt)
+
+
 @pytest.mark.parametrize("name", ["smear", "exclusive-attention", "bigram-hash", "value-gates", "fp8-head"])
 def test_what_is_said_to_begin_as_nothing_does(tmp_path: Path, name: str) -> None:
     with candidate(tmp_path / "none") as module:

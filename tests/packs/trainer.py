@@ -37,6 +37,7 @@ TINY = {
     "LOG_EVERY": 1,
     "DUMMY_STEPS": 1,
     "PAIR_ROWS": 128,
+    "ASIDE_ROWS": 2,
 }
 
 
