@@ -11,7 +11,8 @@ what is compared is compared within rounds. `--world-size N` takes N GPUs (or pr
 `step_ms` is all of the time from GO until the state is there by the number of steps: the sharper measure where losses
 are equal step by step, which `apart` shows (the largest difference to the first variant's logged losses of that seed).
 `--target` is the loss whose first time is `reached`, by the mean of three logged training losses; where validation
-tokens are scored, the table has the chance of such a mean validation loss if the true one were above the target.
+tokens are scored, the table has the chance of such a mean validation loss if the true one were above the target. What
+`stop-when-good` saw of the tokens that it keeps aside is in `aside`, by steps.
 `--table` prints tables of the rows of --out and runs nothing.
 """
 
@@ -140,6 +141,8 @@ def run_rank(task: dict[str, Any], rank: int) -> dict[str, Any]:
     late = {"compiled_on_the_clock": graphs() - run.graphs}
     row = {**speed(torch, run, took, run.went - began), **late, **reached(run.points, said["target"])}
     row["parameters"] = sum(tensor.numel() for tensor in state.values())
+    if kept := [[int(point["step"]), round(point["aside"], 6)] for point in run.points if "aside" in point]:
+        row["aside"] = kept
     rows = min(task["val_tokens"] // found.length, len(corpus.val)) if task["val_tokens"] else 0
     if rows:
         row |= validated(torch, train, state, corpus, rows, run.device)

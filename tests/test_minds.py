@@ -45,7 +45,7 @@ def test_by_default_ideas_go_before_constants(ideas: bool, code: str, chosen: st
 
 def test_constants_and_ideas_work_side_by_side_if_asked(tmp_path: Path) -> None:
     found = problem(tmp_path, code="D = 3")
-    assert choose_researcher(found, BOTH) == BOTH
+    assert {choose_researcher(found, asked) for asked in (BOTH, "ideas,tuner", "tuner + ideas")} == {BOTH}
     surfaces = make_minds(found, BOTH, lambda blob: b"").proposer.surfaces()
     assert set(surfaces) == {"a", "b", "c", "constants: d.py", NEW_CODE}
 
@@ -67,6 +67,8 @@ def test_nothing_to_vary_says_what_to_write(asked: str | None, why: str, tmp_pat
 def test_who_is_unknown_and_what_is_badly_marked_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no researcher 'oracle'"):
         choose_researcher(problem(tmp_path), "oracle")
+    with pytest.raises(UserError, match="no researcher 'ideas,oracle'"):
+        choose_researcher(problem(tmp_path), "ideas,oracle")
     marked = problem(tmp_path, code="\nD = 3  # tune: 9..1\n")
     with pytest.raises(ProblemError, match=r"d\.py: line 2: .*tune: 9\.\.1"):
         choose_researcher(marked, BOTH)

@@ -39,6 +39,7 @@ def choose_researcher(problem: Problem, asked: str | None, with_models: bool = F
         UserError: there is no such researcher, it has nothing to vary in this problem, or only one of agents and a
             model for them is asked for.
     """
+    asked = in_order(asked) if asked is not None else None
     if asked is not None and asked not in RESEARCHERS:
         raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
     _check_agents(asked, with_models)
@@ -54,6 +55,12 @@ def choose_researcher(problem: Problem, asked: str | None, with_models: bool = F
     if missing:
         raise ProblemError(problem.source, "", f"nothing to vary: {'; and '.join(map(_LACKS.__getitem__, missing))}")
     return "+".join(wanted)
+
+
+def in_order(asked: str) -> str:
+    """Return a choice such as "tuner,ideas" as `RESEARCHERS` spells it; one that is none of these as it is."""
+    parts = {part.strip() for part in asked.replace(",", "+").split("+")}
+    return next((each for each in RESEARCHERS if set(each.split("+")) == parts), asked)
 
 
 def _check_agents(asked: str | None, with_models: bool) -> None:

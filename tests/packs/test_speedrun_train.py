@@ -321,7 +321,8 @@ def test_a_run_ends_when_what_is_kept_aside_is_foretold(
     torch.set_num_threads(1)
     with candidate(tmp_path, "stop-when-good") as module:
         module.STOP_AT, module.STEPS, module.LOOK_FROM = at, 6, 0.3
-        run, learnt, learn = TestRun(torch, 4000), [], module.learn
+        run, learn = TestRun(torch, 4000), module.learn
+        learnt: list[Any] = []
 
         def noted(source: Any, loss_of: Any, *rest: Any) -> Any:
             def note(tokens: Any, targets: Any) -> Any:
