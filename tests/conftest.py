@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ def modules_of_packs_are_forgotten(tmp_path_factory: pytest.TempPathFactory) -> 
     sys.path[:] = path
     for name in [name for name in list(sys.modules) if name not in before]:
         module = sys.modules[name]
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+        path_of = getattr(module, "__path__", None)  # torch.classes has whatever it is asked for
+        places = [getattr(module, "__file__", None), *(path_of if isinstance(path_of, Iterable) else [])]
         if any(str(place).startswith(passing) for place in places):
             del sys.modules[name]

@@ -39,7 +39,7 @@ def choose_researcher(problem: Problem, asked: str | None, with_models: bool = F
         UserError: there is no such researcher, it has nothing to vary in this problem, or only one of agents and a
             model for them is asked for.
     """
-    asked = in_order(asked) if asked is not None else None
+    asked = in_order(asked) if isinstance(asked, str) else asked
     if asked is not None and asked not in RESEARCHERS:
         raise UserError(f"There is no researcher {asked!r}; choose one of: {', '.join(RESEARCHERS)}.")
     _check_agents(asked, with_models)

@@ -99,7 +99,7 @@ def test_runs_are_rows_with_losses_and_times(tmp_path: Path, ranks: int) -> None
     from tests.packs.speedrun import write_corpus
 
     data, out = write_corpus(tmp_path / "data"), tmp_path / "rows.jsonl"
-    tiny = {name: value for name, value in TINY.items() if name not in ("STEPS", "PAIR_ROWS")}
+    tiny = {name: value for name, value in TINY.items() if name not in ("STEPS", "PAIR_ROWS", "ASIDE_ROWS")}
     words = ["--data", data, "--device", "cpu", "--out", out, "--work", tmp_path / "work", "--world-size", ranks]
     words += ["--val-tokens", 10 * LENGTH, "--steps", 4, "--seeds", 5, "--limit", 60, "--target", 5.7]
     words += ["--all", "@".join(f"{name}={json.dumps(value)}" for name, value in tiny.items())]
