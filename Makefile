@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_EXPERIMENTS ?= 60
 DEMO_SEED ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of short processes: what they import is compiled once
 
 .PHONY: demo test test-sandbox check install figure clean
 
