@@ -44,7 +44,6 @@ def check(books: Books) -> None:
     assert books.open == 0
     assert (books.unpaid, books.lost, books.faults) == ([], [], [])
     assert {"answered", "refused", "unknown"} <= set(books.statuses)
-    assert books.notes
     assert books.over_usd > 100.0
     assert list(books.cut_off) == ["openai:liar"]
     assert "it reported" in books.cut_off["openai:liar"]
@@ -55,6 +54,7 @@ def test_the_ceiling_holds_whatever_providers_do(tmp_path: Path) -> None:
         asyncio.run(run_term(tmp_path, WAIT_S))
     books = audit(tmp_path)
     check(books)
+    assert books.notes
     assert books.in_flight > AGENTS / 2
     assert len(faults.made) == 10
     assert script.malformed

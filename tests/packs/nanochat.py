@@ -43,19 +43,12 @@ def module_of(path: Path, name: str) -> ModuleType:
     return module
 
 
-BENCHMARKS = PACKS.parent / "benchmarks"
-
-
-def script() -> Any:
-    """benchmarks/nanochat.py, while what lies beside it can be imported: until the test ends."""
-    if str(BENCHMARKS) not in sys.path:
-        sys.path.append(str(BENCHMARKS))
-    return _script()
-
-
 @cache
-def _script() -> Any:
-    return module_of(BENCHMARKS / "nanochat.py", "benchmarks_nanochat")
+def script() -> Any:
+    """benchmarks/nanochat.py; what it takes from beside it is there without a path to it."""
+    folder = PACKS.parent / "benchmarks"
+    module_of(folder / "nanochat_turns.py", "nanochat_turns")
+    return module_of(folder / "nanochat.py", "benchmarks_nanochat")
 
 
 @cache
