@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 from pathlib import PurePosixPath
 
@@ -14,6 +15,9 @@ MOST_DEFINITIONS = 24
 """Definitions and constants of a file that are listed."""
 
 MOST_WIDTH = 110
+
+MOST_KEPT = 64
+"""Files whose outlines and imports are kept: a thousand subagents ask for those of the same few."""
 
 FROZEN = "(frozen: read only)"
 """Stands behind the name of a file that nobody can change."""
@@ -45,7 +49,13 @@ def imported(path: str, data: bytes, known: Collection[str], root: str) -> list[
     Args:
         root: the solution's folder, where modules are looked for beside the file's own folder.
     """
-    tree, found = _parsed(data) if path.endswith(".py") else None, dict[str, None]()
+    return [each for each in _imports(path, data, root) if each in known] if path.endswith(".py") else []
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _imports(path: str, data: bytes, root: str) -> list[str]:
+    """The files that the imports of a file may mean, each once."""
+    tree, found = _parsed(data), dict[str, None]()
     for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [each.name for each in node.names]
@@ -59,7 +69,7 @@ def imported(path: str, data: bytes, known: Collection[str], root: str) -> list[
         folders = parents[level - 1 : level] if level else (parents[0], PurePosixPath(root))
         for folder, name in product(folders, names):
             module = folder / name.replace(".", "/")
-            found.update((each, None) for each in (f"{module}.py", f"{module}/__init__.py") if each in known)
+            found.update({f"{module}.py": None, f"{module}/__init__.py": None})
     return list(found)
 
 
@@ -78,6 +88,7 @@ def _headline(path: str, data: bytes) -> str:
     return f"- `{path}` ({len(data.splitlines())} lines)"
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def _outlined(path: str, data: bytes) -> str:
     tree = _parsed(data) if path.endswith(".py") else None
     if tree is None:
