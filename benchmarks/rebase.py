@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aster.errors import UserError
+
 GROUND = "ground"
 """What the new baseline is called while it is merged with ideas."""
 _KNOB = re.compile(r'\[\[knob\]\]\nname = "(?P<name>[^"]+)"\nvalues = (?P<values>.+)\n\n?')
@@ -28,7 +30,7 @@ def rebase(folder: Path, names: Sequence[str], settings: Sequence[str], drop: Se
     """Change the folder; return what was left out, a line each.
 
     Raises:
-        SystemExit: there is no such idea or constant, the ideas do not merge, or another one requires one of them.
+        UserError: there is no such idea or constant, the ideas do not merge, or another one requires one of them.
     """
     from aster.domain.records import Change
     from aster.problems.problem import load_problem
@@ -36,12 +38,14 @@ def rebase(folder: Path, names: Sequence[str], settings: Sequence[str], drop: Se
     from aster.proposers.ideas import load_ideas
     from aster.proposers.library import Idea, IdeaLibrary
 
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; make one with `aster prepare PROBLEM --copy {folder}`.")
     problem = load_problem(folder)
     ideas = load_ideas(problem.idea_files, problem.solution_files, problem.editable)
     check(ideas, names, drop)
     made = compose(ideas, [Change(name) for name in sorted(names)])
     if isinstance(made, Conflict):
-        raise SystemExit(made.reason)
+        raise UserError(made.reason)
     new = with_settings(made.files, settings)
     changed = {path for path in new if new[path] != ideas.solution.get(path)}
     base = {path: ideas.solution[path].decode() for path in changed if path in ideas.solution}
@@ -73,21 +77,21 @@ def check(ideas: Any, names: Sequence[str], drop: Sequence[str]) -> None:
     """Refuse names that are no ideas, and those that others need.
 
     Raises:
-        SystemExit: as said.
+        UserError: as said.
     """
     for name in (*names, *drop):
         if name not in ideas:
-            raise SystemExit(f"there is no idea {name}; there are {', '.join(ideas)}")
+            raise UserError(f"there is no idea {name}; there are {', '.join(ideas)}")
     for idea in ideas.values():
         if idea.name not in (*names, *drop) and (lacking := {*names, *drop} & {*idea.requires}):
-            raise SystemExit(f"{idea.name} requires {', '.join(sorted(lacking))}: --drop {idea.name} too")
+            raise UserError(f"{idea.name} requires {', '.join(sorted(lacking))}: --drop {idea.name} too")
 
 
 def with_settings(files: Mapping[str, bytes], settings: Sequence[str]) -> dict[str, bytes]:
     """Return the files with constants set.
 
     Raises:
-        SystemExit: a setting is none, or there is no such constant.
+        UserError: a setting is none, or there is no such constant.
     """
     from aster.proposers.knobs import KnobError, set_knobs
 
@@ -99,7 +103,7 @@ def with_settings(files: Mapping[str, bytes], settings: Sequence[str]) -> dict[s
         try:
             found[path] = set_knobs(found[path].decode(), {constant: json.loads(value)}).encode()
         except (KeyError, ValueError, KnobError) as error:
-            raise SystemExit(f"--set {setting}: {error}") from error
+            raise UserError(f"--set {setting}: {error}") from error
     return found
 
 
@@ -144,7 +148,11 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--drop", default="", help="ideas to leave out, separated by commas")
     asked = parser.parse_args(words)
-    left = rebase(asked.folder, asked.names, asked.settings, [each for each in asked.drop.split(",") if each])
+    try:
+        left = rebase(asked.folder, asked.names, asked.settings, [each for each in asked.drop.split(",") if each])
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
     print(*[f"left out: {each}" for each in left], sep="\n")
     return 0
 

@@ -11,6 +11,7 @@ from tests.packs.nanochat import module_of
 from tests.packs.pack import PACKS
 
 from aster.domain.records import Change
+from aster.errors import UserError
 from aster.problems.problem import load_problem
 from aster.proposers.compose import Composed, compose
 from aster.proposers.ideas import load_ideas
@@ -81,12 +82,21 @@ def test_what_does_not_merge_with_the_new_baseline_is_left_out(folder: Path) -> 
 def test_what_cannot_be_is_refused_and_changes_nothing(
     folder: Path, names: list[str], settings: list[str], said: str
 ) -> None:
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(UserError, match=said):
         script().rebase(folder, names, settings, [])
     assert files(folder) == files(PACKS / "speedrun")
 
 
 def test_what_another_idea_requires_cannot_go_alone(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PACKS / "nanochat", tmp_path / "copy"))
-    with pytest.raises(SystemExit, match="ngram-backoff requires ngram-input: --drop ngram-backoff too"):
+    with pytest.raises(UserError, match="ngram-backoff requires ngram-input: --drop ngram-backoff too"):
         script().rebase(folder, ["ngram-input"], [], [])
+
+
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script().main([str(tmp_path / "nowhere"), "--set", "STEPS=3"]) == 2
+    assert script().main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "no such folder" in said[0]
+    assert "problem.toml" in said[1]
+    assert len(said) == 2
