@@ -20,7 +20,6 @@ import json
 import math
 import os
 import platform
-import statistics
 import sys
 import time
 import traceback
@@ -32,8 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PACK = ROOT / "packs" / "nanochat"
 PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12, "B200": 2250e12}
 """Dense bfloat16, without sparsity."""
-NOISE = 0.00085
-"""Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""
 SCORED_ROWS = 32
 """Rows that are scored at once: their logits take 2 GB."""
 
@@ -317,45 +314,6 @@ def line(row: Mapping[str, Any]) -> str:
     return ", ".join([*said, row["error"]] if "error" in row else said)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the means by variant as Markdown, best first; `change` is against `none`, in per cent."""
-    scores: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if "bpb" in row:
-            scores.setdefault(str(row["variant"]), []).append(row)
-    means = {variant: statistics.fmean(row["bpb"] for row in of) for variant, of in scores.items()}
-    lines = ["| variant | runs | bpb | spread | change | tokens | tokens/s |", "|---|---|---|---|---|---|---|"]
-    for variant, mean in sorted(means.items(), key=lambda item: item[1]):
-        of = scores[variant]
-        spread = f"{statistics.stdev(row['bpb'] for row in of):.4f}" if len(of) > 1 else ""
-        change = f"{100 * (mean / means['none'] - 1):+.2f}%" if "none" in means else ""
-        tokens, rate = (statistics.fmean(row[name] for row in of) for name in ("tokens", "tokens_per_second"))
-        lines.append(
-            f"| {variant} | {len(of)} | {mean:.4f} | {spread} | {change} | {tokens / 1e6:.1f} M | {rate / 1e6:.3f} M |"
-        )
-    failed = [f"| {row['variant']} | | {row['error']} | | | | |" for row in rows if "error" in row]
-    return "\n".join([*lines, *failed])
-
-
-def detectable(rows: Sequence[Mapping[str, Any]], counts: Sequence[int] = (1, 2, 3, 5, 10)) -> str:
-    """Return which difference between two variants n seeds of each tell from chance: 4 times in 5, at 5%, two-sided.
-
-    The noise is that between seeds of one variant where there are some, else NOISE.
-    """
-    seen: dict[str, list[float]] = {}
-    for row in rows:
-        if "bpb" in row:
-            seen.setdefault(str(row["variant"]), []).append(row["bpb"])
-    several = [scores for scores in seen.values() if len(scores) > 1]
-    degrees = sum(len(scores) - 1 for scores in several)
-    pooled = math.sqrt(sum(statistics.variance(s) * (len(s) - 1) for s in several) / degrees) if degrees else NOISE
-    normal = statistics.NormalDist()
-    factor = normal.inv_cdf(0.975) + normal.inv_cdf(0.8)
-    effects = ", ".join(f"{factor * pooled * math.sqrt(2 / n):.4f} ({n})" for n in counts)
-    origin = f"from {degrees} degrees of freedom" if degrees else "taken from an earlier measurement of two seeds"
-    return f"Detectable differences in bits per byte (seeds of each): {effects}; noise {pooled:.5f}, {origin}."
-
-
 def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
 
@@ -386,8 +344,10 @@ def main(words: list[str]) -> int:
         if asked.data is None:
             parser.error("--data DIR is needed")
         campaign(asked)
+    from nanochat_table import by_seed, detectable, table  # type: ignore[import-not-found]
+
     rows = read_rows(asked.out)
-    print(f"{table(rows)}\n\n{detectable(rows)}")
+    print(f"{table(rows)}\n\n{detectable(rows)}\n\n{by_seed(rows)}")
     if asked.charts:
         from nanochat_charts import draw  # type: ignore[import-not-found]
 

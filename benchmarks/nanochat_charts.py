@@ -8,44 +8,30 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aster.report.canvas import DOT, FAINT, GRID, INK, LINE, MISS, SOFT, STAR, new_figure, png, style
+
+if __package__:
+    from benchmarks.nanochat_table import Row, gains, interval, label, parts, shared
+else:  # run by nanochat.py as a script
+    from nanochat_table import Row, gains, interval, label, parts, shared  # type: ignore[import-not-found,no-redef]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Row = Mapping[str, Any]
 COLOURS = (LINE, STAR, "#1a7f4b", "#7a4fa3", MISS, "#2aa3a3")
 ANNOUNCED = 5.68
 """Per cent by which the announced system lay below the benchmark's mark: other hardware, data and budget."""
 MOST_CURVES = 6
 
 
-# --- names ---
+# --- words ---
 
 
-def parts(variant: str) -> list[str]:
-    """Return a variant's ideas and settings, in one order however it was written; none for the baseline."""
-    ideas, *settings = variant.split("@")
-    return [*sorted(idea for idea in ideas.split("+") if idea != "none"), *sorted(settings)]
-
-
-def shared(rows: Sequence[Row]) -> list[str]:
-    """Return the ideas that all variants but the baseline have, if they are three at least."""
-    made = [parts(row["variant"]) for row in rows if parts(row["variant"])]
-    common = [part for part in made[0] if all(part in other for other in made)] if made else []
-    return common if len(common) >= 3 else []
-
-
-def label(variant: str, common: Sequence[str]) -> str:
-    """Return a short name: A stands for the common ideas."""
-    own = parts(variant)
-    if not own:
-        return "baseline"
-    rest = [part for part in own if part not in common]
-    return ", ".join([*(["A"] if common else []), *rest])
+def wrapped(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False))
 
 
 def step(before: str, after: str) -> str:
@@ -67,11 +53,13 @@ def bare(axes: Axes) -> None:
 
 
 def records(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows that were the best when they came."""
+    """Return the rows that were the best when they came, of the first run of each variant: other seeds find nothing."""
     found: list[Row] = []
+    seen: set[str] = set()
     for row in rows:
-        if not found or row["bpb"] < found[-1]["bpb"]:
+        if row["variant"] not in seen and (not found or row["bpb"] < found[-1]["bpb"]):
             found.append(row)
+        seen.add(row["variant"])
     return found
 
 
@@ -119,27 +107,24 @@ def progress(rows: Sequence[Row]) -> Figure:
     top = rows[0]["bpb"]
     axes.axhline(top, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.annotate(f"baseline {top:.4f}", (ends[-1], top), (0, 4), textcoords="offset points", ha="right", color=MISS)
-    low, high = best[-1]["bpb"], top
+    low, high = min(row["bpb"] for row in rows), max(row["bpb"] for row in rows)
     axes.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
     axes.set_xlim(0, ends[-1] * 1.04)
-    notes(axes, best, rows, at, high - low)
+    notes(axes, best, at, high - low)
     axes.set_xlabel("cumulative run time in minutes (warm-up, training and scoring)")
     axes.set_ylabel("validation bits per byte")
     head(figure, "Best bits per byte against run time", rows, [])
     return figure
 
 
-def notes(axes: Axes, best: Sequence[Row], rows: Sequence[Row], at: Mapping[int, float], height: float) -> None:
-    """Write what each record changed above it, one above the other where they would meet, and above all dots."""
-    wide = 0.22 * axes.get_xlim()[1]
+def notes(axes: Axes, best: Sequence[Row], at: Mapping[int, float], height: float) -> None:
+    """Write what each record changed above it, one above the other where they would meet."""
     line, floor = 0.044 * height, -math.inf
     for before, row in list(pairwise(best))[::-1]:
         text = f"{row['bpb']:.4f}\n{step(before['variant'], row['variant'])}"
         tall = line * (text.count("\n") + 1)
         late = at[id(row)] > 0.85 * axes.get_xlim()[1]
-        left = at[id(row)] - (wide if late else 0.0)
-        under = [other["bpb"] for other in rows if left <= at[id(other)] <= left + wide]
-        place = max(row["bpb"] + 0.06 * height, floor, *(bpb + 0.025 * height for bpb in under))
+        place = max(row["bpb"] + 0.06 * height, floor)
         floor = place + tall + 0.012 * height
         axes.annotate(
             text,
@@ -150,48 +135,36 @@ def notes(axes: Axes, best: Sequence[Row], rows: Sequence[Row], at: Mapping[int,
             color=INK,
             va="bottom",
             arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7},
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
         )
 
 
 def bars(rows: Sequence[Row]) -> Figure:
-    """Return the gain of each variant over the baseline's mean in per cent, a dot for each seed."""
-    common = shared(rows)
-    base = statistics.fmean(row["bpb"] for row in rows if not parts(row["variant"]))
-    gains: dict[str, list[float]] = {}
-    for row in rows:
-        gains.setdefault(label(row["variant"], common), []).append(100 * (1 - row["bpb"] / base))
-    order = sorted(gains, key=lambda name: statistics.fmean(gains[name]))
+    """Return the gain of each variant over the baseline in per cent, a dot for each seed."""
+    common, found = shared(rows), gains(rows)
+    order = sorted(found, key=lambda name: statistics.fmean(found[name]))
     figure = new_figure(7.2, 1.3 + 0.36 * len(order))
     axes = figure.add_axes((0.37, 0.5 / figure.get_figheight(), 0.6, 1 - 1.12 / figure.get_figheight()))
     bare(axes)
     axes.grid(axis="y", visible=False)
     for place, name in enumerate(order):
-        mean = statistics.fmean(gains[name])
+        mean = statistics.fmean(found[name])
         axes.barh(place, mean, height=0.62, color=LINE if place == len(order) - 1 else "#9fc1da", zorder=2)
-        axes.plot(gains[name], [place] * len(gains[name]), "o", color=INK, markersize=3, zorder=4)
-        reach = interval(gains[name])
+        axes.plot(found[name], [place] * len(found[name]), "o", color=INK, markersize=3, zorder=4)
+        reach = interval(found[name])
         if reach:
             axes.errorbar(mean, place, xerr=reach, color=INK, capsize=3, linewidth=1, zorder=3)
-        axes.annotate(f"{mean:.2f}%", (max(*gains[name], mean + reach, 0.0), place), (5, 0), va="center", fontsize=7.5,
+        axes.annotate(f"{mean:.2f}%", (max(*found[name], mean + reach, 0.0), place), (5, 0), va="center", fontsize=7.5,
                       textcoords="offset points")  # fmt: skip
     axes.axvline(ANNOUNCED, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(f"announced elsewhere: {ANNOUNCED}%", (ANNOUNCED, 0), (-4, 0), va="center", ha="right", color=MISS,
                   textcoords="offset points", fontsize=7.5)  # fmt: skip
-    axes.set_yticks(range(len(order)), ["\n".join(textwrap.wrap(name, 40, break_on_hyphens=False)) for name in order])
+    axes.set_yticks(range(len(order)), [wrapped(label(name, common), 40) for name in order])
     axes.tick_params(axis="y", labelsize=7, length=0, labelcolor=INK)
-    axes.set_xlim(0, max(8.0, *(max(each) for each in gains.values())) * 1.14)
+    axes.set_xlim(0, max(8.0, *(max(each) for each in found.values())) * 1.14)
     axes.set_xlabel("bits per byte below the baseline, in per cent")
     head(figure, "Gain by variant", rows, common)
     return figure
-
-
-def interval(values: Sequence[float]) -> float:
-    """Return half the width of the 95% interval of the mean; 0 for one value."""
-    if len(values) < 2:
-        return 0.0
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def head(figure: Figure, title: str, rows: Sequence[Row], common: Sequence[str]) -> None:
@@ -202,8 +175,7 @@ def head(figure: Figure, title: str, rows: Sequence[Row], common: Sequence[str])
     said += f" A = {', '.join(common)}." if common else ""
     tall = figure.get_figheight()
     figure.text(0.012, 1 - 0.1 / tall, title, fontsize=11, weight="bold", color=INK, va="top")
-    wrapped = "\n".join(textwrap.wrap(said, 130, break_on_hyphens=False))
-    figure.text(0.012, 1 - 0.3 / tall, wrapped, fontsize=7, color=SOFT, va="top")
+    figure.text(0.012, 1 - 0.3 / tall, wrapped(said, 130), fontsize=7, color=SOFT, va="top")
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """What the referee of the NanoChat problem costs: its three stages over the channel, in plain processes, no sandbox.
 
-    python benchmarks/nanochat_referee.py --data DIR [--pack packs/nanochat] [--solution FILE] [--seed 42]
+    python benchmarks/nanochat_referee.py --data DIR [--pack packs/nanochat] [--solution FILE_OR_FOLDER] [--seed 42]
     python benchmarks/nanochat_referee.py --data DIR --pack packs/speedrun     # that of the speedrun, on all ranks
 
 DIR is what `prepare.py --out DIR` wrote. Needs PyTorch and NumPy, and nothing of Aster but the channel's one file.
@@ -61,7 +61,9 @@ def run(options: argparse.Namespace, work: Path) -> None:
         (work / name).mkdir()
     shutil.copytree(options.pack, work / "pack")
     shutil.copy(CHANNEL, work / "library/aster_channel.py")
-    if options.solution:
+    if options.solution and options.solution.is_dir():
+        shutil.copytree(options.solution, work / "pack/solution", dirs_exist_ok=True)
+    elif options.solution:
         shutil.copy(options.solution, work / "pack/solution/train.py")
     tokens, out = ["--tokens", str(options.data / "tokens")], ["--out", str(work / "out")]
     learn = ["referee/learn.py", *tokens, *out, "--seed", str(options.seed)]
@@ -124,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the referee of the NanoChat problem costs.")
     parser.add_argument("--data", type=Path, help="what prepare.py wrote")
     parser.add_argument("--pack", type=Path, default=ROOT / "packs/nanochat")
-    parser.add_argument("--solution", type=Path, help="a train.py in place of the pack's")
+    parser.add_argument("--solution", type=Path, help="a train.py in place of the pack's, or a folder with its modules")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--sealed", action="store_true", help="score the sealed rows, as confirmations do")
     parser.add_argument("--channel", action="store_true", help="rates of the channel alone")

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("benchmarks.nanochat", reason="the benchmarks are not in a source distribution")
 
-from benchmarks import nanochat, nanochat_charts
+from benchmarks import nanochat, nanochat_charts, nanochat_table
 
 RESULTS = Path(nanochat.ROOT) / "benchmarks" / "results"
 
@@ -49,8 +49,20 @@ def test_kept_rows_are_strict_json(name: str) -> None:
 def test_the_kept_table_is_that_of_the_rows() -> None:
     said = (RESULTS / "nanochat.md").read_text()
     rows = nanochat.read_rows(RESULTS / "nanochat.jsonl")
-    assert all(f"| {each['bpb']:.4f} |" in said for each in rows)
-    assert nanochat.detectable(rows) in said
+    assert nanochat_table.table(rows) in said
+    assert nanochat_table.by_seed(rows) in said
+    assert nanochat_table.detectable(rows) in said
+
+
+def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
+    rows = [row("none", 1.2), row("none", 1.0, 2), row("smear", 1.08), row("smear", 0.95, 2), row("smear", 1.1, 3)]
+    assert nanochat_table.gains(rows)["smear"] == pytest.approx([10, 5, 0])  # of seed 3 the baseline has its mean alone
+    assert not nanochat_table.gains(rows[2:])
+    said = nanochat_table.table([*rows, {"variant": "memory", "seed": 1, "error": "OutOfMemoryError"}]).splitlines()
+    assert said[2].startswith("| smear | 3 | 1.0433 | 0.0814 | 5.00% ± 12.42 | 90.0 M | 1.500 M |")
+    assert said[3].startswith("| baseline | 2 | 1.1000 | 0.1414 | 0.00% |")
+    assert "| memory | | OutOfMemoryError |" in said[4]
+    assert "| 3 | 1.1000 |  |" in nanochat_table.by_seed(rows)
 
 
 def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,19 +85,21 @@ def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_is_detectable_comes_from_the_seeds() -> None:
-    one = nanochat.detectable([row("none", 1.2), row("smear", 1.1)])
+    one = nanochat_table.detectable([row("none", 1.2), row("smear", 1.1)])
     assert "0.0034 (1)" in one
     assert "earlier measurement" in one
-    several = nanochat.detectable([row("none", 1.20), row("none", 1.22, 2), row("smear", 1.10), row("smear", 1.12, 2)])
+    several = nanochat_table.detectable(
+        [row("none", 1.20), row("none", 1.22, 2), row("smear", 1.10), row("smear", 1.12, 2)]
+    )
     assert "noise 0.01414, from 2 degrees of freedom" in several
     assert "0.0396 (2)" in several
 
 
 def test_names_are_short_and_do_not_depend_on_order() -> None:
     rows = [row("none", 1.2), row("a+b+c+d@X=1", 1.1), row("c+b+a", 1.15)]
-    common = nanochat_charts.shared(rows)
+    common = nanochat_table.shared(rows)
     assert common == ["a", "b", "c"]
-    assert [nanochat_charts.label(each["variant"], common) for each in rows] == ["baseline", "A, d, X=1", "A"]
+    assert [nanochat_table.label(each["variant"], common) for each in rows] == ["baseline", "A, d, X=1", "A"]
     assert nanochat_charts.step("a+b@X=1", "b+a+d") == "+ d\n− X=1"
 
 

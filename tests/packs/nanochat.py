@@ -47,7 +47,8 @@ def module_of(path: Path, name: str) -> ModuleType:
 def script() -> Any:
     """benchmarks/nanochat.py; what it takes from beside it is there without a path to it."""
     folder = PACKS.parent / "benchmarks"
-    module_of(folder / "nanochat_turns.py", "nanochat_turns")
+    for name in ("nanochat_turns", "nanochat_table"):
+        module_of(folder / f"{name}.py", name)
     return module_of(folder / "nanochat.py", "benchmarks_nanochat")
 
 

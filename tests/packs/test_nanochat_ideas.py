@@ -58,20 +58,6 @@ def test_a_variant_is_ideas_and_settings() -> None:
         script().tree_of("no-such-idea", FOLDER, ideas())
 
 
-def test_the_table_has_means_best_first_and_what_failed() -> None:
-    speed = {"tokens": 90e6, "tokens_per_second": 1.5e6}
-    rows = [
-        {"variant": "none", "seed": 1, "bpb": 1.21, **speed},
-        {"variant": "none", "seed": 2, "bpb": 1.23, **speed},
-        {"variant": "smear", "seed": 1, "bpb": 1.159, **speed},
-        {"variant": "memory", "seed": 1, "error": "OutOfMemoryError"},
-    ]
-    lines = script().table(rows).splitlines()
-    assert lines[2].startswith("| smear | 1 | 1.1590 |  | -5.00% |")
-    assert lines[3].startswith("| none | 2 | 1.2200 | 0.0141 | +0.00% | 90.0 M | 1.500 M |")
-    assert "OutOfMemoryError" in lines[4]
-
-
 def test_a_variant_that_cannot_be_made_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rows.jsonl"
     words = ["--data", str(tmp_path), "--ideas", "none@NOPE=1", "--out", str(out), "--work", str(tmp_path / "work")]

@@ -1,0 +1,127 @@
+"""What the rows of benchmarks/nanochat.py say: names, gains over the baseline, what can be told from chance."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+NOISE = 0.00085
+"""Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""
+
+
+# --- names ---
+
+
+def parts(variant: str) -> list[str]:
+    """Return a variant's ideas and settings, in one order however it was written; none for the baseline."""
+    ideas, *settings = variant.split("@")
+    return [*sorted(idea for idea in ideas.split("+") if idea != "none"), *sorted(settings)]
+
+
+def shared(rows: Sequence[Row]) -> list[str]:
+    """Return the ideas that all variants but the baseline have, if they are three at least."""
+    made = [parts(row["variant"]) for row in rows if parts(row["variant"])]
+    common = [part for part in made[0] if all(part in other for other in made)] if made else []
+    return common if len(common) >= 3 else []
+
+
+def label(variant: str, common: Sequence[str]) -> str:
+    """Return a short name: A stands for the common ideas."""
+    own = parts(variant)
+    if not own:
+        return "baseline"
+    rest = [part for part in own if part not in common]
+    return ", ".join([*(["A"] if common else []), *rest])
+
+
+def gains(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Return by variant how far each run lies below the baseline's run with the same seed, in per cent.
+
+    Seeds of which the baseline has no run are compared with its mean: none, where it has none at all.
+    """
+    base = {row["seed"]: row["bpb"] for row in rows if not parts(row["variant"])}
+    found: dict[str, list[float]] = {}
+    for row in rows if base else ():
+        against = base.get(row["seed"], statistics.fmean(base.values()))
+        found.setdefault(row["variant"], []).append(100 * (1 - row["bpb"] / against))
+    return found
+
+
+def interval(values: Sequence[float]) -> float:
+    """Return half the width of the 95% interval of the mean; 0 for one value."""
+    if len(values) < 2:
+        return 0.0
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+# --- tables ---
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the means by variant as Markdown, best first; gains are over the baseline with the same seeds."""
+    scored = [row for row in rows if "bpb" in row]
+    by_variant: dict[str, list[Row]] = {}
+    for row in scored:
+        by_variant.setdefault(str(row["variant"]), []).append(row)
+    means = {variant: statistics.fmean(row["bpb"] for row in of) for variant, of in by_variant.items()}
+    common, below = shared(scored), gains(scored)
+    lines = [f"A = {', '.join(common)}.\n"] if common else []
+    lines += ["| variant | seeds | bits per byte | spread | below the baseline | tokens | tokens/s | peak memory |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    for variant, mean in sorted(means.items(), key=lambda item: item[1]):
+        of, gain = by_variant[variant], below.get(variant, [])
+        spread = f"{statistics.stdev(row['bpb'] for row in of):.4f}" if len(of) > 1 else ""
+        reach = f" ± {interval(gain):.2f}" if len(gain) > 1 and variant != "none" else ""
+        change = f"{statistics.fmean(gain):.2f}%{reach}" if gain else ""
+        tokens, rate = (statistics.fmean(row[name] for row in of) for name in ("tokens", "tokens_per_second"))
+        memory = f"{max(row['peak_gib'] for row in of)} GiB" if all("peak_gib" in row for row in of) else ""
+        lines.append(
+            f"| {label(variant, common)} | {len(of)} | {mean:.4f} | {spread} | {change} | {tokens / 1e6:.1f} M "
+            f"| {rate / 1e6:.3f} M | {memory} |"
+        )
+    failed = [f"| {label(row['variant'], common)} | | {row['error']} | | | | | |" for row in rows if "error" in row]
+    return "\n".join([*lines, *failed])
+
+
+def by_seed(rows: Sequence[Row]) -> str:
+    """Return, as Markdown, a line for each seed that several variants have run with, a column for each of these."""
+    scored = [row for row in rows if "bpb" in row]
+    seeds: dict[str, dict[int, float]] = {}
+    for row in scored:
+        seeds.setdefault(str(row["variant"]), {})[row["seed"]] = row["bpb"]
+    several = sorted(
+        (name for name in seeds if len(seeds[name]) > 1), key=lambda name: statistics.fmean(seeds[name].values())
+    )
+    common = shared(scored)
+    lines = [
+        "| seed | " + " | ".join(label(name, common) for name in several) + " |",
+        "|---" * (1 + len(several)) + "|",
+    ]
+    for seed in sorted({seed for name in several for seed in seeds[name]}):
+        said = [f"{seeds[name][seed]:.4f}" if seed in seeds[name] else "" for name in several]
+        lines.append(f"| {seed} | " + " | ".join(said) + " |")
+    return "\n".join(lines)
+
+
+def detectable(rows: Sequence[Row], counts: Sequence[int] = (1, 2, 3, 5, 10)) -> str:
+    """Return which difference between two variants n seeds of each tell from chance: 4 times in 5, at 5%, two-sided.
+
+    The noise is that between seeds of one variant where there are some, else NOISE.
+    """
+    seen: dict[str, list[float]] = {}
+    for row in rows:
+        if "bpb" in row:
+            seen.setdefault(str(row["variant"]), []).append(row["bpb"])
+    several = [scores for scores in seen.values() if len(scores) > 1]
+    degrees = sum(len(scores) - 1 for scores in several)
+    pooled = math.sqrt(sum(statistics.variance(s) * (len(s) - 1) for s in several) / degrees) if degrees else NOISE
+    normal = statistics.NormalDist()
+    factor = normal.inv_cdf(0.975) + normal.inv_cdf(0.8)
+    effects = ", ".join(f"{factor * pooled * math.sqrt(2 / n):.4f} ({n})" for n in counts)
+    origin = f"from {degrees} degrees of freedom" if degrees else "taken from an earlier measurement of two seeds"
+    return f"Detectable differences in bits per byte (seeds of each): {effects}; noise {pooled:.5f}, {origin}."
