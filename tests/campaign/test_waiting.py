@@ -46,7 +46,8 @@ def test_a_providers_limit_shows_while_it_holds_calls_up_and_in_the_totals(tmp_p
     assert {(each.cause, each.why, each.model) for each in told(lab)} == {("limit", "limit 1 at once", "test:model")}
     assert max(each.agents for each in told(lab)) == 2
     assert 0.3 < board.research.waits.seconds["limit"] < 3.0  # 0.2 s for one, 0.4 s for the other
-    assert set(board.research.waits.seconds) == {"limit"}
+    others = {cause: seconds for cause, seconds in board.research.waits.seconds.items() if cause != "limit"}
+    assert sum(others.values()) < 0.1  # nothing, or the machine was away in between
     assert board.research.waits.now == ()
 
 

@@ -91,11 +91,14 @@ def test_ideas_are_left_out_with_what_was_set_in_them() -> None:
 
 
 def test_the_kept_champion_is_taken_apart(
-    kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A constant of a step is not separable from it, so the two are left out together too."""
+    for part in tool.SETS:
+        (tmp_path / part / "inputs").mkdir(parents=True)
+        (tmp_path / part / "inputs" / tool.INPUTS).touch()
     monkeypatch.setattr(tool, "Scores", lambda files, data: scored(len(files["solution/priors.py"]), [0.0, 1.0]))
-    assert tool.main([str(kept)]) == 0
+    assert tool.main([str(kept), "--data", str(tmp_path)]) == 0
     rows = [line.split(" | ")[0].removeprefix("| ") for line in capsys.readouterr().out.splitlines()[2:13]]
     burial, lost = "shift rows by half-sphere exposure, 13 A", "punish hydrophobicity lost where a residue is buried"
     exchange, tuned = "add 0.2 BLOSUM62 of wild type to mutant", "EXCHANGE 0.2 -> 0.222159"
@@ -108,3 +111,8 @@ def test_the_kept_champion_is_taken_apart(
 def test_a_campaign_without_the_candidate_is_told(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main([str(kept), "--candidate", "c-none"]) == 2
     assert "has no candidate c-none" in capsys.readouterr().err
+
+
+def test_sets_that_were_not_prepared_are_told(kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([str(kept), "--data", str(tmp_path)]) == 2
+    assert f"{tmp_path} has no search and no hidden set: run `aster prepare proteingym` first." in capsys.readouterr().err

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
+from mmap import mmap
 from queue import SimpleQueue
 
 import torch
@@ -91,12 +92,17 @@ def rooms(count: int, on_gpu: bool, piece: int = PIECE) -> list[Tensor]:
     return [torch.zeros(piece, dtype=torch.uint8, pin_memory=on_gpu) for _ in range(count)]
 
 
-def from_bytes(data: bytearray) -> dict[str, Tensor]:
-    """The state again, in memory of its own.
+def from_bytes(data: bytes | bytearray | mmap) -> dict[str, Tensor]:
+    """The state again, in memory of its own: its tensors are copied once, one by one.
 
     Raises:
         ValueError: these bytes are no sealed state.
     """
+    with memoryview(data) as view:
+        return _tensors(view)
+
+
+def _tensors(data: memoryview) -> dict[str, Tensor]:
     if len(data) < 8:
         raise ValueError("a sealed state has at least 8 bytes")
     [length] = struct.unpack_from("<Q", data)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 SOLUTION = Path(__file__).resolve().parent.parent
@@ -27,7 +28,8 @@ class Server:
 
         self._torch = torch
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        loaded = {name: each.to(self._device) for name, each in from_bytes(bytearray(state.read_bytes())).items()}
+        with state.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            loaded = {name: each.to(self._device) for name, each in from_bytes(data).items()}
         self._model: Callable = train.load(loaded, self._device)
         self._buffer = torch.empty(0, dtype=torch.float16)
 
