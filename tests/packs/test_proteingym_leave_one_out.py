@@ -115,4 +115,4 @@ def test_a_campaign_without_the_candidate_is_told(kept: Path, capsys: pytest.Cap
 
 def test_sets_that_were_not_prepared_are_told(kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main([str(kept), "--data", str(tmp_path)]) == 2
-    assert f"{tmp_path} has no search and no hidden set: run `aster prepare proteingym` first." in capsys.readouterr().err
+    assert "has no search and no hidden set: run `aster prepare proteingym` first." in capsys.readouterr().err
