@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=85.0, help="no figure is begun after these")
     parser.add_argument("--check", action="store_true", help="without a GPU: only the checks, through the interpreter")
     options = parser.parse_args(arguments)
+    if unknown := set(options.only.split(",")) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if missing := [name for name in ("torch", "triton") if find_spec(name) is None]:
+        parser.error(f"this needs {' and '.join(missing)}: install them in this Python")
     if options.check:
         os.environ["TRITON_INTERPRET"] = "1"
     import torch

@@ -344,11 +344,15 @@ def main(words: list[str]) -> int:
         if asked.data is None:
             parser.error("--data DIR is needed")
         campaign(asked)
+    elif not asked.out.is_file():
+        parser.error(f"--out {asked.out} is no file of rows: a run of variants writes one")
     from nanochat_table import by_seed, detectable, table  # type: ignore[import-not-found]
 
     rows = read_rows(asked.out)
-    print(f"{table(rows)}\n\n{detectable(rows)}\n\n{by_seed(rows)}")
+    print("\n\n".join(said for said in (table(rows), detectable(rows), by_seed(rows)) if said))
     if asked.charts:
+        if not any("bpb" in row for row in rows):
+            parser.error(f"--out {asked.out} holds no row with a score, so there is nothing to draw")
         from nanochat_charts import draw  # type: ignore[import-not-found]
 
         for path in draw(rows, asked.charts):

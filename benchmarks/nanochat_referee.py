@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,12 @@ def main() -> None:
     parser.add_argument("--sealed", action="store_true", help="score the sealed rows, as confirmations do")
     parser.add_argument("--channel", action="store_true", help="rates of the channel alone")
     options = parser.parse_args()
+    if not options.data and not options.channel:
+        parser.error("--data DIR is needed, or --channel")
+    if options.data and not (options.data / "tokens/meta.json").is_file():
+        parser.error(f"--data {options.data} holds no prepared data: run prepare.py --out {options.data} first")
+    if options.data and find_spec("torch") is None:
+        parser.error("this needs PyTorch: install `torch` in this Python")
     if options.channel:
         rates()
     if options.data:

@@ -89,7 +89,10 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def by_seed(rows: Sequence[Row]) -> str:
-    """Return, as Markdown, a line for each seed that several variants have run with, a column for each of these."""
+    """Return, as Markdown, a line for each seed of the variants that ran with several, which have a column each.
+
+    The text is empty where no variant ran with several.
+    """
     scored = [row for row in rows if "bpb" in row]
     seeds: dict[str, dict[int, float]] = {}
     for row in scored:
@@ -97,6 +100,8 @@ def by_seed(rows: Sequence[Row]) -> str:
     several = sorted(
         (name for name in seeds if len(seeds[name]) > 1), key=lambda name: statistics.fmean(seeds[name].values())
     )
+    if not several:
+        return ""
     common = shared(scored)
     lines = [
         "| seed | " + " | ".join(label(name, common) for name in several) + " |",

@@ -65,6 +65,14 @@ def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
     assert "| 3 | 1.1000 |  |" in nanochat_table.by_seed(rows)
 
 
+def test_without_rows_there_is_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        nanochat.main(["--table", "--out", str(tmp_path / "none.jsonl")])
+    assert ended.value.code == 2
+    assert "none.jsonl is no file of rows" in capsys.readouterr().err
+    assert not nanochat_table.by_seed([row("none", 1.2), row("smear", 1.1)])
+
+
 def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(nanochat.ROOT / "benchmarks")  # as where it is run as a script
     rows = [row("none", 1.2, data="none"), row("smear", 1.1, data="other"), row("smear", 1.1, 2, data="none")]
