@@ -22,19 +22,24 @@ def parts(variant: str) -> list[str]:
 
 
 def shared(rows: Sequence[Row]) -> list[str]:
-    """Return the ideas that all variants but the baseline have, if they are three at least."""
-    made = [parts(row["variant"]) for row in rows if parts(row["variant"])]
-    common = [part for part in made[0] if all(part in other for other in made)] if made else []
-    return common if len(common) >= 3 else []
+    """Return the variant of three ideas at least, without settings, that most others hold, the largest of several."""
+    made = {tuple(parts(row["variant"])) for row in rows}
+    plain = [own for own in made if len(own) >= 3 and not any("=" in part for part in own)]
+    held = {own: sum(set(own) < set(other) for other in made) for own in plain}
+    best = max(plain, key=lambda own: (held[own], len(own), own), default=())
+    return list(best) if held.get(best) else []
 
 
 def label(variant: str, common: Sequence[str]) -> str:
-    """Return a short name: A stands for the common ideas."""
+    """Return a short name: A stands for the common ideas, all or all but one."""
     own = parts(variant)
     if not own:
         return "baseline"
+    missing = [part for part in common if part not in own]
+    if not common or len(missing) > (len(common) > 3):
+        return ", ".join(own)
     rest = [part for part in own if part not in common]
-    return ", ".join([*(["A"] if common else []), *rest])
+    return ", ".join([" without ".join(["A", *missing]), *rest])
 
 
 def gains(rows: Sequence[Row]) -> dict[str, list[float]]:

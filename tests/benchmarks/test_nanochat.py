@@ -108,6 +108,13 @@ def test_names_are_short_and_do_not_depend_on_order() -> None:
     common = nanochat_table.shared(rows)
     assert common == ["a", "b", "c"]
     assert [nanochat_table.label(each["variant"], common) for each in rows] == ["baseline", "A, d, X=1", "A"]
+    assert nanochat_table.shared([row("none", 1.2), row("a+b+c", 1.1), row("c+d+e", 1.0), row("a+b", 1.1)]) == []
+    wide = nanochat_table.shared([*rows, row("a+b+c+e", 1.1), row("a+b+c+e+d", 1.1), row("e", 1.2)])
+    assert wide == ["a", "b", "c"], "that which most others hold"
+    four = ["a", "b", "c", "d"]
+    assert nanochat_table.label("d+b+a+e", four) == "A without c, e"
+    assert nanochat_table.label("a+b+e", four) == "a, b, e"
+    assert nanochat_table.label("a+b+e", ["a", "b", "c"]) == "a, b, e", "of three, two are not most"
     assert nanochat_charts.step("a+b@X=1", "b+a+d") == "+ d\n− X=1"
 
 

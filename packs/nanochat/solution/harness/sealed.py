@@ -92,17 +92,19 @@ def rooms(count: int, on_gpu: bool, piece: int = PIECE) -> list[Tensor]:
     return [torch.zeros(piece, dtype=torch.uint8, pin_memory=on_gpu) for _ in range(count)]
 
 
-def from_bytes(data: bytes | bytearray | mmap) -> dict[str, Tensor]:
-    """The state again, in memory of its own: its tensors are copied once, one by one.
+def from_bytes(data: bytearray | mmap, device: str | torch.device = "cpu") -> dict[str, Tensor]:
+    """The state again, in memory of its own on a device: its tensors are copied there once, one by one.
+
+    `data` is memory that can be written (of an mmap: a private copy), as PyTorch asks of what it reads; nothing is written.
 
     Raises:
         ValueError: these bytes are no sealed state.
     """
     with memoryview(data) as view:
-        return _tensors(view)
+        return _tensors(view, torch.device(device))
 
 
-def _tensors(data: memoryview) -> dict[str, Tensor]:
+def _tensors(data: memoryview, device: torch.device) -> dict[str, Tensor]:
     if len(data) < 8:
         raise ValueError("a sealed state has at least 8 bytes")
     [length] = struct.unpack_from("<Q", data)
@@ -117,8 +119,11 @@ def _tensors(data: memoryview) -> dict[str, Tensor]:
         size = math.prod(shape) * dtype.itemsize
         if size > len(data) - place:
             raise ValueError(f"the sealed state ends within {name!r}")
-        flat = bytearray(data[place : place + size])
-        state[name] = torch.frombuffer(flat, dtype=dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)
+        state[name] = made = torch.empty(shape, dtype=dtype, device=device)
+        if size:
+            flat = torch.frombuffer(data, dtype=torch.uint8, count=size, offset=place)
+            made.view(-1).view(torch.uint8).copy_(flat)
+            del flat  # whoever closes the memory may not find it in use
         place += size
     if place != len(data):
         raise ValueError(f"the sealed state has {len(data) - place} bytes that belong to no tensor")
