@@ -346,10 +346,10 @@ def main(words: list[str]) -> int:
         campaign(asked)
     elif not asked.out.is_file():
         parser.error(f"--out {asked.out} is no file of rows: a run of variants writes one")
-    from nanochat_table import by_seed, detectable, table  # type: ignore[import-not-found]
+    from nanochat_table import by_seed, changes, detectable, table  # type: ignore[import-not-found]
 
     rows = read_rows(asked.out)
-    print("\n\n".join(said for said in (table(rows), detectable(rows), by_seed(rows)) if said))
+    print("\n\n".join(said for said in (table(rows), detectable(rows), by_seed(rows), changes(rows)) if said))
     if asked.charts:
         if not any("bpb" in row for row in rows):
             parser.error(f"--out {asked.out} holds no row with a score, so there is nothing to draw")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aster.report.canvas import DOT, FAINT, GRID, INK, LINE, MISS, SOFT, STAR, new_figure, png, style
+from aster.report.canvas import DOT, GRID, INK, LINE, MISS, SOFT, STAR, new_figure, png, style
 
 if __package__:
-    from benchmarks.nanochat_table import Row, gains, interval, label, parts, shared
+    from benchmarks.nanochat_table import Row, gains, interval, label, legend, letters, parts
 else:  # run by nanochat.py as a script
-    from nanochat_table import Row, gains, interval, label, parts, shared  # type: ignore[import-not-found,no-redef]
+    from nanochat_table import (  # type: ignore[import-not-found,no-redef]
+        Row,
+        gains,
+        interval,
+        label,
+        legend,
+        letters,
+        parts,
+    )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +31,8 @@ COLOURS = (LINE, STAR, "#1a7f4b", "#7a4fa3", MISS, "#2aa3a3")
 ANNOUNCED = 5.68
 """Per cent by which the announced system lay below the benchmark's mark: other hardware, data and budget."""
 MOST_CURVES = 6
+MOST_BARS = 16
+"""The best; those of several seeds are always shown."""
 
 
 # --- words ---
@@ -32,14 +40,6 @@ MOST_CURVES = 6
 
 def wrapped(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False))
-
-
-def step(before: str, after: str) -> str:
-    """Return what one variant has that another has not, and the other way round."""
-    old, new = parts(before), parts(after)
-    added, gone = [part for part in new if part not in old], [part for part in old if part not in new]
-    said = [f"+ {part}" for part in added] if len(added) <= 4 else [f"+ {len(added)} ideas"]
-    return "\n".join([*said, *(f"− {part}" for part in gone)])
 
 
 # --- figures ---
@@ -68,16 +68,23 @@ def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
     return [statistics.fmean(values[max(0, at - reach) : at + reach + 1]) for at in range(len(values))]
 
 
+def shown(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows whose losses are drawn: the baseline, what letters stand for, and the last records."""
+    kinds = [sorted(own) for own in letters(rows).values()]
+    named = [next(row for row in rows if sorted(parts(row["variant"])) == own) for own in ([], *kinds)]
+    best = [row for row in records(rows) if row["variant"] not in [each["variant"] for each in named]]
+    return [*named, *best[max(0, len(best) + len(named) - MOST_CURVES) :]]
+
+
 def curves(rows: Sequence[Row]) -> Figure:
-    """Return the losses of the records against seconds since GO, as the candidates say them."""
-    common, figure = shared(rows), new_figure(7.2, 4.3)
+    """Return the losses of some variants against seconds since GO, as the candidates say them."""
+    names, figure = letters(rows), new_figure(7.2, 4.3)
     axes = figure.add_axes((0.085, 0.12, 0.89, 0.735))
     bare(axes)
-    chosen = records(rows)
-    chosen = [chosen[0], *chosen[1:][-(MOST_CURVES - 1) :]]
+    chosen = shown(rows)
     for row, colour in zip(chosen, (SOFT, *COLOURS), strict=False):
         seconds, losses = zip(*row["curve"], strict=True)
-        name = f"{row['bpb']:.4f}  {label(row['variant'], common)}"
+        name = f"{row['bpb']:.4f}  {label(row['variant'], names)}"
         axes.plot(seconds, smooth(losses), color=colour, linewidth=1.3, label="\n".join(textwrap.wrap(name, 62)))
     lows = [min(smooth([loss for _, loss in row["curve"]])) for row in chosen]
     axes.set_ylim(min(lows) - 0.05, min(lows) + 2.2)
@@ -85,14 +92,14 @@ def curves(rows: Sequence[Row]) -> Figure:
     axes.set_xlabel("training seconds (warm-up and compilation not counted)")
     axes.set_ylabel("training loss, nats per token")
     axes.legend(frameon=False, fontsize=7.5, loc="upper right", title="validation bits per byte", title_fontsize=7.5)
-    head(figure, "Loss against training time", [row for row in rows if row in chosen], common)
+    head(figure, "Loss against training time", [row for row in rows if row in chosen], names)
     return figure
 
 
 def progress(rows: Sequence[Row]) -> Figure:
-    """Return the best bits per byte against the run time of all rows so far, each record with what it changed."""
-    figure = new_figure(7.2, 4.6)
-    axes = figure.add_axes((0.085, 0.13, 0.89, 0.76))
+    """Return the best bits per byte against the run time of all rows so far; each record has a number, and its name."""
+    names, figure = letters(rows), new_figure(7.2, 4.9)
+    axes = figure.add_axes((0.085, 0.115, 0.53, 0.715))
     bare(axes)
     ends, spent = [], 0.0
     for row in rows:
@@ -106,43 +113,34 @@ def progress(rows: Sequence[Row]) -> Figure:
     axes.plot([at[id(row)] for row in best], [row["bpb"] for row in best], "o", color=LINE, markersize=5, zorder=4)
     top = rows[0]["bpb"]
     axes.axhline(top, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.annotate(f"baseline {top:.4f}", (ends[-1], top), (0, 4), textcoords="offset points", ha="right", color=MISS)
+    axes.annotate(f"first run {top:.4f}", (ends[-1], top), (0, 4), textcoords="offset points", ha="right", color=MISS)
     low, high = min(row["bpb"] for row in rows), max(row["bpb"] for row in rows)
     axes.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
     axes.set_xlim(0, ends[-1] * 1.04)
-    notes(axes, best, at, high - low)
+    listed(axes, best, at, names)
     axes.set_xlabel("cumulative run time in minutes (warm-up, training and scoring)")
     axes.set_ylabel("validation bits per byte")
-    head(figure, "Best bits per byte against run time", rows, [])
+    head(figure, "Best bits per byte against run time", rows, names)
     return figure
 
 
-def notes(axes: Axes, best: Sequence[Row], at: Mapping[int, float], height: float) -> None:
-    """Write what each record changed above it, one above the other where they would meet."""
-    line, floor = 0.044 * height, -math.inf
-    for before, row in list(pairwise(best))[::-1]:
-        text = f"{row['bpb']:.4f}\n{step(before['variant'], row['variant'])}"
-        tall = line * (text.count("\n") + 1)
-        late = at[id(row)] > 0.85 * axes.get_xlim()[1]
-        place = max(row["bpb"] + 0.06 * height, floor)
-        floor = place + tall + 0.012 * height
-        axes.annotate(
-            text,
-            (at[id(row)], row["bpb"]),
-            (at[id(row)] * (1.0 if late else 1.015), place),
-            ha="right" if late else "left",
-            fontsize=7,
-            color=INK,
-            va="bottom",
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7},
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-        )
+def listed(axes: Axes, best: Sequence[Row], at: Mapping[int, float], names: Mapping[str, Sequence[str]]) -> None:
+    """Number the records, and say beside the axes what they are."""
+    said = []
+    for number, row in enumerate(best):
+        lift = -9 if number else 5  # below the line, which falls; the first has nothing above
+        axes.annotate(str(number), (at[id(row)], row["bpb"]), (-2, lift), textcoords="offset points", fontsize=7,
+                      color=INK, ha="right", va="center")  # fmt: skip
+        name = wrapped(label(row["variant"], names), 38).replace("\n", "\n" + " " * 14)
+        said.append(f"{number:>2}  {row['bpb']:.4f}  {name}")
+    axes.text(1.03, 1.0, "\n".join(said), transform=axes.transAxes, fontsize=7, color=INK, va="top", linespacing=1.35)
 
 
 def bars(rows: Sequence[Row]) -> Figure:
     """Return the gain of each variant over the baseline in per cent, a dot for each seed."""
-    common, found = shared(rows), gains(rows)
+    names, found = letters(rows), gains(rows)
     order = sorted(found, key=lambda name: statistics.fmean(found[name]))
+    order = [name for name in order if len(found[name]) > 1 or name in order[-MOST_BARS:]]
     figure = new_figure(7.2, 1.3 + 0.36 * len(order))
     axes = figure.add_axes((0.37, 0.5 / figure.get_figheight(), 0.6, 1 - 1.12 / figure.get_figheight()))
     bare(axes)
@@ -159,20 +157,20 @@ def bars(rows: Sequence[Row]) -> Figure:
     axes.axvline(ANNOUNCED, color=MISS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(f"announced elsewhere: {ANNOUNCED}%", (ANNOUNCED, 0), (-4, 0), va="center", ha="right", color=MISS,
                   textcoords="offset points", fontsize=7.5)  # fmt: skip
-    axes.set_yticks(range(len(order)), [wrapped(label(name, common), 40) for name in order])
+    axes.set_yticks(range(len(order)), [wrapped(label(name, names), 40) for name in order])
     axes.tick_params(axis="y", labelsize=7, length=0, labelcolor=INK)
     axes.set_xlim(0, max(8.0, *(max(each) for each in found.values())) * 1.14)
     axes.set_xlabel("bits per byte below the baseline, in per cent")
-    head(figure, "Gain by variant", rows, common)
+    head(figure, "Gain by variant", rows, names)
     return figure
 
 
-def head(figure: Figure, title: str, rows: Sequence[Row], common: Sequence[str]) -> None:
+def head(figure: Figure, title: str, rows: Sequence[Row], names: Mapping[str, Sequence[str]]) -> None:
     """Write the title, and under it what the rows stand on."""
     counts = sorted({sum(row["variant"] == other["variant"] for other in rows) for row in rows})
     seeds = "one seed each" if counts == [1] else f"{counts[0]} to {counts[-1]} seeds each"
     said = f"{rows[0].get('device', '')}, {rows[0]['seconds']:g} s, {seeds}."
-    said += f" A = {', '.join(common)}." if common else ""
+    said += f" {legend(names)}" if names else ""
     tall = figure.get_figheight()
     figure.text(0.012, 1 - 0.1 / tall, title, fontsize=11, weight="bold", color=INK, va="top")
     figure.text(0.012, 1 - 0.3 / tall, wrapped(said, 130), fontsize=7, color=SOFT, va="top")

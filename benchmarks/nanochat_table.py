@@ -30,16 +30,59 @@ def shared(rows: Sequence[Row]) -> list[str]:
     return list(best) if held.get(best) else []
 
 
-def label(variant: str, common: Sequence[str]) -> str:
-    """Return a short name: A stands for the common ideas, all or all but one."""
+def letters(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the parts that letters stand for: A what most variants share, B what most of those share, and so on.
+
+    A letter after A is a variant that holds the last letter's parts and is held by three others at least; of several,
+    the one that leaves most parts unsaid.
+    """
+    found = {"A": shared(rows)} if shared(rows) else {}
+    made = {tuple(parts(row["variant"])) for row in rows}
+    while found and len(found) < 26:
+        last = set(list(found.values())[-1])
+        unsaid = {}
+        for own in made:
+            holders = sum(set(own) < set(other) for other in made)
+            if last < set(own) and holders >= 3:
+                unsaid[own] = holders * (len(own) - len(last))
+        if not unsaid:
+            break
+        found[chr(ord("A") + len(found))] = list(max(unsaid, key=lambda own: (unsaid[own], own)))
+    return found
+
+
+def legend(names: Mapping[str, Sequence[str]]) -> str:
+    """Return what the letters stand for, as a line: each by the one before."""
+    said, known = [], ""
+    for letter, own in names.items():
+        rest = [part for part in own if part not in names.get(known, ())]
+        said.append(f"{letter} = {', '.join([known, *rest] if known else rest)}.")
+        known = letter
+    return " ".join(said)
+
+
+def label(variant: str, names: Mapping[str, Sequence[str]]) -> str:
+    """Return a short name, in which the last letter that fits stands for its parts, all or all but one."""
     own = parts(variant)
     if not own:
         return "baseline"
-    missing = [part for part in common if part not in own]
-    if not common or len(missing) > (len(common) > 3):
-        return ", ".join(own)
-    rest = [part for part in own if part not in common]
-    return ", ".join([" without ".join(["A", *missing]), *rest])
+    for letter, held in list(names.items())[::-1]:
+        missing = [part for part in held if part not in own]
+        if len(missing) <= (len(held) > 3):
+            rest = [part for part in own if part not in held]
+            replaced = {part.partition("=")[0] for part in rest if "=" in part}
+            gone = [part for part in missing if part.partition("=")[0] not in replaced]
+            return ", ".join([" without ".join([letter, *gone]), *rest])
+    return ", ".join(own)
+
+
+def change(before: str, after: str) -> str:
+    """Return the one idea or setting in which two variants differ, in words; empty if there are none or several."""
+    old, new = set(parts(before)), set(parts(after))
+    named = {part.partition("=")[0] for part in old ^ new}
+    if len(named) != 1:
+        return ""
+    return next((f"with {part}" for part in new - old), "") or f"without {next(iter(old - new))}"
 
 
 def gains(rows: Sequence[Row]) -> dict[str, list[float]]:
@@ -74,8 +117,8 @@ def table(rows: Sequence[Row]) -> str:
     for row in scored:
         by_variant.setdefault(str(row["variant"]), []).append(row)
     means = {variant: statistics.fmean(row["bpb"] for row in of) for variant, of in by_variant.items()}
-    common, below = shared(scored), gains(scored)
-    lines = [f"A = {', '.join(common)}.\n"] if common else []
+    names, below = letters(scored), gains(scored)
+    lines = [legend(names) + "\n"] if names else []
     lines += ["| variant | seeds | bits per byte | spread | below the baseline | tokens | tokens/s | peak memory |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
     for variant, mean in sorted(means.items(), key=lambda item: item[1]):
@@ -86,10 +129,10 @@ def table(rows: Sequence[Row]) -> str:
         tokens, rate = (statistics.fmean(row[name] for row in of) for name in ("tokens", "tokens_per_second"))
         memory = f"{max(row['peak_gib'] for row in of)} GiB" if all("peak_gib" in row for row in of) else ""
         lines.append(
-            f"| {label(variant, common)} | {len(of)} | {mean:.4f} | {spread} | {change} | {tokens / 1e6:.1f} M "
+            f"| {label(variant, names)} | {len(of)} | {mean:.4f} | {spread} | {change} | {tokens / 1e6:.1f} M "
             f"| {rate / 1e6:.3f} M | {memory} |"
         )
-    failed = [f"| {label(row['variant'], common)} | | {row['error']} | | | | | |" for row in rows if "error" in row]
+    failed = [f"| {label(row['variant'], names)} | | {row['error']} | | | | | |" for row in rows if "error" in row]
     return "\n".join([*lines, *failed])
 
 
@@ -107,9 +150,9 @@ def by_seed(rows: Sequence[Row]) -> str:
     )
     if not several:
         return ""
-    common = shared(scored)
+    names_of = letters(scored)
     lines = [
-        "| seed | " + " | ".join(label(name, common) for name in several) + " |",
+        "| seed | " + " | ".join(label(name, names_of) for name in several) + " |",
         "|---" * (1 + len(several)) + "|",
     ]
     for seed in sorted({seed for name in several for seed in seeds[name]}):
@@ -118,20 +161,50 @@ def by_seed(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def changes(rows: Sequence[Row]) -> str:
+    """Return, as Markdown, what one idea or setting more or less does to the variants that letters stand for.
+
+    A run is compared with the run of the variant that had the same seed. Variants with fewer than three such
+    neighbours have no table.
+    """
+    scored = [row for row in rows if "bpb" in row]
+    by_variant: dict[str, dict[int, float]] = {}
+    for row in scored:
+        by_variant.setdefault(str(row["variant"]), {})[row["seed"]] = row["bpb"]
+    said = []
+    for letter, own in letters(scored).items():
+        base = next(name for name in by_variant if parts(name) == list(own))
+        found = []
+        for name, scores in by_variant.items():
+            both = [scores[seed] - by_variant[base][seed] for seed in scores if seed in by_variant[base]]
+            if both and change(base, name):
+                found.append((statistics.fmean(both), interval(both), len(both), change(base, name)))
+        if len(found) < 3:
+            continue
+        lines = [f"| {letter} | seeds | bits per byte than {letter} |", "|---|---|---|"]
+        for mean, reach, count, what in sorted(found):
+            lines.append(f"| {what} | {count} | {mean:+.4f}{f' ± {reach:.4f}' if reach else ''} |")
+        said.append("\n".join(lines))
+    return "\n\n".join(said)
+
+
 def detectable(rows: Sequence[Row], counts: Sequence[int] = (1, 2, 3, 5, 10)) -> str:
     """Return which difference between two variants n seeds of each tell from chance: 4 times in 5, at 5%, two-sided.
 
-    The noise is that between seeds of one variant where there are some, else NOISE.
+    The noise is that between seeds of one variant, of those that are not the baseline where these have some: what is
+    seen beside the baseline has an interval of its own. Where no variant has several seeds, it is NOISE.
     """
     seen: dict[str, list[float]] = {}
     for row in rows:
         if "bpb" in row:
             seen.setdefault(str(row["variant"]), []).append(row["bpb"])
-    several = [scores for scores in seen.values() if len(scores) > 1]
-    degrees = sum(len(scores) - 1 for scores in several)
-    pooled = math.sqrt(sum(statistics.variance(s) * (len(s) - 1) for s in several) / degrees) if degrees else NOISE
+    several = {name: scores for name, scores in seen.items() if len(scores) > 1}
+    varied = [scores for name, scores in several.items() if parts(name)] or list(several.values())
+    degrees = sum(len(scores) - 1 for scores in varied)
+    pooled = math.sqrt(sum(statistics.variance(s) * (len(s) - 1) for s in varied) / degrees) if degrees else NOISE
     normal = statistics.NormalDist()
     factor = normal.inv_cdf(0.975) + normal.inv_cdf(0.8)
     effects = ", ".join(f"{factor * pooled * math.sqrt(2 / n):.4f} ({n})" for n in counts)
     origin = f"from {degrees} degrees of freedom" if degrees else "taken from an earlier measurement of two seeds"
-    return f"Detectable differences in bits per byte (seeds of each): {effects}; noise {pooled:.5f}, {origin}."
+    whose = " of variants other than the baseline" if degrees and len(varied) < len(several) else ""
+    return f"Detectable differences in bits per byte (seeds of each): {effects}; noise{whose} {pooled:.5f}, {origin}."

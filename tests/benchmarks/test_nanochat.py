@@ -52,6 +52,7 @@ def test_the_kept_table_is_that_of_the_rows() -> None:
     assert nanochat_table.table(rows) in said
     assert nanochat_table.by_seed(rows) in said
     assert nanochat_table.detectable(rows) in said
+    assert nanochat_table.changes(rows) in said
 
 
 def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
@@ -99,23 +100,50 @@ def test_what_is_detectable_comes_from_the_seeds() -> None:
     several = nanochat_table.detectable(
         [row("none", 1.20), row("none", 1.22, 2), row("smear", 1.10), row("smear", 1.12, 2)]
     )
-    assert "noise 0.01414, from 2 degrees of freedom" in several
+    assert "noise of variants other than the baseline 0.01414, from 1 degrees of freedom" in several
     assert "0.0396 (2)" in several
 
 
 def test_names_are_short_and_do_not_depend_on_order() -> None:
     rows = [row("none", 1.2), row("a+b+c+d@X=1", 1.1), row("c+b+a", 1.15)]
-    common = nanochat_table.shared(rows)
-    assert common == ["a", "b", "c"]
-    assert [nanochat_table.label(each["variant"], common) for each in rows] == ["baseline", "A, d, X=1", "A"]
+    names = nanochat_table.letters(rows)
+    assert names == {"A": ["a", "b", "c"]}
+    assert [nanochat_table.label(each["variant"], names) for each in rows] == ["baseline", "A, d, X=1", "A"]
     assert nanochat_table.shared([row("none", 1.2), row("a+b+c", 1.1), row("c+d+e", 1.0), row("a+b", 1.1)]) == []
     wide = nanochat_table.shared([*rows, row("a+b+c+e", 1.1), row("a+b+c+e+d", 1.1), row("e", 1.2)])
     assert wide == ["a", "b", "c"], "that which most others hold"
-    four = ["a", "b", "c", "d"]
+    four = {"A": ["a", "b", "c", "d"]}
     assert nanochat_table.label("d+b+a+e", four) == "A without c, e"
     assert nanochat_table.label("a+b+e", four) == "a, b, e"
-    assert nanochat_table.label("a+b+e", ["a", "b", "c"]) == "a, b, e", "of three, two are not most"
-    assert nanochat_charts.step("a+b@X=1", "b+a+d") == "+ d\n− X=1"
+    assert nanochat_table.label("a+b+e", {"A": ["a", "b", "c"]}) == "a, b, e", "of three, two are not most"
+
+
+def test_a_letter_stands_for_what_those_with_the_letter_before_share() -> None:
+    second = [row(f"c+a+b+d@X=1{more}", 1.1) for more in ("", "@Y=1", "@Y=2", "@Z=3")]
+    rows = [row("none", 1.2), row("a+b+c", 1.15), *second, row("a+b+c+d@X=2", 1.1), row("a+b+c@X=1", 1.12)]
+    names = nanochat_table.letters(rows)
+    assert names == {"A": ["a", "b", "c"], "B": ["a", "b", "c", "d", "X=1"]}
+    assert nanochat_table.legend(names) == "A = a, b, c. B = A, d, X=1."
+    said = [nanochat_table.label(each["variant"], names) for each in rows[1:]]
+    assert said == ["A", "B", "B, Y=1", "B, Y=2", "B, Z=3", "B, X=2", "B without d"]
+
+
+def test_changes_are_told_beside_the_run_of_the_same_seed() -> None:
+    more = [row(f"a+b+c+d{each}", 1.0 + 0.01 * at, 1) for at, each in enumerate(("", "+e", "+f@X=1", "@X=1"))]
+    rows = [row("none", 1.2), *more, row("a+b+c", 1.15), row("a+b+c+d", 1.1, 2), row("a+b+c+d+e", 1.08, 2)]
+    said = nanochat_table.changes([*rows, row("a+b+c", 2.0, 3), {"variant": "a+b+c+d+g", "seed": 1, "error": "no"}])
+    assert said.splitlines() == [
+        "| B | seeds | bits per byte than B |",
+        "|---|---|---|",
+        "| with e | 2 | -0.0050 ± 0.1906 |",
+        "| with X=1 | 1 | +0.0300 |",
+        "| without d | 1 | +0.1500 |",
+    ]
+    assert not nanochat_table.changes(rows[:4])
+    assert nanochat_table.change("a@X=1", "a@X=2") == "with X=2"
+    assert nanochat_table.change("a@X=1", "a") == "without X=1"
+    assert not nanochat_table.change("a", "b")
+    assert not nanochat_table.change("a", "a")
 
 
 def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
@@ -135,7 +163,7 @@ def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == ["baseline", "smear"]
     assert [np.size(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
     said = {text.get_text() for text in nanochat_charts.progress(scored).axes[0].texts}
-    assert "1.1000\n+ smear" in said
+    assert " 0  1.2000  baseline\n 1  1.1000  smear" in said
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
