@@ -74,6 +74,8 @@ def tree_of(variant: str, pack: Path, ideas: Any) -> dict[str, bytes]:
         files = {**files_of(pack / "solution"), **files_of(Path(what))}
     else:
         names = [] if what == "none" else what.split("+")
+        if unknown := [name for name in names if name not in ideas]:
+            raise ValueError(f"there is no idea {', '.join(unknown)}; there are {', '.join(ideas)}")
         made = compose(ideas, [Change(name, {}) for name in sorted(ideas.closure(names))])
         if isinstance(made, Conflict):
             raise ValueError(made.reason)
@@ -223,17 +225,27 @@ def child(task_file: Path) -> int:
 
 
 def trees_of(asked: argparse.Namespace) -> dict[str, Path]:
-    """Write the files of all variants; those that there cannot be are rows with their errors."""
+    """Write the files of all variants.
+
+    Raises:
+        ValueError: there is no data, or there cannot be some of the variants; which and why.
+    """
+    if asked.data is None:
+        raise ValueError("--data DIR is needed")
+    if conditions(asked.data)["data"] == "none":
+        raise ValueError(f"--data {asked.data}: nothing was prepared there; packs/nanochat/prepare.py does it")
     pack = asked.pack.resolve()
-    ideas, trees = library(pack), {}
+    ideas, trees, wrong = library(pack), {}, []
     for variant in asked.ideas.split(","):
         try:
             files = tree_of(variant, pack, ideas)
         except (ValueError, KeyError) as error:
-            append(asked.out, {"variant": variant, "error": f"{type(error).__name__}: {error}"})
+            wrong.append(f"{variant}: {type(error).__name__}: {error}")
             continue
         trees[variant] = asked.work.resolve() / f"variant-{hashlib.sha256(variant.encode()).hexdigest()[:8]}"
         write_tree(files, trees[variant])
+    if wrong:
+        raise ValueError(f"--ideas: there cannot be all of these variants: {'; '.join(wrong)}")
     return trees
 
 
@@ -251,13 +263,13 @@ def planned(asked: argparse.Namespace, trees: Mapping[str, Path]) -> list[Any]:
     return [Planned(name, {**common, "variant": name, "tree": str(at), "seed": seed}, at) for seed, name, at in pairs]
 
 
-def campaign(asked: argparse.Namespace) -> None:
-    """Do all runs until they are done or the time is over."""
+def campaign(asked: argparse.Namespace, trees: Mapping[str, Path]) -> None:
+    """Do all runs of the variants until they are done or the time is over."""
     from nanochat_turns import Planned, Turn, in_turn
 
     began = time.monotonic()
     took: dict[str, float] = {}
-    runs, work = planned(asked, trees_of(asked)), asked.work.resolve()
+    runs, work = planned(asked, trees), asked.work.resolve()
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(work / "inductor"), "TRITON_CACHE_DIR": str(work / "triton")}
     env = {"PYTORCH_ALLOC_CONF": os.environ.get("PYTORCH_ALLOC_CONF", "expandable_segments:True"), **caches}
 
@@ -341,21 +353,30 @@ def main(words: list[str]) -> int:
     if asked.task:
         return child(asked.task)
     if not asked.table and not asked.charts:
-        if asked.data is None:
-            parser.error("--data DIR is needed")
-        campaign(asked)
+        try:
+            trees = trees_of(asked)
+        except ValueError as error:
+            parser.error(f"nothing was run: {error}")
+        campaign(asked, trees)
     elif not asked.out.is_file():
         parser.error(f"--out {asked.out} is no file of rows: a run of variants writes one")
     from nanochat_table import by_seed, changes, detectable, table  # type: ignore[import-not-found]
 
-    rows = read_rows(asked.out)
+    try:
+        rows = read_rows(asked.out)
+    except ValueError as error:
+        parser.error(f"--out {asked.out} is no file of rows, one JSON object a line: {error}")
     print("\n\n".join(said for said in (table(rows), detectable(rows), by_seed(rows), changes(rows)) if said))
     if asked.charts:
         if not any("bpb" in row for row in rows):
             parser.error(f"--out {asked.out} holds no row with a score, so there is nothing to draw")
         from nanochat_charts import draw  # type: ignore[import-not-found]
 
-        for path in draw(rows, asked.charts):
+        try:
+            drawn = draw(rows, asked.charts)
+        except ValueError as error:
+            parser.error(f"--out {asked.out}: {error}")
+        for path in drawn:
             print(path)
     return 0
 

@@ -70,8 +70,7 @@ def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
 
 def shown(rows: Sequence[Row]) -> list[Row]:
     """Return the rows whose losses are drawn: the baseline, what letters stand for, and the last records."""
-    kinds = [sorted(own) for own in letters(rows).values()]
-    named = [next(row for row in rows if sorted(parts(row["variant"])) == own) for own in ([], *kinds)]
+    named = [next(row for row in rows if parts(row["variant"]) == own) for own in ([], *letters(rows).values())]
     best = [row for row in records(rows) if row["variant"] not in [each["variant"] for each in named]]
     return [*named, *best[max(0, len(best) + len(named) - MOST_CURVES) :]]
 

@@ -36,7 +36,8 @@ def letters(rows: Sequence[Row]) -> dict[str, list[str]]:
     A letter after A is a variant that holds the last letter's parts and is held by three others at least; of several,
     the one that leaves most parts unsaid.
     """
-    found = {"A": shared(rows)} if shared(rows) else {}
+    first = shared(rows)
+    found = {"A": first} if first else {}
     made = {tuple(parts(row["variant"])) for row in rows}
     while found and len(found) < 26:
         last = set(list(found.values())[-1])
@@ -47,7 +48,8 @@ def letters(rows: Sequence[Row]) -> dict[str, list[str]]:
                 unsaid[own] = holders * (len(own) - len(last))
         if not unsaid:
             break
-        found[chr(ord("A") + len(found))] = list(max(unsaid, key=lambda own: (unsaid[own], own)))
+        most = max(unsaid, key=lambda own: (unsaid[own], own))
+        found[chr(ord("A") + len(found))] = list(most)
     return found
 
 
@@ -173,7 +175,7 @@ def changes(rows: Sequence[Row]) -> str:
         by_variant.setdefault(str(row["variant"]), {})[row["seed"]] = row["bpb"]
     said = []
     for letter, own in letters(scored).items():
-        base = next(name for name in by_variant if parts(name) == list(own))
+        base = next(name for name in by_variant if parts(name) == own)
         found = []
         for name, scores in by_variant.items():
             both = [scores[seed] - by_variant[base][seed] for seed in scores if seed in by_variant[base]]

@@ -66,12 +66,42 @@ def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
     assert "| 3 | 1.1000 |  |" in nanochat_table.by_seed(rows)
 
 
-def test_without_rows_there_is_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_rows_there_is_no_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(nanochat.ROOT / "benchmarks")  # as where it is run as a script
     with pytest.raises(SystemExit) as ended:
         nanochat.main(["--table", "--out", str(tmp_path / "none.jsonl")])
     assert ended.value.code == 2
     assert "none.jsonl is no file of rows" in capsys.readouterr().err
+    (tmp_path / "cut.jsonl").write_text('{"variant": "no')
+    with pytest.raises(SystemExit) as ended:
+        nanochat.main(["--table", "--out", str(tmp_path / "cut.jsonl")])
+    assert ended.value.code == 2
+    assert "one JSON object a line" in capsys.readouterr().err
     assert not nanochat_table.by_seed([row("none", 1.2), row("smear", 1.1)])
+
+
+@pytest.mark.parametrize(
+    ("variants", "prepared", "says"),
+    [
+        ("none", False, "nothing was prepared there"),
+        ("none,nope", True, "there is no idea nope; there are attention-epilogue, "),
+        ("none@NOPE=1", True, "none@NOPE=1: KnobError: "),
+        ("fused-head+output-bias", True, "fused-head+output-bias: "),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], variants: str, prepared: bool, says: str
+) -> None:
+    if prepared:
+        (tmp_path / "meta.json").write_text("{}")
+    out, work = tmp_path / "rows.jsonl", tmp_path / "work"
+    with pytest.raises(SystemExit) as ended:
+        nanochat.main(["--data", str(tmp_path), "--ideas", variants, "--out", str(out), "--work", str(work)])
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
