@@ -63,7 +63,7 @@ def tree_of(variant: str, pack: Path, ideas: Any) -> dict[str, bytes]:
     """Return the files of a variant.
 
     Raises:
-        ValueError: ideas that are unknown or do not merge, or a setting of a constant that is not there.
+        ValueError: ideas or a folder that there are not, ideas that do not merge, or a setting of no constant.
     """
     from aster.domain.records import Change
     from aster.proposers.compose import Conflict, compose
@@ -71,7 +71,10 @@ def tree_of(variant: str, pack: Path, ideas: Any) -> dict[str, bytes]:
 
     what, *settings = variant.split("@")
     if "/" in what:
-        files = {**files_of(pack / "solution"), **files_of(Path(what))}
+        own = files_of(Path(what))
+        if not own:
+            raise ValueError(f"the folder {what} holds no files")
+        files = {**files_of(pack / "solution"), **own}
     else:
         names = [] if what == "none" else what.split("+")
         if unknown := [name for name in names if name not in ideas]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -54,14 +53,7 @@ def test_a_variant_is_ideas_and_settings() -> None:
     assert re.search(r"WINDOWS = ['\"]S['\"]", text)
     with pytest.raises(ValueError, match="no constant NOPE"):
         script().tree_of("none@NOPE=1", FOLDER, ideas())
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="there is no idea no-such-idea; there are attention-epilogue"):
         script().tree_of("no-such-idea", FOLDER, ideas())
-
-
-def test_a_variant_that_cannot_be_made_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "rows.jsonl"
-    words = ["--data", str(tmp_path), "--ideas", "none@NOPE=1", "--out", str(out), "--work", str(tmp_path / "work")]
-    assert script().main(words) == 0
-    [row] = [json.loads(line) for line in out.read_text().splitlines()]
-    assert "NOPE" in row["error"]
-    assert "NOPE" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="holds no files"):
+        script().tree_of("/no/such/folder", FOLDER, ideas())
