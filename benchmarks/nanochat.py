@@ -333,6 +333,31 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
 
 
+def tell(asked: argparse.Namespace) -> None:
+    """Print the tables of --out, and draw its rows where --charts says so.
+
+    Raises:
+        ValueError: of --out or --names there is nothing to tell.
+    """
+    from nanochat_table import by_seed, changes, detectable, read_names, table  # type: ignore[import-not-found]
+
+    names = read_names(asked.names)
+    try:
+        rows = read_rows(asked.out)
+    except ValueError as error:
+        raise ValueError(f"--out {asked.out} is no file of rows, one JSON object a line: {error}") from None
+    tables = table(rows, names), detectable(rows), by_seed(rows, names), changes(rows, names)
+    print("\n\n".join(said for said in tables if said))
+    if asked.charts:
+        from nanochat_charts import draw  # type: ignore[import-not-found]
+
+        try:
+            drawn = draw(rows, asked.charts, names)
+        except ValueError as error:
+            raise ValueError(f"--out {asked.out}: {error}") from None
+        print("\n".join(map(str, drawn)))
+
+
 def main(words: list[str]) -> int:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -351,6 +376,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--trace", type=int, default=1500, help="characters shown of the log of a run that failed")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--charts", type=Path, help="draw the rows of --out into this folder, and run nothing")
+    parser.add_argument("--names", type=Path, help="JSON: letters, and the variants that they stand for in tables")
     parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(words)
     if asked.task:
@@ -363,24 +389,10 @@ def main(words: list[str]) -> int:
         campaign(asked, trees)
     elif not asked.out.is_file():
         parser.error(f"--out {asked.out} is no file of rows: a run of variants writes one")
-    from nanochat_table import by_seed, changes, detectable, table  # type: ignore[import-not-found]
-
     try:
-        rows = read_rows(asked.out)
+        tell(asked)
     except ValueError as error:
-        parser.error(f"--out {asked.out} is no file of rows, one JSON object a line: {error}")
-    print("\n\n".join(said for said in (table(rows), detectable(rows), by_seed(rows), changes(rows)) if said))
-    if asked.charts:
-        if not any("bpb" in row for row in rows):
-            parser.error(f"--out {asked.out} holds no row with a score, so there is nothing to draw")
-        from nanochat_charts import draw  # type: ignore[import-not-found]
-
-        try:
-            drawn = draw(rows, asked.charts)
-        except ValueError as error:
-            parser.error(f"--out {asked.out}: {error}")
-        for path in drawn:
-            print(path)
+        parser.error(str(error))
     return 0
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from aster.report.canvas import DOT, GRID, INK, LINE, MISS, SOFT, STAR, new_figure, png, style
 
 if __package__:
-    from benchmarks.nanochat_table import Row, gains, interval, label, legend, letters, parts
+    from benchmarks.nanochat_table import Names, Row, gains, interval, label, legend, parts
 else:  # run by nanochat.py as a script
     from nanochat_table import (  # type: ignore[import-not-found,no-redef]
+        Names,
         Row,
         gains,
         interval,
         label,
         legend,
-        letters,
         parts,
     )
 
@@ -68,19 +68,20 @@ def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
     return [statistics.fmean(values[max(0, at - reach) : at + reach + 1]) for at in range(len(values))]
 
 
-def shown(rows: Sequence[Row]) -> list[Row]:
+def shown(rows: Sequence[Row], names: Names) -> list[Row]:
     """Return the rows whose losses are drawn: the baseline, what letters stand for, and the last records."""
-    named = [next(row for row in rows if parts(row["variant"]) == own) for own in ([], *letters(rows).values())]
+    first = {tuple(parts(row["variant"])): row for row in rows[::-1]}
+    named = [first[own] for own in ((), *(tuple(parts(meant)) for meant in names.values())) if own in first]
     best = [row for row in records(rows) if row["variant"] not in [each["variant"] for each in named]]
     return [*named, *best[max(0, len(best) + len(named) - MOST_CURVES) :]]
 
 
-def curves(rows: Sequence[Row]) -> Figure:
+def curves(rows: Sequence[Row], names: Names) -> Figure:
     """Return the losses of some variants against seconds since GO, as the candidates say them."""
-    names, figure = letters(rows), new_figure(7.2, 4.3)
-    axes = figure.add_axes((0.085, 0.12, 0.89, 0.735))
+    figure = new_figure(7.2, 4.3)
+    axes = figure.add_axes((0.085, 0.12, 0.89, 0.7))
     bare(axes)
-    chosen = shown(rows)
+    chosen = shown(rows, names)
     for row, colour in zip(chosen, (SOFT, *COLOURS), strict=False):
         seconds, losses = zip(*row["curve"], strict=True)
         name = f"{row['bpb']:.4f}  {label(row['variant'], names)}"
@@ -95,10 +96,10 @@ def curves(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def progress(rows: Sequence[Row]) -> Figure:
+def progress(rows: Sequence[Row], names: Names) -> Figure:
     """Return the best bits per byte against the run time of all rows so far; each record has a number, and its name."""
-    names, figure = letters(rows), new_figure(7.2, 4.9)
-    axes = figure.add_axes((0.085, 0.115, 0.53, 0.715))
+    figure = new_figure(7.2, 4.9)
+    axes = figure.add_axes((0.085, 0.115, 0.51, 0.7))
     bare(axes)
     ends, spent = [], 0.0
     for row in rows:
@@ -123,25 +124,25 @@ def progress(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def listed(axes: Axes, best: Sequence[Row], at: Mapping[int, float], names: Mapping[str, Sequence[str]]) -> None:
+def listed(axes: Axes, best: Sequence[Row], at: Mapping[int, float], names: Names) -> None:
     """Number the records, and say beside the axes what they are."""
     said = []
     for number, row in enumerate(best):
         lift = -9 if number else 5  # below the line, which falls; the first has nothing above
         axes.annotate(str(number), (at[id(row)], row["bpb"]), (-2, lift), textcoords="offset points", fontsize=7,
                       color=INK, ha="right", va="center")  # fmt: skip
-        name = wrapped(label(row["variant"], names), 38).replace("\n", "\n" + " " * 14)
+        name = wrapped(label(row["variant"], names), 36).replace("\n", "\n" + " " * 14)
         said.append(f"{number:>2}  {row['bpb']:.4f}  {name}")
     axes.text(1.03, 1.0, "\n".join(said), transform=axes.transAxes, fontsize=7, color=INK, va="top", linespacing=1.35)
 
 
-def bars(rows: Sequence[Row]) -> Figure:
+def bars(rows: Sequence[Row], names: Names) -> Figure:
     """Return the gain of each variant over the baseline in per cent, a dot for each seed."""
-    names, found = letters(rows), gains(rows)
+    found = gains(rows)
     order = sorted(found, key=lambda name: statistics.fmean(found[name]))
     order = [name for name in order if len(found[name]) > 1 or name in order[-MOST_BARS:]]
     figure = new_figure(7.2, 1.3 + 0.36 * len(order))
-    axes = figure.add_axes((0.37, 0.5 / figure.get_figheight(), 0.6, 1 - 1.12 / figure.get_figheight()))
+    axes = figure.add_axes((0.37, 0.5 / figure.get_figheight(), 0.6, 0.8))
     bare(axes)
     axes.grid(axis="y", visible=False)
     for place, name in enumerate(order):
@@ -164,18 +165,22 @@ def bars(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def head(figure: Figure, title: str, rows: Sequence[Row], names: Mapping[str, Sequence[str]]) -> None:
-    """Write the title, and under it what the rows stand on."""
+def head(figure: Figure, title: str, rows: Sequence[Row], names: Names) -> None:
+    """Write the title, and under it what the rows stand on; the axes reach from below that to where they began."""
     counts = sorted({sum(row["variant"] == other["variant"] for other in rows) for row in rows})
     seeds = "one seed each" if counts == [1] else f"{counts[0]} to {counts[-1]} seeds each"
     said = f"{rows[0].get('device', '')}, {rows[0]['seconds']:g} s, {seeds}."
     said += f" {legend(names)}" if names else ""
     tall = figure.get_figheight()
     figure.text(0.012, 1 - 0.1 / tall, title, fontsize=11, weight="bold", color=INK, va="top")
-    figure.text(0.012, 1 - 0.3 / tall, wrapped(said, 130), fontsize=7, color=SOFT, va="top")
+    text = wrapped(said, 130)
+    figure.text(0.012, 1 - 0.3 / tall, text, fontsize=7, color=SOFT, va="top")
+    left, bottom, width, _ = figure.axes[0].get_position().bounds
+    top = 1 - (0.42 + 0.125 * len(text.splitlines())) / tall
+    figure.axes[0].set_position((left, bottom, width, top - bottom))
 
 
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+def draw(rows: Sequence[Row], folder: Path, names: Names) -> list[Path]:
     """Write the three pictures into a folder, from the rows that have a score; return the files.
 
     Raises:
@@ -190,7 +195,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     written = []
     for name, make in (("loss", curves), ("progress", progress), ("gains", bars)):
         with style():
-            figure = make(scored)
+            figure = make(scored, names)
         path = folder / f"nanochat-{name}.png"
         path.write_bytes(png(figure, dpi=125))
         written.append(path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
+Names = Mapping[str, str]
+"""Letters, and the variants that they stand for."""
 NOISE = 0.00085
 """Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""
 
@@ -21,61 +25,46 @@ def parts(variant: str) -> list[str]:
     return [*sorted(idea for idea in ideas.split("+") if idea != "none"), *sorted(settings)]
 
 
-def shared(rows: Sequence[Row]) -> list[str]:
-    """Return the variant of three ideas at least, without settings, that most others hold, the largest of several."""
-    made = {tuple(parts(row["variant"])) for row in rows}
-    plain = [own for own in made if len(own) >= 3 and not any("=" in part for part in own)]
-    held = {own: sum(set(own) < set(other) for other in made) for own in plain}
-    best = max(plain, key=lambda own: (held[own], len(own), own), default=())
-    return list(best) if held.get(best) else []
+def read_names(path: Path | None) -> Names:
+    """Return what a file says that letters stand for; nothing without a file.
 
-
-def letters(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Return the parts that letters stand for: A what most variants share, B what most of those share, and so on.
-
-    A letter after A is a variant that holds the last letter's parts and is held by three others at least; of several,
-    the one that leaves most parts unsaid.
+    Raises:
+        ValueError: it is not there, or no JSON object of letters and variants.
     """
-    first = shared(rows)
-    found = {"A": first} if first else {}
-    made = {tuple(parts(row["variant"])) for row in rows}
-    while found and len(found) < 26:
-        last = set(list(found.values())[-1])
-        unsaid = {}
-        for own in made:
-            holders = sum(set(own) < set(other) for other in made)
-            if last < set(own) and holders >= 3:
-                unsaid[own] = holders * (len(own) - len(last))
-        if not unsaid:
-            break
-        most = max(unsaid, key=lambda own: (unsaid[own], own))
-        found[chr(ord("A") + len(found))] = list(most)
-    return found
+    if path is None:
+        return {}
+    try:
+        names = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--names {path} cannot be read as JSON: {error}") from None
+    if not isinstance(names, dict) or not all(isinstance(meant, str) for meant in names.values()):
+        raise ValueError(f'--names {path} must say what letters stand for, as {{"A": "smear+head-gates@DEPTH=6"}}')
+    return names
 
 
-def legend(names: Mapping[str, Sequence[str]]) -> str:
-    """Return what the letters stand for, as a line: each by the one before."""
-    said, known = [], ""
-    for letter, own in names.items():
-        rest = [part for part in own if part not in names.get(known, ())]
-        said.append(f"{letter} = {', '.join([known, *rest] if known else rest)}.")
-        known = letter
-    return " ".join(said)
+def legend(names: Names) -> str:
+    """Return what the letters stand for, as a line, each by those before."""
+    return " ".join(
+        f"{letter} = {label(variant, dict(list(names.items())[:at]))}."
+        for at, (letter, variant) in enumerate(names.items())
+    )
 
 
-def label(variant: str, names: Mapping[str, Sequence[str]]) -> str:
-    """Return a short name, in which the last letter that fits stands for its parts, all or all but one."""
+def label(variant: str, names: Names) -> str:
+    """Return a short name: the parts, or that letter's which leaves least to say, and what is different from it.
+
+    Of several that leave as little, the last. What a letter has and the variant has not counts twice.
+    """
     own = parts(variant)
-    if not own:
-        return "baseline"
-    for letter, held in list(names.items())[::-1]:
-        missing = [part for part in held if part not in own]
-        if len(missing) <= (len(held) > 3):
-            rest = [part for part in own if part not in held]
-            replaced = {part.partition("=")[0] for part in rest if "=" in part}
-            gone = [part for part in missing if part.partition("=")[0] not in replaced]
-            return ", ".join([" without ".join([letter, *gone]), *rest])
-    return ", ".join(own)
+    said, least = own, len(own)
+    for letter, held in ((letter, parts(meant)) for letter, meant in names.items()):
+        rest = [part for part in own if part not in held]
+        replaced = {part.partition("=")[0] for part in rest if "=" in part}
+        gone = [part for part in held if part not in own and part.partition("=")[0] not in replaced]
+        unlike = 2 * len(gone) + len(rest)
+        if unlike < len(own) and unlike <= least:
+            said, least = [" without ".join([letter, *gone]), *rest], unlike
+    return ", ".join(said) or "baseline"
 
 
 def change(before: str, after: str) -> str:
@@ -112,14 +101,14 @@ def interval(values: Sequence[float]) -> float:
 # --- tables ---
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], names: Names) -> str:
     """Return the means by variant as Markdown, best first; gains are over the baseline with the same seeds."""
     scored = [row for row in rows if "bpb" in row]
     by_variant: dict[str, list[Row]] = {}
     for row in scored:
         by_variant.setdefault(str(row["variant"]), []).append(row)
     means = {variant: statistics.fmean(row["bpb"] for row in of) for variant, of in by_variant.items()}
-    names, below = letters(scored), gains(scored)
+    below = gains(scored)
     lines = [legend(names) + "\n"] if names else []
     lines += ["| variant | seeds | bits per byte | spread | below the baseline | tokens | tokens/s | peak memory |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
@@ -138,7 +127,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *failed])
 
 
-def by_seed(rows: Sequence[Row]) -> str:
+def by_seed(rows: Sequence[Row], names: Names) -> str:
     """Return, as Markdown, a line for each seed of the variants that ran with several, which have a column each.
 
     The text is empty where no variant ran with several.
@@ -152,9 +141,8 @@ def by_seed(rows: Sequence[Row]) -> str:
     )
     if not several:
         return ""
-    names_of = letters(scored)
     lines = [
-        "| seed | " + " | ".join(label(name, names_of) for name in several) + " |",
+        "| seed | " + " | ".join(label(name, names) for name in several) + " |",
         "|---" * (1 + len(several)) + "|",
     ]
     for seed in sorted({seed for name in several for seed in seeds[name]}):
@@ -163,7 +151,7 @@ def by_seed(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def changes(rows: Sequence[Row]) -> str:
+def changes(rows: Sequence[Row], names: Names) -> str:
     """Return, as Markdown, what one idea or setting more or less does to the variants that letters stand for.
 
     A run is compared with the run of the variant that had the same seed. Variants with fewer than three such
@@ -174,10 +162,10 @@ def changes(rows: Sequence[Row]) -> str:
     for row in scored:
         by_variant.setdefault(str(row["variant"]), {})[row["seed"]] = row["bpb"]
     said = []
-    for letter, own in letters(scored).items():
-        base = next(name for name in by_variant if parts(name) == own)
+    for letter, meant in names.items():
+        base = next((name for name in by_variant if parts(name) == parts(meant)), "")
         found = []
-        for name, scores in by_variant.items():
+        for name, scores in by_variant.items() if base else ():
             both = [scores[seed] - by_variant[base][seed] for seed in scores if seed in by_variant[base]]
             if both and change(base, name):
                 found.append((statistics.fmean(both), interval(both), len(both), change(base, name)))

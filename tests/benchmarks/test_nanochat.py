@@ -49,21 +49,23 @@ def test_kept_rows_are_strict_json(name: str) -> None:
 def test_the_kept_table_is_that_of_the_rows() -> None:
     said = (RESULTS / "nanochat.md").read_text()
     rows = nanochat.read_rows(RESULTS / "nanochat.jsonl")
-    assert nanochat_table.table(rows) in said
-    assert nanochat_table.by_seed(rows) in said
+    names = nanochat_table.read_names(RESULTS / "nanochat_names.json")
+    assert list(names) == list("ABCD")
+    assert nanochat_table.table(rows, names) in said
+    assert nanochat_table.by_seed(rows, names) in said
     assert nanochat_table.detectable(rows) in said
-    assert nanochat_table.changes(rows) in said
+    assert all(table in said for table in nanochat_table.changes(rows, names).split("\n\n"))
 
 
 def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
     rows = [row("none", 1.2), row("none", 1.0, 2), row("smear", 1.08), row("smear", 0.95, 2), row("smear", 1.1, 3)]
     assert nanochat_table.gains(rows)["smear"] == pytest.approx([10, 5, 0])  # of seed 3 the baseline has its mean alone
     assert not nanochat_table.gains(rows[2:])
-    said = nanochat_table.table([*rows, {"variant": "memory", "seed": 1, "error": "OutOfMemoryError"}]).splitlines()
+    said = nanochat_table.table([*rows, {"variant": "memory", "seed": 1, "error": "OutOfMemoryError"}], {}).splitlines()
     assert said[2].startswith("| smear | 3 | 1.0433 | 0.0814 | 5.00% ± 12.42 | 90.0 M | 1.500 M |")
     assert said[3].startswith("| baseline | 2 | 1.1000 | 0.1414 | 0.00% |")
     assert "| memory | | OutOfMemoryError |" in said[4]
-    assert "| 3 | 1.1000 |  |" in nanochat_table.by_seed(rows)
+    assert "| 3 | 1.1000 |  |" in nanochat_table.by_seed(rows, {})
 
 
 def test_without_rows_there_is_no_table(
@@ -79,7 +81,7 @@ def test_without_rows_there_is_no_table(
         nanochat.main(["--table", "--out", str(tmp_path / "cut.jsonl")])
     assert ended.value.code == 2
     assert "one JSON object a line" in capsys.readouterr().err
-    assert not nanochat_table.by_seed([row("none", 1.2), row("smear", 1.1)])
+    assert not nanochat_table.by_seed([row("none", 1.2), row("smear", 1.1)], {})
 
 
 @pytest.mark.parametrize(
@@ -135,33 +137,41 @@ def test_what_is_detectable_comes_from_the_seeds() -> None:
 
 
 def test_names_are_short_and_do_not_depend_on_order() -> None:
-    rows = [row("none", 1.2), row("a+b+c+d@X=1", 1.1), row("c+b+a", 1.15)]
-    names = nanochat_table.letters(rows)
-    assert names == {"A": ["a", "b", "c"]}
-    assert [nanochat_table.label(each["variant"], names) for each in rows] == ["baseline", "A, d, X=1", "A"]
-    assert nanochat_table.shared([row("none", 1.2), row("a+b+c", 1.1), row("c+d+e", 1.0), row("a+b", 1.1)]) == []
-    wide = nanochat_table.shared([*rows, row("a+b+c+e", 1.1), row("a+b+c+e+d", 1.1), row("e", 1.2)])
-    assert wide == ["a", "b", "c"], "that which most others hold"
-    four = {"A": ["a", "b", "c", "d"]}
+    names = {"A": "c+a+b", "B": "a+b+c+d@X=1"}
+    assert nanochat_table.legend(names) == "A = a, b, c. B = A, d, X=1."
+    said = [nanochat_table.label(variant, names) for variant in ("none", "b+a+c", "a+b+c@X=1", "d+a+b+e", "e", "a+b")]
+    assert said == ["baseline", "A", "A, X=1", "a, b, d, e", "e", "a, b"], "of three, two are not most"
+    said = [nanochat_table.label(f"a+b+c+d{more}", names) for more in ("@X=1", "@X=1@Y=2", "@X=2", "", "@Y=2")]
+    assert said == ["B", "B, Y=2", "B, X=2", "A, d", "A, d, Y=2"]
+    four = {"A": "a+b+c+d"}
     assert nanochat_table.label("d+b+a+e", four) == "A without c, e"
     assert nanochat_table.label("a+b+e", four) == "a, b, e"
-    assert nanochat_table.label("a+b+e", {"A": ["a", "b", "c"]}) == "a, b, e", "of three, two are not most"
 
 
-def test_a_letter_stands_for_what_those_with_the_letter_before_share() -> None:
-    second = [row(f"c+a+b+d@X=1{more}", 1.1) for more in ("", "@Y=1", "@Y=2", "@Z=3")]
-    rows = [row("none", 1.2), row("a+b+c", 1.15), *second, row("a+b+c+d@X=2", 1.1), row("a+b+c@X=1", 1.12)]
-    names = nanochat_table.letters(rows)
-    assert names == {"A": ["a", "b", "c"], "B": ["a", "b", "c", "d", "X=1"]}
-    assert nanochat_table.legend(names) == "A = a, b, c. B = A, d, X=1."
-    said = [nanochat_table.label(each["variant"], names) for each in rows[1:]]
-    assert said == ["A", "B", "B, Y=1", "B, Y=2", "B, Z=3", "B, X=2", "B without d"]
+def test_names_are_read_from_a_file_and_what_is_wrong_with_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(nanochat.ROOT / "benchmarks")  # as where it is run as a script
+    out, names = tmp_path / "rows.jsonl", tmp_path / "names.json"
+    for each in (row("none", 1.2), row("a+b", 1.1)):
+        nanochat.append(out, each)
+    names.write_text('{"A": "b+a"}')
+    nanochat.main(["--table", "--names", str(names), "--out", str(out)])
+    assert "\n| A | 1 | 1.1000 |" in capsys.readouterr().out
+    for text, says in (("{", "cannot be read as JSON"), ('["A"]', "must say what letters stand for")):
+        names.write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            nanochat.main(["--table", "--names", str(names), "--out", str(out)])
+        assert ended.value.code == 2
+        assert says in capsys.readouterr().err
 
 
 def test_changes_are_told_beside_the_run_of_the_same_seed() -> None:
+    names = {"A": "a+b+c", "B": "a+b+c+d", "C": "z"}
     more = [row(f"a+b+c+d{each}", 1.0 + 0.01 * at, 1) for at, each in enumerate(("", "+e", "+f@X=1", "@X=1"))]
     rows = [row("none", 1.2), *more, row("a+b+c", 1.15), row("a+b+c+d", 1.1, 2), row("a+b+c+d+e", 1.08, 2)]
-    said = nanochat_table.changes([*rows, row("a+b+c", 2.0, 3), {"variant": "a+b+c+d+g", "seed": 1, "error": "no"}])
+    failed = {"variant": "a+b+c+d+g", "seed": 1, "error": "no"}
+    said = nanochat_table.changes([*rows, row("a+b+c", 2.0, 3), failed], names)
     assert said.splitlines() == [
         "| B | seeds | bits per byte than B |",
         "|---|---|---|",
@@ -169,7 +179,7 @@ def test_changes_are_told_beside_the_run_of_the_same_seed() -> None:
         "| with X=1 | 1 | +0.0300 |",
         "| without d | 1 | +0.1500 |",
     ]
-    assert not nanochat_table.changes(rows[:4])
+    assert not nanochat_table.changes(rows[:4], names)
     assert nanochat_table.change("a@X=1", "a@X=2") == "with X=2"
     assert nanochat_table.change("a@X=1", "a") == "without X=1"
     assert not nanochat_table.change("a", "b")
@@ -185,19 +195,19 @@ def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
         row("smear", 1.12, 2),
         {"variant": "x", "error": "no"},
     ]
-    written = nanochat_charts.draw(rows, tmp_path)
+    written = nanochat_charts.draw(rows, tmp_path, {"A": "smear", "B": "x"})
     assert [path.name for path in written] == [f"nanochat-{name}.png" for name in ("loss", "progress", "gains")]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
     scored = [each for each in rows if "bpb" in each]
-    [axes] = nanochat_charts.bars(scored).axes
+    [axes] = nanochat_charts.bars(scored, {}).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["baseline", "smear"]
     assert [np.size(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
-    said = {text.get_text() for text in nanochat_charts.progress(scored).axes[0].texts}
+    said = {text.get_text() for text in nanochat_charts.progress(scored, {}).axes[0].texts}
     assert " 0  1.2000  baseline\n 1  1.1000  smear" in said
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="baseline"):
-        nanochat_charts.draw([row("smear", 1.1)], tmp_path)
+        nanochat_charts.draw([row("smear", 1.1)], tmp_path, {})
     with pytest.raises(ValueError, match="several budgets"):
-        nanochat_charts.draw([row("none", 1.1), row("none", 1.1, seconds=12.0)], tmp_path)
+        nanochat_charts.draw([row("none", 1.1), row("none", 1.1, seconds=12.0)], tmp_path, {})
