@@ -254,6 +254,7 @@ def trees_of(asked: argparse.Namespace) -> dict[str, Path]:
 
 def planned(asked: argparse.Namespace, trees: Mapping[str, Path]) -> list[Any]:
     """Return all runs, seed by seed, or those alone that have no row yet."""
+    from nanochat_table import read_rows  # type: ignore[import-not-found]
     from nanochat_turns import Planned
 
     common = {"pack": str(asked.pack.resolve()), "data": str(asked.data.resolve()), "device": asked.device}
@@ -329,35 +330,6 @@ def line(row: Mapping[str, Any]) -> str:
     return ", ".join([*said, row["error"]] if "error" in row else said)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
-
-
-def tell(asked: argparse.Namespace) -> None:
-    """Print the tables of --out, and draw its rows where --charts says so.
-
-    Raises:
-        ValueError: of --out or --names there is nothing to tell.
-    """
-    from nanochat_table import by_seed, changes, detectable, read_names, table  # type: ignore[import-not-found]
-
-    names = read_names(asked.names)
-    try:
-        rows = read_rows(asked.out)
-    except ValueError as error:
-        raise ValueError(f"--out {asked.out} is no file of rows, one JSON object a line: {error}") from None
-    tables = table(rows, names), detectable(rows), by_seed(rows, names), changes(rows, names)
-    print("\n\n".join(said for said in tables if said))
-    if asked.charts:
-        from nanochat_charts import draw  # type: ignore[import-not-found]
-
-        try:
-            drawn = draw(rows, asked.charts, names)
-        except ValueError as error:
-            raise ValueError(f"--out {asked.out}: {error}") from None
-        print("\n".join(map(str, drawn)))
-
-
 def main(words: list[str]) -> int:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -381,16 +353,21 @@ def main(words: list[str]) -> int:
     asked = parser.parse_args(words)
     if asked.task:
         return child(asked.task)
-    if not asked.table and not asked.charts:
-        try:
-            trees = trees_of(asked)
-        except ValueError as error:
-            parser.error(f"nothing was run: {error}")
+    from nanochat_table import read_names, read_rows, tell
+
+    runs = not asked.table and not asked.charts
+    try:
+        names = read_names(asked.names)
+        read_rows(asked.out)  # what cannot be read is told before anything runs
+        trees = trees_of(asked) if runs else {}
+    except ValueError as error:
+        parser.error(f"nothing was run: {error}" if runs else str(error))
+    if runs:
         campaign(asked, trees)
     elif not asked.out.is_file():
         parser.error(f"--out {asked.out} is no file of rows: a run of variants writes one")
     try:
-        tell(asked)
+        tell(asked.out, names, asked.charts)
     except ValueError as error:
         parser.error(str(error))
     return 0

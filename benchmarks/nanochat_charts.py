@@ -69,9 +69,10 @@ def smooth(values: Sequence[float], reach: int = 2) -> list[float]:
 
 
 def shown(rows: Sequence[Row], names: Names) -> list[Row]:
-    """Return the rows whose losses are drawn: the baseline, what letters stand for, and the last records."""
+    """Return the rows whose losses are drawn: the baseline, what the last letters stand for, and the last records."""
     first = {tuple(parts(row["variant"])): row for row in rows[::-1]}
-    named = [first[own] for own in ((), *(tuple(parts(meant)) for meant in names.values())) if own in first]
+    letters = [tuple(parts(meant)) for meant in names.values()][-MOST_CURVES + 1 :]
+    named = [first[own] for own in ((), *letters) if own in first]
     best = [row for row in records(rows) if row["variant"] not in [each["variant"] for each in named]]
     return [*named, *best[max(0, len(best) + len(named) - MOST_CURVES) :]]
 

@@ -16,6 +16,43 @@ NOISE = 0.00085
 """Standard deviation of the bits per byte between seeds at 60 s, where rows have no two seeds of a variant."""
 
 
+# --- rows ---
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file; none where there is no file.
+
+    Raises:
+        ValueError: it is no file of rows.
+    """
+    try:
+        rows = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+    except ValueError as error:
+        raise ValueError(f"--out {path} is no file of rows, one JSON object a line: {error}") from None
+    if not all(isinstance(row, dict) and "variant" in row and ("bpb" in row or "error" in row) for row in rows):
+        raise ValueError(f"--out {path} is no file of rows: each has a variant, and a bpb or an error")
+    return rows
+
+
+def tell(path: Path, names: Names, charts: Path | None) -> None:
+    """Print the tables of a file of rows, and draw it into the folder `charts`.
+
+    Raises:
+        ValueError: there is nothing to tell.
+    """
+    rows = read_rows(path)
+    tables = table(rows, names), detectable(rows), by_seed(rows, names), changes(rows, names)
+    print("\n\n".join(said for said in tables if said))
+    if charts:
+        from nanochat_charts import draw  # type: ignore[import-not-found]
+
+        try:
+            drawn = draw(rows, charts, names)
+        except ValueError as error:
+            raise ValueError(f"--out {path}: {error}") from None
+        print("\n".join(map(str, drawn)))
+
+
 # --- names ---
 
 

@@ -48,7 +48,7 @@ def test_kept_rows_are_strict_json(name: str) -> None:
 
 def test_the_kept_table_is_that_of_the_rows() -> None:
     said = (RESULTS / "nanochat.md").read_text()
-    rows = nanochat.read_rows(RESULTS / "nanochat.jsonl")
+    rows = nanochat_table.read_rows(RESULTS / "nanochat.jsonl")
     names = nanochat_table.read_names(RESULTS / "nanochat_names.json")
     assert list(names) == list("ABCD")
     assert nanochat_table.table(rows, names) in said
@@ -81,6 +81,12 @@ def test_without_rows_there_is_no_table(
         nanochat.main(["--table", "--out", str(tmp_path / "cut.jsonl")])
     assert ended.value.code == 2
     assert "one JSON object a line" in capsys.readouterr().err
+    for text in ("3", '{"bpb": 1.1}', '{"variant": "none", "score": 1.1}'):
+        (tmp_path / "other.jsonl").write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            nanochat.main(["--table", "--out", str(tmp_path / "other.jsonl")])
+        assert ended.value.code == 2
+        assert "each has a variant, and a bpb or an error" in capsys.readouterr().err
     assert not nanochat_table.by_seed([row("none", 1.2), row("smear", 1.1)], {})
 
 
@@ -164,6 +170,13 @@ def test_names_are_read_from_a_file_and_what_is_wrong_with_it_is_said(
             nanochat.main(["--table", "--names", str(names), "--out", str(out)])
         assert ended.value.code == 2
         assert says in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        nanochat.main(["--names", str(names), "--data", str(tmp_path), "--out", str(out)])
+    assert "nothing was run: --names" in capsys.readouterr().err, "it is told before hours of runs"
+    out.write_text("{")
+    with pytest.raises(SystemExit):
+        nanochat.main(["--data", str(tmp_path), "--out", str(out)])
+    assert "nothing was run: --out" in capsys.readouterr().err
 
 
 def test_changes_are_told_beside_the_run_of_the_same_seed() -> None:
@@ -199,6 +212,9 @@ def test_pictures_show_all_variants_and_seeds(tmp_path: Path) -> None:
     assert [path.name for path in written] == [f"nanochat-{name}.png" for name in ("loss", "progress", "gains")]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
     scored = [each for each in rows if "bpb" in each]
+    many = [row("none", 1.2), *(row(f"v{at}", 1.1) for at in range(9))]
+    drawn = nanochat_charts.shown(many, {str(at): f"v{at}" for at in range(9)})
+    assert [each["variant"] for each in drawn] == ["none", "v4", "v5", "v6", "v7", "v8"]
     [axes] = nanochat_charts.bars(scored, {}).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["baseline", "smear"]
     assert [np.size(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"] == [2, 2]
