@@ -27,7 +27,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     try:
         rows = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"--out {path} is no file of rows, one JSON object a line: {error}") from None
     if not all(isinstance(row, dict) and "variant" in row and ("bpb" in row or "error" in row) for row in rows):
         raise ValueError(f"--out {path} is no file of rows: each has a variant, and a bpb or an error")
@@ -50,6 +50,8 @@ def tell(path: Path, names: Names, charts: Path | None) -> None:
             drawn = draw(rows, charts, names)
         except ValueError as error:
             raise ValueError(f"--out {path}: {error}") from None
+        except OSError as error:
+            raise ValueError(f"--charts {charts} cannot be written: {error}") from None
         print("\n".join(map(str, drawn)))
 
 

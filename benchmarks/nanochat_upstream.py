@@ -78,8 +78,10 @@ def main(words: list[str]) -> int:
     asked = parser.parse_args(words)
     try:
         make(asked.checkout, asked.out)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"--out {asked.out} cannot be written: {error}")
     return 0
 
 

@@ -81,6 +81,10 @@ def test_without_rows_there_is_no_table(
         nanochat.main(["--table", "--out", str(tmp_path / "cut.jsonl")])
     assert ended.value.code == 2
     assert "one JSON object a line" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        nanochat.main(["--table", "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "is no file of rows" in capsys.readouterr().err
     for text in ("3", '{"bpb": 1.1}', '{"variant": "none", "score": 1.1}'):
         (tmp_path / "other.jsonl").write_text(text)
         with pytest.raises(SystemExit) as ended:
